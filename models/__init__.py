@@ -1,0 +1,1 @@
+"""Tables and, below them, the verbs that change them."""

@@ -1,0 +1,165 @@
+"""The database: one pool, one way to open a transaction, one way to find named SQL, and the migrations.
+
+The pool is Tortoise's own, so that a model's `create()` and a named statement inside one `unit_of_work` share one
+connection and one transaction. Statements live in `models/sql/<word>.sql` and are read once by aiosql.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+import aiosql
+import asyncpg
+from tortoise import Tortoise
+from tortoise.connection import get_connection
+from tortoise.migrations.api import migrate as run_migrations
+from tortoise.transactions import in_transaction
+
+APP_ROLE = "kyoso_app"
+POOL_MIN, POOL_MAX = 2, 16
+STATEMENT_TIMEOUT_MS = 15_000
+STATEMENT_CACHE = 200
+CACHEABLE_STATEMENT_BYTES = 256 * 1024  # asyncpg plans longer texts anew on every call, silently
+MIGRATION_LOCK = 0x6B796F736F  # "kyoso": one migrator at a time
+
+MODELS = [
+    f"models.{file.stem}"
+    for file in sorted(Path(__file__).parent.glob("*.py"))
+    if file.stem not in {"__init__", "db", "errors", "outbox"}
+]
+
+
+class Connection(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgument]  (generic in its stubs only)
+    """A pooled connection that needs no reset: nothing here ever sets session state outside a transaction."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+def uuid7() -> UUID:
+    """A time-ordered id (RFC 9562, version 7), so that new rows land at the end of their indexes."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (
+        (milliseconds & (1 << 48) - 1) << 80
+        | 0x7 << 76
+        | (random >> 68 & 0xFFF) << 64
+        | 0b10 << 62
+        | random & (1 << 62) - 1
+    )
+    return UUID(int=value)
+
+
+def credentials(url: str) -> dict[str, Any]:
+    """asyncpg's connection parameters from `postgresql://user:password@host:port/database?host=/socket/dir`."""
+    parts = urlsplit(url)
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return {
+        "host": unquote(query.get("host", "")) or parts.hostname or "localhost",
+        "port": parts.port or int(query.get("port", 5432)),
+        "user": unquote(parts.username or "postgres"),
+        "password": unquote(parts.password) if parts.password else None,
+        "database": unquote(parts.path.lstrip("/")) or "postgres",
+    }
+
+
+def configuration(url: str, *, role: str | None, pool_max: int = POOL_MAX) -> dict[str, Any]:
+    """Tortoise's configuration for one database.
+
+    `role`: what each session becomes at its start (`SET ROLE`); None keeps the login's own, as migrations need.
+    """
+    settings = {
+        "timezone": "UTC",
+        "jit": "off",
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "application_name": "kyoso",
+    }
+    if role:
+        settings["role"] = role
+    else:
+        settings["statement_timeout"] = "0"
+    extra: dict[str, Any] = {
+        **credentials(url),
+        "minsize": min(POOL_MIN, pool_max),
+        "maxsize": pool_max,
+        "connection_class": Connection,
+        "statement_cache_size": STATEMENT_CACHE,
+        "max_cached_statement_lifetime": 0,
+        "max_cacheable_statement_size": CACHEABLE_STATEMENT_BYTES,
+        "server_settings": settings,
+    }
+    return {
+        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": extra}},
+        "apps": {"models": {"models": MODELS, "default_connection": "default", "migrations": "models.migrations"}},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+async def connect(url: str, *, pool_max: int = POOL_MAX) -> None:
+    """Opens the pool as the application's role.
+
+    Raises PermissionError when that role owns tables or could step around row-level security: then nothing that
+    the policies promise would hold, and the application must not run.
+    """
+    await Tortoise.init(config=configuration(url, role=APP_ROLE, pool_max=pool_max), _enable_global_fallback=True)
+    await get_connection("default").create_connection(with_db=True)  # now, not at the first request
+    async with pool().acquire() as connection:
+        risk = await connection.fetchval(
+            "select case when rolsuper or rolbypassrls then 'may bypass row-level security' "
+            "when exists (select from pg_class where relowner = r.oid and relkind = 'r') then 'owns tables' end "
+            "from pg_roles r where rolname = current_user"
+        )
+    if risk:
+        await disconnect()
+        raise PermissionError(f"the application's database role {risk}; connect as a member of {APP_ROLE}")
+
+
+async def disconnect() -> None:
+    """Closes the pool; safe to call twice."""
+    await Tortoise.close_connections()
+
+
+def pool() -> asyncpg.Pool[asyncpg.Record]:
+    """The asyncpg pool beneath Tortoise, for the planner's reads."""
+    found = getattr(get_connection("default"), "_pool", None)
+    if found is None:
+        raise RuntimeError("the database is not connected: call models.db.connect first")
+    return found
+
+
+@asynccontextmanager
+async def unit_of_work() -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """One transaction; inside another it is a savepoint. The edge opens it, verbs never commit.
+
+    Yields the asyncpg connection. Tortoise models used inside take part by themselves.
+    """
+    async with in_transaction("default") as transaction:
+        yield transaction._connection  # pyright: ignore[reportPrivateUsage]
+
+
+@cache
+def queries(word: str) -> Any:
+    """The named statements of `models/sql/<word>.sql`; each takes the connection first, then its `:names`."""
+    return aiosql.from_path(Path(__file__).parent / "sql" / f"{word}.sql", "asyncpg")
+
+
+async def migrate(url: str) -> None:
+    """Brings the database up to the newest migration; two at once wait for each other."""
+    guard = await asyncpg.connect(**credentials(url))
+    try:
+        await guard.execute("select pg_advisory_lock($1)", MIGRATION_LOCK)
+        try:
+            await run_migrations(config=configuration(url, role=None, pool_max=2), direction="forward")
+        finally:
+            await Tortoise.close_connections()
+    finally:
+        await guard.close()

@@ -1,0 +1,42 @@
+"""What a verb says when it will not: a refusal that a person can act upon, as data and in both languages."""
+
+from enum import StrEnum
+
+
+class RefusalCode(StrEnum):
+    """Why a verb was refused (お断りの理由). The names are the API's."""
+
+    NOT_FOUND = "NOT_FOUND"
+    NOT_YOURS = "NOT_YOURS"
+    INVALID = "INVALID"
+    WRONG_STATE = "WRONG_STATE"
+    VERSION_CHANGED = "VERSION_CHANGED"
+    AGREEMENT_MISSING = "AGREEMENT_MISSING"
+    CONSENT_MISSING = "CONSENT_MISSING"
+    TOKEN_INVALID = "TOKEN_INVALID"
+    LICENSE_EXPIRED = "LICENSE_EXPIRED"
+    DUPLICATE = "DUPLICATE"
+    NOT_ELIGIBLE = "NOT_ELIGIBLE"
+    SLOT_UNAVAILABLE = "SLOT_UNAVAILABLE"
+
+
+class Refusal(Exception):  # noqa: N818  (the domain's word: お断り)
+    """A verb's refusal. Whoever opened the unit of work rolls it back: a refusal changes nothing.
+
+    `ja` and `en` tell a person what to do; `path` names the input member at fault, such as `("input", "email")`.
+    Neither text ever carries personal data.
+    """
+
+    def __init__(self, code: RefusalCode, *, ja: str, en: str, path: tuple[str, ...] | None = None) -> None:
+        super().__init__(f"{code}: {en}")
+        self.code, self.ja, self.en, self.path = code, ja, en, path
+
+
+def not_found(*path: str) -> Refusal:
+    """The one answer for what is absent and for what is hidden: nobody can tell them apart."""
+    return Refusal(
+        RefusalCode.NOT_FOUND,
+        ja="対象が見つからないか、閲覧できません。IDを確かめてください。",
+        en="No such object, or not yours to see. Check the id.",
+        path=path or None,
+    )
