@@ -1,0 +1,1 @@
+"""The edge: HTTP, mail, settings and the command line."""

@@ -1,0 +1,78 @@
+"""A real PostgreSQL for every test: one server a session, one freshly cloned database a test."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from api import postgres as embedded
+from models import db
+
+ROOT = Path(__file__).parent.parent
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The superuser's URL of a running server: embedded, or that of KYOSO_TEST_DATABASE_URL."""
+    given = os.environ.get("KYOSO_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    directory = Path(tempfile.mkdtemp(prefix="kyoso-tests-", dir="/tmp"))
+    server = embedded.start(directory / "postgres", embedded.FORGETFUL)
+    yield server.url()
+    server.stop()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def empty_database(postgres: str) -> Iterator[str]:
+    """The superuser's URL of a fresh database without tables."""
+    yield from _database(postgres, "template0")
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: str) -> Iterator[str]:
+    """The name of a database made by the real migrations, to be cloned and never written to."""
+    for url in _database(postgres, "template0"):
+        asyncio.run(db.migrate(url))
+        yield urlsplit(url).path.lstrip("/")
+
+
+@pytest.fixture
+def database(postgres: str, template_database: str) -> Iterator[str]:
+    """The superuser's URL of a migrated database of this test's own."""
+    yield from _database(postgres, template_database)
+
+
+@pytest.fixture
+async def connected(database: str) -> AsyncIterator[str]:
+    """Tortoise and its pool, connected to `database` as the application's role; gives the URL."""
+    await db.connect(database)
+    try:
+        yield database
+    finally:
+        await db.disconnect()
+
+
+def _database(server: str, template: str) -> Iterator[str]:
+    name = f"kyoso_{os.getpid()}_{next(_numbers)}"
+    asyncio.run(_execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    asyncio.run(_execute(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
