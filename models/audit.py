@@ -1,0 +1,36 @@
+"""What was granted, refused, revoked and consented to: an append-only record, without anybody's name or address."""
+
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from models.db import queries
+
+Connection = asyncpg.Connection[asyncpg.Record]
+CLIENT_ID_CHARACTERS = 200
+
+
+async def record(
+    connection: Connection,
+    action: str,
+    *,
+    partner_id: UUID | None = None,
+    member_id: UUID | None = None,
+    client_id: str | None = None,
+    grant_id: UUID | None = None,
+    **detail: str | list[str],
+) -> None:
+    """Appends one line in the caller's transaction.
+
+    `action`: dotted words, such as `token.issued`. `detail` must hold no personal data and no secret.
+    """
+    await queries("audit").record(
+        connection,
+        action=action,
+        partner_id=partner_id,
+        member_id=member_id,
+        client_id=client_id[:CLIENT_ID_CHARACTERS] if client_id else None,
+        grant_id=grant_id,
+        detail=orjson.dumps(detail).decode(),
+    )

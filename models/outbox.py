@@ -1,0 +1,102 @@
+"""Outcome events (成果イベント): append-only facts, and the outbox that wakes whoever shares them.
+
+An event is written in the transaction that made it true. NOTIFY only wakes: it carries nothing, since every role
+may listen; readers take the rows themselves, in (xid, position) order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import asyncpg
+
+from models.db import queries, uuid7
+
+CHANNEL = "kyoso_outbox"
+
+Source = Literal["API", "ATS", "IMPORT", "CANDIDATE", "SYSTEM"]
+
+# Under which data category of an agreement an event of each kind is shared.
+CATEGORY = {
+    "REFERRAL_SUBMITTED": "REFERRALS",
+    "REFERRAL_CONFIRMED": "REFERRALS",
+    "REFERRAL_DECLINED": "REFERRALS",
+    "APPLICATION_RECEIVED": "APPLICATIONS",
+    "STAGE_CHANGED": "APPLICATIONS",
+    "REJECTED": "OUTCOMES",
+    "WITHDRAWN": "OUTCOMES",
+    "REJECTION_REVERTED": "OUTCOMES",
+    "HIRED": "OUTCOMES",
+    "HIRE_REVERTED": "OUTCOMES",
+    "RETENTION_CHECKED": "OUTCOMES",
+    "PLACED": "HANDOVERS",
+    "RELAY_INVITED": "HANDOVERS",
+    "RELAY_OPENED": "HANDOVERS",
+    "RELAY_REGISTERED": "HANDOVERS",
+    "RELAY_ACCEPTED": "HANDOVERS",
+    "RELAY_DECLINED": "HANDOVERS",
+    "SLOT_EARNED": "HANDOVERS",
+    "SLOT_MOVED": "HANDOVERS",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Who said it, by which means, and when it happened (valid time; the record's own time is the database's).
+
+    `source_event_id` is the id in the source system, where there is one.
+    """
+
+    by: UUID
+    source: Source
+    at: datetime
+    source_event_id: str | None = None
+
+
+async def publish(
+    connection: asyncpg.Connection[asyncpg.Record],
+    kind: str,
+    said: Said,
+    *,
+    company_id: UUID,
+    parties: Iterable[UUID] = (),
+    referral_id: UUID | None = None,
+    application_id: UUID | None = None,
+    handover_id: UUID | None = None,
+    invitation_id: UUID | None = None,
+    slot_id: UUID | None = None,
+    hire_id: UUID | None = None,
+    stage: str | None = None,
+    corrects_id: UUID | None = None,
+) -> UUID:
+    """Records one event and wakes the readers at commit. Returns the event's id.
+
+    `parties`: partners whose own event it is, besides the company (a referrer, an agency); others see it by
+    agreement only.
+    """
+    event_id = uuid7()
+    await queries("outbox").publish(
+        connection,
+        id=event_id,
+        kind=kind,
+        category=CATEGORY[kind],
+        occurred_at=said.at,
+        reported_by=said.by,
+        source=said.source,
+        source_event_id=said.source_event_id,
+        stage=stage,
+        company_id=company_id,
+        parties=sorted({company_id, *parties}),
+        referral_id=referral_id,
+        application_id=application_id,
+        handover_id=handover_id,
+        invitation_id=invitation_id,
+        slot_id=slot_id,
+        hire_id=hire_id,
+        corrects_id=corrects_id,
+    )
+    return event_id

@@ -1,0 +1,56 @@
+-- name: add_member!
+-- A person who logs in for one partner.
+insert into member (id, partner_id, email, name, password_hash, role)
+values (:id, :partner_id, :email, :name, :password_hash, :role);
+
+-- name: member_by_email^
+-- The person with this address, unless their access was ended.
+select m.id, m.partner_id, m.name, m.role, m.password_hash, p.name as partner_name, p.kind as partner_kind
+from member m join partner p on p.id = m.partner_id
+where m.email = :email and m.disabled_at is null;
+
+-- name: member_by_session^
+-- The person behind a login session that has not ended.
+select m.id, m.partner_id, m.name, m.role, p.name as partner_name, p.kind as partner_kind
+from login_session s join member m on m.id = s.member_id join partner p on p.id = m.partner_id
+where s.session_hash = :session_hash and s.expires_at > now() and m.disabled_at is null;
+
+-- name: active_member^
+-- The person with this id, unless their access was ended.
+select m.id, m.partner_id, m.name, m.role, p.name as partner_name, p.kind as partner_kind
+from member m join partner p on p.id = m.partner_id
+where m.id = :id and m.disabled_at is null;
+
+-- name: change_password_hash!
+-- The same password under newer hashing parameters, or a new one.
+update member set password_hash = :password_hash where id = :id;
+
+-- name: open_session!
+-- A new login session.
+insert into login_session (session_hash, member_id, expires_at)
+values (:session_hash, :member_id, now() + make_interval(secs => :life_seconds));
+
+-- name: close_session$
+-- Ends a login session; whose it was.
+delete from login_session where session_hash = :session_hash returning member_id;
+
+-- name: count_attempt$
+-- One more attempt under this key; how many there were in the current window, this one included.
+insert into login_attempt as a (key, attempts, window_started_at) values (:key, 1, now())
+on conflict (key) do update set
+  attempts = case when a.window_started_at < now() - make_interval(secs => :window_seconds) then 1 else a.attempts + 1 end,
+  window_started_at = case when a.window_started_at < now() - make_interval(secs => :window_seconds) then now()
+    else a.window_started_at end
+returning attempts;
+
+-- name: forgive_attempts!
+-- A right password clears what was counted against the account.
+delete from login_attempt where key = :key;
+
+-- name: sweep_sessions!
+-- Sessions that have ended.
+delete from login_session where expires_at < now();
+
+-- name: sweep_attempts!
+-- Attempts whose window has passed.
+delete from login_attempt where window_started_at < now() - make_interval(secs => :window_seconds);
