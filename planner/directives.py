@@ -1,0 +1,61 @@
+"""Reads back what `declare` wrote into the schema: words, scopes, keys. The gate and the planner read the same."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphql import GraphQLField, GraphQLNamedType
+from strawberry.federation.schema_directives import Authenticated, Cost, Key, RequiresScopes
+
+from planner.words import Returned, Table, Word
+
+
+def word_of(field: GraphQLField) -> Word | None:
+    """The word of a field; None for one that a resolver answers."""
+    definition: Any = field.extensions.get("strawberry-definition")
+    return None if definition is None else definition.metadata.get("planner")
+
+
+def type_word(type_: GraphQLNamedType) -> Table | Returned | None:
+    """Where a type lives, as its own class says: a concrete type never inherits its interface's table."""
+    definition: Any = type_.extensions.get("strawberry-definition")
+    own: Mapping[str, Any] = getattr(getattr(definition, "origin", None), "__dict__", {})
+    return own.get("__planner_table__") or own.get("__planner_returned__")
+
+
+def required_scopes(element: GraphQLField | GraphQLNamedType) -> tuple[tuple[str, ...], ...]:
+    """What `@requiresScopes` says on a field or type: any of these sets, all scopes of it. Empty when it asks none."""
+    for directive in _directives(element):
+        if isinstance(directive, RequiresScopes):
+            return tuple(tuple(every) for every in directive.scopes)
+    return ()
+
+
+def requires_login(element: GraphQLField | GraphQLNamedType) -> bool:
+    """Whether `@authenticated` stands on a field or type."""
+    return any(isinstance(directive, Authenticated) for directive in _directives(element))
+
+
+def entity_keys(type_: GraphQLNamedType) -> tuple[str, ...]:
+    """The `@key` fields of a type, in the order declared."""
+    return tuple(str(directive.fields) for directive in _directives(type_) if isinstance(directive, Key))
+
+
+def _directives(element: GraphQLField | GraphQLNamedType) -> Sequence[object]:
+    definition: Any = element.extensions.get("strawberry-definition")
+    return getattr(definition, "directives", None) or ()
+
+
+def cost_on_objects_only(cls: type) -> None:
+    """Composers refuse `@cost` on an interface's field: move it from there to each object type that inherits it."""
+    definition: Any = cls.__dict__["__strawberry_definition__"]
+    inherited = {id(field): field for interface in definition.interfaces for field in interface.fields}
+    for position, field in enumerate(definition.fields):
+        word = field.metadata.get("planner")
+        if id(field) in inherited and word is not None and word.cost:
+            own = copy.copy(field)
+            field.directives = [each for each in field.directives if not isinstance(each, Cost)]
+            own.directives = [*field.directives, Cost(weight=word.cost)]
+            definition.fields[position] = own

@@ -1,0 +1,148 @@
+"""What a declaration says, as plain data. `declare` writes these words, `catalog` checks them, `select` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Order = tuple[str, ...]
+Finisher = Callable[[Sequence[Any], Any], Awaitable[Sequence[Any]]]
+Verb = Callable[..., Awaitable[Mapping[str, Any]]]
+Predicate = str | Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where the rows of one GraphQL type live. `kind` is (discriminator column, value) when types share a table."""
+
+    name: str
+    prefix: str | None = None
+    key: str = "id"
+    kind: tuple[str, str] | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A row that a verb or an event hands over: column name -> SQL type."""
+
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What the planner must know of an argument beyond its GraphQL type."""
+
+    where: Predicate | None = None
+    of: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """Common to all field words. `cost` is the weight of one such field beyond its rows."""
+
+    arguments: Mapping[str, Argument] = field(default_factory=dict[str, Argument])
+    cost: int = 0
+    at_most: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key(Word):
+    """The row's global id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column(Word):
+    """A column of the row; named like the field unless `name` says otherwise."""
+
+    name: str | None = None
+    total: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed(Word):
+    """An SQL expression over the row; `total` promises that it is never null."""
+
+    sql: str
+    total: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Word):
+    """An SQL expression whose values Python finishes, all of one request in one call."""
+
+    sql: str
+    finisher: Finisher
+    personal: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class One(Word):
+    """A to-one relation."""
+
+    column: str | None = None
+    back: str | None = None
+    same: str | None = None
+    owner: tuple[str, str] | None = None
+    where: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Many(Word):
+    """A connection."""
+
+    back: str | None = None
+    through: str | None = None
+    to: str | None = None
+    source: str | None = None
+    where: str | None = None
+    order: Order = ()
+    order_name: str = ""
+    sortable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed(Word):
+    """A plain bounded list of objects."""
+
+    back: str | None = None
+    source: str | None = None
+    json: str | None = None
+    where: str | None = None
+    order: Order = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded(Word):
+    """An object made of the parent's own row, of a jsonb value, or (at the root) of viewer values."""
+
+    present: str | None = None
+    json: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part(Word):
+    """A fixed part of a page or of an edge."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup(Word):
+    """`node` and `nodes`."""
+
+    many: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act(Word):
+    """A mutation field: the verb, and its one argument."""
+
+    verb: Verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(Word):
+    """A subscription field: its type is a returned row."""
