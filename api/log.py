@@ -1,0 +1,106 @@
+"""Logs: one JSON object a line on standard error, without personal data by design.
+
+Only the keys listed here are written; anything else is dropped, whoever passes it. The path of a request to a
+personal page is its secret, so the pages below `SECRET_PATHS` are named by their first word alone.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import structlog
+
+from api.settings import Settings
+
+KEYS = frozenset(
+    {
+        *("event", "level", "timestamp", "logger", "exception"),
+        *("method", "path", "status", "duration_ms", "request_id"),
+        *("operation", "plan", "cost", "rows", "statements"),
+        *("client_id", "partner_id", "token_id", "code", "reason"),
+        *("delivery_id", "event_id", "action", "attempt", "count", "source", "migration", "worker", "port"),
+    }
+)
+"""What a log line may say: ids, codes, counts and times; never names, addresses, tokens or texts of people."""
+
+SECRET_PATHS = ("/relay/", "/referral/", "/candidate/")
+
+
+def configure(settings: Settings) -> None:
+    """Sends structlog and the standard library's loggers to standard error, in the settings' format and level."""
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if settings.log_format == "console"
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, keep_first_line],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                name_exception,
+                keep_listed_keys,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    # Addresses with query strings, statements with their values: theirs to log, not ours to keep.
+    for name in ("uvicorn.access", "tortoise", "asyncpg", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel("WARNING")
+
+
+def keep_listed_keys(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drops every key that is not in KEYS."""
+    return {key: value for key, value in event.items() if key in KEYS}
+
+
+def name_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Writes an exception as its type and the places it passed: a message may quote what a person typed."""
+    given: Any = event.pop("exc_info", None)
+    error: Any = sys.exc_info()[1] if given is True else given
+    if isinstance(given, tuple):
+        _, error, _ = cast(tuple[Any, Any, Any], given)
+    if isinstance(error, BaseException):
+        event["exception"] = _describe(error)
+    return event
+
+
+def keep_first_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Cuts a library's message after its first line: asyncio, for one, quotes whole exceptions below it."""
+    event["event"] = str(event["event"]).partition("\n")[0]
+    return event
+
+
+def path_for_log(path: str) -> str:
+    """A request's path as it may be written: a personal page's token is left out."""
+    for prefix in SECRET_PATHS:
+        if path.startswith(prefix):
+            return prefix + "…"
+    return path
+
+
+def _describe(error: BaseException) -> str:
+    places: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/site-packages/')[2]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return " < ".join([type(error).__qualname__, *reversed(places)])

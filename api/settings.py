@@ -1,0 +1,107 @@
+"""What an installation is told from outside: the only place that reads the environment."""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+MASTER_KEY_BYTES = 32
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message is one line that names it and the cure."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One installation. Secrets stay out of its repr.
+
+    `issuer`: the public base URL, without a slash at its end. `master_key`: 32 bytes that seal personal data and
+    signing keys; losing it loses them. `migration_url`: a login that owns the tables. `smtp_url`:
+    `smtp://user:password@host:port?starttls`, or None: mails become `.eml` files in `data_dir/mail`.
+    `trusted_proxies`: whose X-Forwarded-* headers are believed, comma-separated.
+    """
+
+    database_url: str = field(repr=False)
+    migration_url: str = field(repr=False)
+    issuer: str
+    master_key: bytes = field(repr=False)
+    data_dir: Path
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str = "Kyoso <no-reply@localhost>"
+    trusted_proxies: str = "127.0.0.1"
+    log_level: str = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    def __post_init__(self) -> None:
+        _check_database_url("KYOSO_DATABASE_URL", self.database_url)
+        _check_database_url("KYOSO_MIGRATION_URL", self.migration_url)
+        _check_issuer(self.issuer)
+        if len(self.master_key) != MASTER_KEY_BYTES:
+            raise SettingsError(f"KYOSO_MASTER_KEY must be {MASTER_KEY_BYTES} bytes in base64: {MAKE_A_KEY}")
+        if self.smtp_url is not None and urlsplit(self.smtp_url).scheme not in ("smtp", "smtps"):
+            raise SettingsError("KYOSO_SMTP_URL must look like smtp://user:password@host:587?starttls")
+        if self.log_level not in LOG_LEVELS:
+            raise SettingsError(f"KYOSO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
+
+
+MAKE_A_KEY = "make one with `openssl rand -base64 32` and keep it safe"
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a production installation.
+
+    Raises SettingsError for the first variable that is missing or wrong.
+    """
+    database_url = _required(environment, "KYOSO_DATABASE_URL", "for example postgresql://kyoso:…@db.example.jp/kyoso")
+    return Settings(
+        database_url=database_url,
+        migration_url=environment.get("KYOSO_MIGRATION_URL") or database_url,
+        issuer=_required(environment, "KYOSO_ISSUER", "the public address, for example https://kyoso.example.jp"),
+        master_key=decode_master_key(_required(environment, "KYOSO_MASTER_KEY", MAKE_A_KEY)),
+        data_dir=Path(environment.get("KYOSO_DATA_DIR") or ".kyoso"),
+        smtp_url=environment.get("KYOSO_SMTP_URL") or None,
+        mail_from=environment.get("KYOSO_MAIL_FROM") or Settings.mail_from,
+        trusted_proxies=environment.get("KYOSO_TRUSTED_PROXIES") or Settings.trusted_proxies,
+        log_level=environment.get("KYOSO_LOG_LEVEL") or Settings.log_level,
+    )
+
+
+def names_a_database(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the environment names a database: else commands work on the demo's."""
+    return bool(environment.get("KYOSO_DATABASE_URL"))
+
+
+def decode_master_key(text: str) -> bytes:
+    """The key's bytes from base64; raises SettingsError when it is not that."""
+    try:
+        return base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        raise SettingsError(f"KYOSO_MASTER_KEY is not base64: {MAKE_A_KEY}") from None
+
+
+def _required(environment: Mapping[str, str], name: str, cure: str) -> str:
+    value = environment.get(name, "").strip()
+    if not value:
+        raise SettingsError(f"{name} is not set: {cure}")
+    return value
+
+
+def _check_database_url(name: str, url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        raise SettingsError(f"{name} must look like postgresql://user:password@host:5432/database")
+
+
+def _check_issuer(issuer: str) -> None:
+    parts = urlsplit(issuer)
+    if not parts.hostname or parts.query or parts.fragment or issuer.endswith("/"):
+        raise SettingsError("KYOSO_ISSUER must be an address without query and final slash: https://kyoso.example.jp")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS):
+        raise SettingsError("KYOSO_ISSUER must start with https:// (http:// is accepted for this machine only)")
