@@ -30,6 +30,7 @@ export function connecting() {
 export const connected = () => become({ state: 'live' });
 export const waiting = () => become({ state: 'waiting' });
 export const ended = () => become({ state: 'ended' });
+export const cleared = () => become({ state: 'idle', count: 0, deliveries: [] });
 
 /** Notes one result. A bookmark (event: null) only moves the cursor: it must not wipe the last event off the screen. */
 export function received(result: { data?: unknown }): { cursor?: string; bookmark: boolean } {

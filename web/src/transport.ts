@@ -1,6 +1,6 @@
 /** How operations travel: POST for queries and mutations, graphql-transport-ws for subscriptions. */
 import type { Fetcher, FetcherOpts, FetcherParams, FetcherReturnType } from '@graphiql/toolkit';
-import { getOperationAST } from 'graphql';
+import { Kind, parse, type OperationDefinitionNode } from 'graphql';
 import { CloseCode, createClient, type Client, type ExecutionResult } from 'graphql-ws';
 import * as live from './live';
 import { language } from './preferences';
@@ -17,15 +17,28 @@ const TOKEN_CODES = new Set<number>([CloseCode.Unauthorized, CloseCode.Forbidden
 
 type Observer = { next(value: unknown): void; error(reason: unknown): void; complete(): void };
 
-export const fetcher: Fetcher = (params, options) =>
-  isSubscription(params, options) ? (watch(params) as unknown as FetcherReturnType) : post(params, options);
+export const fetcher: Fetcher = (asked, options) => {
+  const { params, operation } = settled(asked);
+  return operation?.operation === 'subscription'
+    ? (watch(params) as unknown as FetcherReturnType)
+    : post(params, options);
+};
 
-function isSubscription(params: FetcherParams, options?: FetcherOpts) {
-  const document = options?.documentAST;
-  return document !== undefined && getOperationAST(document, params.operationName)?.operation === 'subscription';
+/** GraphiQL learns the operation's name a moment after a tab is opened; what is run is decided by the text itself. */
+function settled(params: FetcherParams): { params: FetcherParams; operation?: OperationDefinitionNode } {
+  let operations: OperationDefinitionNode[];
+  try {
+    operations = parse(params.query).definitions.filter((one) => one.kind === Kind.OPERATION_DEFINITION);
+  } catch {
+    return { params };
+  }
+  const operation = operations.find(({ name }) => name?.value === params.operationName) ?? operations[0];
+  if (!operation) return { params };
+  return { params: { ...params, operationName: operation.name?.value ?? null }, operation };
 }
 
 async function post(params: FetcherParams, options?: FetcherOpts) {
+  live.cleared();
   const headers = new Headers(options?.headers as Record<string, string> | undefined);
   // A token typed into the Headers tab wins: that is how one tries a backend's token here.
   const own = headers.has('authorization');

@@ -4,6 +4,7 @@ import { explorerPlugin } from '@graphiql/plugin-explorer';
 import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
 import { useGraphiQL } from '@graphiql/react';
 import { GraphiQL } from 'graphiql';
+import { useEffect } from 'react';
 import 'graphiql/style.css';
 import '@graphiql/plugin-explorer/style.css';
 import './workbench.css';
@@ -20,16 +21,16 @@ const PLUGINS = [SAMPLES_PLUGIN, explorerPlugin(), HISTORY_PLUGIN];
 const WIDE = '(min-width: 900px)';
 
 export default function Workbench({ viewer }: { viewer: Viewer }) {
+  const wide = matchMedia(WIDE).matches;
   const firstVisit = localStorage.getItem('graphiql:tabState') === null;
-  const showSamples = firstVisit && matchMedia(WIDE).matches;
   return (
     <GraphiQL
       fetcher={fetcher}
       plugins={PLUGINS}
-      {...(showSamples ? { visiblePlugin: SAMPLES_PLUGIN } : {})}
+      {...(wide && firstVisit ? { visiblePlugin: SAMPLES_PLUGIN } : {})}
       defaultTabs={SAMPLES.map((sample) => ({ query: sample.query, variables: variablesOf(sample, viewer) }))}
       defaultQuery=""
-      defaultEditorToolsVisibility="variables"
+      defaultEditorToolsVisibility={wide ? 'variables' : false}
       editorTheme={EDITOR_THEME}
       forcedTheme={useTheme()}
       inputValueDeprecation
@@ -40,8 +41,16 @@ export default function Workbench({ viewer }: { viewer: Viewer }) {
       <GraphiQL.Footer>
         <LiveFeed />
       </GraphiQL.Footer>
+      <WrappedLines />
     </GraphiQL>
   );
+}
+
+/** Explanations in Japanese run long; without wrapping they end under the buttons. */
+function WrappedLines() {
+  const queryEditor = useGraphiQL((state) => state.queryEditor);
+  useEffect(() => queryEditor?.updateOptions({ wordWrap: 'on', wrappingIndent: 'indent' }), [queryEditor]);
+  return null;
 }
 
 function LiveFeed() {
