@@ -350,22 +350,6 @@ def order_columns(order: Order | None) -> tuple[str, ...]:
     return tuple(cast("Sequence[str]", value or ()))
 
 
-# ------------------------------------------------------------------------------------------------- the shared object
-
-
-@strawberry.federation.type(
-    shareable=True,
-    description="Where a page stands (ページ情報), truthful in both directions. Seen by everyone.",
-)
-class PageInfo:
-    """Part of every connection."""
-
-    has_next_page: bool = part("More after this page", "hasNextPage")
-    has_previous_page: bool = part("More before this page", "hasPreviousPage")
-    start_cursor: str | None = part("Cursor of the first edge; null on an empty page", "startCursor")
-    end_cursor: str | None = part("Cursor of the last edge; null on an empty page", "endCursor")
-
-
 def _words(args: Mapping[str, Arg] | None) -> dict[str, words.Argument]:
     return {name: each.word for name, each in (args or {}).items()}
 
@@ -413,3 +397,19 @@ def _field(
         for name, each in (args or {}).items()
     ]
     return made
+
+
+# ------------------------------------------------------------------------------------------------- the shared object
+
+
+@strawberry.federation.type(
+    shareable=True,
+    description="Where a page stands (ページ情報), truthful in both directions. Seen by everyone.",
+)
+class PageInfo:
+    """Part of every connection."""
+
+    has_next_page: bool = part("More after this page", "hasNextPage")
+    has_previous_page: bool = part("More before this page", "hasPreviousPage")
+    start_cursor: str | None = part("Cursor of the first edge; null on an empty page", "startCursor")
+    end_cursor: str | None = part("Cursor of the last edge; null on an empty page", "endCursor")
