@@ -149,7 +149,7 @@ async def unit_of_work() -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
 @cache
 def queries(word: str) -> Any:
     """The named statements of `models/sql/<word>.sql`; each takes the connection first, then its `:names`."""
-    return aiosql.from_path(Path(__file__).parent / "sql" / f"{word}.sql", "asyncpg")
+    return aiosql.from_path(Path(__file__).parent / "sql" / f"{word}.sql", "asyncpg", mandatory_parameters=False)
 
 
 async def migrate(url: str) -> None:
