@@ -63,14 +63,21 @@ async function post(params: FetcherParams, options?: FetcherOpts) {
 
 async function read(response: Response) {
   if (response.headers.get('content-type')?.includes('json')) return response.json();
-  throw new Error(`HTTP ${response.status}: ${(await response.text()).slice(0, 200)}`);
+  throw told(`HTTP ${response.status}: ${(await response.text()).slice(0, 200)}`);
 }
 
 /** Errors for the response pane, in the reader's language. */
 function inWords(reason: unknown): unknown {
-  if (reason instanceof SessionEnded) return new Error(sayNow('sessionEnded'));
-  if (reason instanceof TypeError) return new Error(sayNow('unreachable'));
+  if (reason instanceof SessionEnded) return told(sayNow('sessionEnded'));
+  if (reason instanceof TypeError) return told(sayNow('unreachable'));
   return reason;
+}
+
+/** GraphiQL would print the stack, which tells a reader nothing. */
+function told(message: string) {
+  const error = new Error(message);
+  delete error.stack;
+  return error;
 }
 
 /** An observable, because GraphiQL can stop one at once; an async generator would wait for the next event. */
@@ -148,6 +155,6 @@ function closeCode(reason: unknown): number | undefined {
 }
 
 function refusal(reason: unknown): unknown {
-  if (reason instanceof CloseEvent) return new Error(`WebSocket ${reason.code}: ${reason.reason}`);
+  if (reason instanceof CloseEvent) return told(`WebSocket ${reason.code}: ${reason.reason}`);
   return Array.isArray(reason) ? { errors: reason } : reason;
 }

@@ -18,11 +18,10 @@ import { fetcher } from './transport';
 import { useWords } from './words';
 
 const PLUGINS = [SAMPLES_PLUGIN, explorerPlugin(), HISTORY_PLUGIN];
-const WIDE = '(min-width: 900px)';
+const wide = matchMedia('(min-width: 900px)').matches;
+const firstVisit = localStorage.getItem('graphiql:tabState') === null;
 
 export default function Workbench({ viewer }: { viewer: Viewer }) {
-  const wide = matchMedia(WIDE).matches;
-  const firstVisit = localStorage.getItem('graphiql:tabState') === null;
   return (
     <GraphiQL
       fetcher={fetcher}
