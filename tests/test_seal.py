@@ -1,0 +1,121 @@
+"""Sealed values open in their own place only, and tokens cannot be made without the key."""
+
+import base64
+import hashlib
+import string
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from models import seal
+
+MASTER_KEY = bytes(range(32))
+PERSON = UUID("0190c5a0-0000-7000-8000-000000000001")
+OTHER_PERSON = UUID("0190c5a0-0000-7000-8000-000000000002")
+CANDIDATE = UUID("0190c5a0-0000-7000-8000-00000000000a")
+OTHER_CANDIDATE = UUID("0190c5a0-0000-7000-8000-00000000000b")
+
+
+@pytest.fixture(autouse=True)
+def _master_key() -> Iterator[None]:
+    seal.use(MASTER_KEY)
+    yield
+    seal.use(MASTER_KEY)
+
+
+def test_a_ciphertext_moved_to_another_row_does_not_open() -> None:
+    """proof 5.10: bound to candidate, item and person."""
+    key, _ = seal.new_person_key(PERSON)
+    other_key, _ = seal.new_person_key(OTHER_PERSON)
+    sealed = seal.seal_item(key, CANDIDATE, "NAME", "山田 太郎")
+
+    assert seal.unseal_item(key, CANDIDATE, "NAME", sealed) == "山田 太郎"
+    for place in ((key, OTHER_CANDIDATE, "NAME"), (key, CANDIDATE, "KANA"), (other_key, CANDIDATE, "NAME")):
+        with pytest.raises(seal.Unreadable):
+            seal.unseal_item(*place, sealed)
+
+
+def test_a_person_key_opens_for_its_own_person_only() -> None:
+    key, sealed = seal.new_person_key(PERSON)
+
+    assert seal.open_person_key(sealed, PERSON) == key
+    with pytest.raises(seal.Unreadable):
+        seal.open_person_key(sealed, OTHER_PERSON)
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", bytes(12), bytes(28)])
+def test_damaged_bytes_are_unreadable_and_nothing_else(damage: bytes) -> None:
+    with pytest.raises(seal.Unreadable):
+        seal.unseal(damage, context=b"place")
+
+
+def test_a_blob_opens_in_its_own_place_and_under_its_own_master_key_only() -> None:
+    sealed = seal.seal(b"delivery", context=b"a")
+
+    assert seal.unseal(sealed, context=b"a") == b"delivery"
+    with pytest.raises(seal.Unreadable):
+        seal.unseal(sealed, context=b"b")
+    seal.use(bytes(32))
+    with pytest.raises(seal.Unreadable):
+        seal.unseal(sealed, context=b"a")
+
+
+def test_sealing_twice_shows_no_equality_unless_a_seed_asks_for_it() -> None:
+    assert seal.seal(b"same", context=b"") != seal.seal(b"same", context=b"")
+
+    def seeded(size: int) -> bytes:
+        return hashlib.shake_256(b"seed").digest(size)
+
+    assert seal.seal(b"same", context=b"", random=seeded) == seal.seal(b"same", context=b"", random=seeded)
+    assert seal.new_person_key(PERSON, random=seeded) == seal.new_person_key(PERSON, random=seeded)
+
+
+def test_the_blind_index_is_the_same_for_every_spelling_of_an_address() -> None:
+    index = seal.email_index("taro@example.jp")
+
+    assert len(index) == seal.EMAIL_INDEX_BYTES
+    assert seal.email_index("  Taro@Example.JP\n") == index
+    assert seal.email_index("ｔａｒｏ＠ｅｘａｍｐｌｅ．ｊｐ") == index
+    assert seal.email_index("taro+1@example.jp") != index
+    seal.use(bytes(32))
+    assert seal.email_index("taro@example.jp") != index
+
+
+def test_a_token_stands_for_one_subject_and_one_purpose() -> None:
+    token = seal.relay_token(CANDIDATE)
+
+    assert len(token) == seal.TOKEN_CHARACTERS
+    assert set(token) <= set(string.ascii_letters + string.digits + "-_")
+    assert seal.read_relay_token(token) == CANDIDATE
+    others = (
+        seal.read_referral_token,
+        seal.read_survey_token,
+        seal.read_page_token,
+        seal.read_confirmation_token,
+    )
+    assert [read(token) for read in others] == [None] * 4
+    assert seal.read_referral_token(seal.referral_token(PERSON)) == PERSON
+    assert seal.read_survey_token(seal.survey_token(PERSON)) == PERSON
+    assert seal.read_page_token(seal.page_token(PERSON)) == PERSON
+    assert seal.read_confirmation_token(seal.confirmation_token(PERSON)) == PERSON
+
+
+def test_no_other_spelling_of_a_token_is_accepted() -> None:
+    token = seal.relay_token(CANDIDATE)
+    raw = base64.urlsafe_b64decode(token + "=")
+    same_bytes = [token[:-1] + last for last in string.ascii_letters + string.digits + "-_"]
+    same_bytes = [other for other in same_bytes if base64.urlsafe_b64decode(other + "=") == raw]
+    assert len(same_bytes) == 4  # two spare bits: four spellings decode alike
+
+    assert [other for other in same_bytes if seal.read_relay_token(other) is not None] == [token]
+    for wrong in ("", token[:-1], token + "A", token + "=", "あ" * 43, "!" * 43, "A" * 43, token.swapcase()):
+        assert seal.read_relay_token(wrong) is None
+    for place in range(len(raw)):
+        changed = bytes(byte ^ (place == at) for at, byte in enumerate(raw))
+        assert seal.read_relay_token(base64.urlsafe_b64encode(changed).decode().rstrip("=")) is None
+
+
+def test_a_master_key_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        seal.use(b"short")
