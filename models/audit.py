@@ -1,13 +1,15 @@
 """What was granted, refused, revoked and consented to: an append-only record, without anybody's name or address."""
 
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
 import orjson
+from asyncpg.pool import PoolConnectionProxy
 
 from models.db import queries
 
-Connection = asyncpg.Connection[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 CLIENT_ID_CHARACTERS = 200
 
 

@@ -14,9 +14,9 @@ import asyncpg
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from models.audit import Connection
 from models.db import queries, uuid7
 
-Connection = asyncpg.Connection[asyncpg.Record]
 Result = TypeVar("Result")
 Words = TypeVarTuple("Words")
 
@@ -156,5 +156,5 @@ async def _matches(stored: str, password: str) -> bool:
         return False
 
 
-async def _on_hashing_thread(work: Callable[[Unpack[Words]], Result], *words: Unpack[Words]) -> Result:
+async def _on_hashing_thread(work: Callable[[Unpack[Words]], Result], *words: *Words) -> Result:
     return await asyncio.get_running_loop().run_in_executor(_hashing, work, *words)

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
 import orjson
 
+from models.audit import Connection
 from models.db import queries, uuid7
 
-Connection = asyncpg.Connection[asyncpg.Record]
-
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 CLIENT_ID_BYTES = 12
 CLIENT_SECRET_BYTES = 32
 REVOCATION_CHANNEL = "kyoso_revocation"
@@ -37,7 +38,7 @@ class Client:
     name: str
     auth_method: str
     secret_hash: bytes | None
-    redirect_uris: tuple[str, ...]
+    redirect_uris: frozenset[str]
     grant_types: frozenset[str]
     scope: frozenset[str]
 
@@ -96,9 +97,10 @@ async def create_client(
     """Registers a client: of a partner, or the operator's when `partner_id` is None.
 
     With redirect URIs people can log in to it; a confidential client (`public` false) can also act for itself.
-    Raises asyncpg.CheckViolationError for what no client may be, such as a partner's client with `network:admin`.
+    Raises ValueError for a redirect URI that codes must not travel to, and asyncpg.CheckViolationError for what no
+    client may be, such as a partner's client with `network:admin`.
     """
-    uris = list(redirect_uris)
+    uris = [checked_redirect_uri(uri) for uri in redirect_uris]
     secret = None if public else secrets.token_urlsafe(CLIENT_SECRET_BYTES)
     grant_types = ["authorization_code", "refresh_token"] if uris else []
     credentials = Credentials(secrets.token_hex(CLIENT_ID_BYTES), secret)
@@ -118,6 +120,18 @@ async def create_client(
     return credentials
 
 
+def checked_redirect_uri(uri: str) -> str:
+    """The same URI when codes may be sent there: https, or http on this machine, exact and without a fragment.
+
+    Raises ValueError (RFC 9700, 4.1).
+    """
+    parts = urlsplit(uri)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)
+    if not (safe and parts.hostname and uri.isascii() and uri.isprintable()) or set(uri) & set(' "<>\\^`{}|*#@'):
+        raise ValueError("a redirect URI is an exact https address (http for this machine only), without # and @")
+    return uri
+
+
 async def put_product_client(
     connection: Connection, *, client_id: str, name: str, redirect_uris: list[str], scope: Iterable[str]
 ) -> None:
@@ -130,13 +144,7 @@ async def put_product_client(
 async def find_client(connection: Connection, client_id: str) -> Client | None:
     """The client of this name; None when unknown or when its access was ended."""
     row = await queries("oauth").client_by_client_id(connection, client_id=client_id)
-    if row is None:
-        return None
-    facts = dict(row)
-    facts["redirect_uris"] = tuple(facts["redirect_uris"])
-    facts["grant_types"] = frozenset(facts["grant_types"])
-    facts["scope"] = frozenset(facts["scope"])
-    return Client(**facts)
+    return None if row is None else Client(**_facts(row))
 
 
 async def save_code(
@@ -167,7 +175,7 @@ async def save_code(
 async def find_code(connection: Connection, code_hash: bytes) -> Code | None:
     """The code as it stands, used and expired ones too."""
     row = await queries("oauth").find_code(connection, code_hash=code_hash)
-    return None if row is None else Code(**{**dict(row), "scope": frozenset(row["scope"])})
+    return None if row is None else Code(**_facts(row))
 
 
 async def redeem_code(connection: Connection, code: Code, *, life_seconds: int) -> UUID | None:
@@ -204,7 +212,7 @@ async def revoke_grant(connection: Connection, grant_id: UUID, because: str, *, 
 async def lock_refresh_token(connection: Connection, token_hash: bytes, *, grace_seconds: int) -> RefreshToken | None:
     """The token, with its family locked until the transaction ends."""
     row = await queries("oauth").lock_refresh_token(connection, token_hash=token_hash, grace_seconds=grace_seconds)
-    return None if row is None else RefreshToken(**{**dict(row), "scope": frozenset(row["scope"])})
+    return None if row is None else RefreshToken(**_facts(row))
 
 
 async def add_refresh_token(
@@ -288,3 +296,7 @@ async def sweep(connection: Connection) -> None:
     await queries("oauth").sweep_codes(connection, keep_seconds=CODE_REMEMBERED_SECONDS)
     await queries("oauth").sweep_grants(connection, keep_seconds=GRANT_REMEMBERED_SECONDS)
     await queries("oauth").sweep_revocations(connection)
+
+
+def _facts(row: asyncpg.Record) -> dict[str, Any]:
+    return {name: frozenset(value) if isinstance(value, list) else value for name, value in row.items()}

@@ -1,0 +1,190 @@
+"""OAuth over HTTP: metadata, keys, token, revocation and introspection. The pages for people are in `api.login`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from api.settings import Settings
+from auth import bridge, grants, scopes
+from auth.keys import ALGORITHM, Keyring, derive
+from auth.server import NO_STORE, Answer, Request, Server
+from auth.tokens import Tokens
+from models import oauth
+from models.audit import Connection
+from models.db import unit_of_work
+
+FORM_BYTES_MAX = 16 * 1024
+FORM_FIELDS_MAX = 40
+QUERY_CHARACTERS_MAX = 8 * 1024
+JWKS_CACHE_SECONDS = 300
+FORM_TYPE = "application/x-www-form-urlencoded"
+GRAPHIQL_CLIENT = "graphiql"
+
+
+class FormError(Exception):
+    """A form or query that cannot be read as one; `status` says how to answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Door:
+    """What the handlers need, made once when the application starts."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.issuer = settings.issuer
+        self.tokens = Tokens(settings.issuer, Keyring(settings.master_key))
+        self.refresh_key = derive(settings.master_key, "refresh tokens")
+        self.attempt_key = derive(settings.master_key, "login attempts")
+
+    def server(self, connection: Connection) -> Server:
+        """The authorization server for one request."""
+        return grants.server(connection, self.tokens, self.refresh_key)
+
+
+@asynccontextmanager
+async def running(app: Starlette, settings: Settings) -> AsyncGenerator[Tokens]:
+    """Opens the authorization server for as long as the application runs; needs a connected database.
+
+    Leaves `app.state.tokens` for whoever verifies tokens.
+    """
+    door = Door(settings)
+    app.state.door = door
+    app.state.tokens = door.tokens
+    async with door.tokens.running(settings.database_url):
+        await ensure_graphiql_client(settings.issuer)
+        yield door.tokens
+
+
+async def ensure_graphiql_client(issuer: str) -> None:
+    """The product's own GraphiQL page as a public client: created, or brought up to date."""
+    async with unit_of_work() as connection:
+        await oauth.put_product_client(
+            connection,
+            client_id=GRAPHIQL_CLIENT,
+            name="GraphiQL",
+            redirect_uris=[f"{issuer}/graphiql/callback"],
+            scope=scopes.PARTNER_SCOPES,
+        )
+
+
+async def read_form(request: HttpRequest) -> dict[str, str]:
+    """The form of a POST, each field once. `;` separates nothing; what is too big is not read to its end.
+
+    Raises FormError.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+        raise FormError(400, f"the body must be {FORM_TYPE}")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_BYTES_MAX:
+            raise FormError(413, f"the body may have {FORM_BYTES_MAX} bytes")
+    return parse(bytes(body).decode("ascii", "replace"))
+
+
+def read_query(request: HttpRequest) -> dict[str, str]:
+    """The query parameters, each once.
+
+    Raises FormError.
+    """
+    if len(request.url.query) > QUERY_CHARACTERS_MAX:
+        raise FormError(414, f"the query may have {QUERY_CHARACTERS_MAX} characters")
+    return parse(request.url.query)
+
+
+def parse(text: str) -> dict[str, str]:
+    """Form-encoded text as a dictionary (RFC 6749, 3.1 and 3.2: a parameter without a value is left out).
+
+    Raises FormError when a parameter is repeated or there are too many.
+    """
+    try:
+        pairs = parse_qsl(text, max_num_fields=FORM_FIELDS_MAX, errors="strict")
+    except UnicodeDecodeError:
+        raise FormError(400, "a parameter is not UTF-8") from None
+    except ValueError:
+        raise FormError(413, f"there may be {FORM_FIELDS_MAX} parameters") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise FormError(400, "a parameter is repeated")
+    if "\0" in text or "%00" in text:
+        raise FormError(400, "a parameter contains NUL")
+    return fields
+
+
+async def token(request: HttpRequest) -> Response:
+    """RFC 6749, 3.2."""
+    return await _answered(request, lambda server, asked: server.create_token_response(asked))
+
+
+async def revoke(request: HttpRequest) -> Response:
+    """RFC 7009."""
+    return await _answered(request, lambda server, asked: server.create_endpoint_response("revocation", asked))
+
+
+async def introspect(request: HttpRequest) -> Response:
+    """RFC 7662."""
+    return await _answered(request, lambda server, asked: server.create_endpoint_response("introspection", asked))
+
+
+async def _answered(request: HttpRequest, work: Any) -> Response:
+    door: Door = request.app.state.door
+    try:
+        asked = Request(
+            "POST", door.issuer + request.url.path, request.headers, read_query(request), await read_form(request)
+        )
+    except FormError as error:
+        body = {"error": "invalid_request", "error_description": str(error)}
+        return JSONResponse(body, error.status, NO_STORE)
+    async with unit_of_work() as connection:
+        answer: Answer = await bridge.call(work, door.server(connection), asked)
+    return JSONResponse(answer.body, answer.status, dict(answer.headers))
+
+
+async def jwks(request: HttpRequest) -> Response:
+    """RFC 7517: the public keys, those that will sign next included."""
+    door: Door = request.app.state.door
+    cached = {"Cache-Control": f"public, max-age={JWKS_CACHE_SECONDS}", "Access-Control-Allow-Origin": "*"}
+    return JSONResponse(door.tokens.keyring.jwks(), headers=cached)
+
+
+async def metadata(request: HttpRequest) -> Response:
+    """RFC 8414."""
+    issuer = request.app.state.door.issuer
+    methods = ["client_secret_basic", "none"]
+    body: dict[str, Any] = {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "token_endpoint": f"{issuer}/oauth/token",
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "introspection_endpoint": f"{issuer}/oauth/introspect",
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "scopes_supported": list(scopes.VOCABULARY),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "access_token_signing_alg_values_supported": [ALGORITHM],
+        "ui_locales_supported": ["ja", "en"],
+    }
+    return JSONResponse(body, headers={"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"})
+
+
+routes: list[Route] = [
+    Route("/.well-known/oauth-authorization-server", metadata),
+    Route("/.well-known/jwks.json", jwks),
+    Route("/oauth/token", token, methods=["POST"]),
+    Route("/oauth/revoke", revoke, methods=["POST"]),
+    Route("/oauth/introspect", introspect, methods=["POST"]),
+]

@@ -1,0 +1,273 @@
+"""The grants: client_credentials, authorization code with PKCE (S256, from everybody), refresh with rotation."""
+
+import base64
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from authlib.oauth2.rfc6749 import grants
+from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
+from authlib.oauth2.rfc7636 import CodeChallenge
+
+from auth import scopes
+from auth.bridge import wait
+from auth.endpoints import Introspection, Revocation
+from auth.server import CLIENT_METHODS, RegisteredClient, Request, Server
+from auth.tokens import REVOCATION_KEPT_SECONDS, Tokens
+from models import audit, oauth
+from models.audit import Connection
+from models.db import uuid7
+from models.member import Member, find_member
+from models.oauth import Client, Code, RefreshToken
+
+CODE_SECONDS = 60
+CODE_BYTES = 32
+REFRESH_TOKEN_BYTES = 32
+REFRESH_TOKEN_SECONDS = 14 * 24 * 3600
+REFRESH_GRACE_SECONDS = 10  # in which a lost answer may be asked for again
+GRANT_SECONDS = 90 * 24 * 3600  # after which a person logs in again
+
+S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person allowed a client on the consent page."""
+
+    member: Member
+    scope: frozenset[str]
+
+
+TokenAnswer = tuple[int, dict[str, Any], list[tuple[str, str]]]
+
+
+class _Grant(grants.BaseGrant):
+    server: Server
+    request: Request
+    TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_METHODS
+
+    def validate_requested_scope(self) -> None:
+        self.server.bounded(self.request.client.row, None, scopes.split(self.request.payload.scope))
+
+    def answer(
+        self, member: Member | None, scope: frozenset[str], grant_id: UUID | None, refresh_token: str | None
+    ) -> TokenAnswer:
+        """The success of the token endpoint, with its line in the audit record."""
+        client: Client = self.request.client.row
+        issued = self.server.tokens.issue(client, member, scope, grant_id)
+        wait(
+            audit.record(
+                self.server.connection,
+                "token.issued",
+                partner_id=member.partner_id if member else client.partner_id,
+                member_id=member.id if member else None,
+                client_id=client.client_id,
+                grant_id=grant_id,
+                grant_type=str(self.GRANT_TYPE),
+                token_id=str(issued.token_id),
+                scope=scopes.join(scope),
+            )
+        )
+        body: dict[str, Any] = {
+            "access_token": issued.access_token,
+            "token_type": "Bearer",
+            "expires_in": issued.expires_in,
+            "scope": scopes.join(scope),
+        }
+        if refresh_token:
+            body["refresh_token"] = refresh_token
+        return 200, body, self.TOKEN_RESPONSE_HEADER
+
+    def person(self, member_id: UUID) -> Member:
+        """Who granted this; their access may have ended since."""
+        member = wait(find_member(self.server.connection, member_id))
+        if member is None:
+            raise InvalidGrantError("the person's access has ended")
+        return member
+
+
+class ClientCredentials(_Grant, grants.ClientCredentialsGrant):
+    """A partner's backend acting for itself (RFC 6749, 4.4)."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic",)
+
+    def create_token_response(self) -> TokenAnswer:
+        requested = scopes.split(self.request.payload.scope)
+        scope = self.server.bounded(self.request.client.row, None, requested)
+        return self.answer(None, scope, None, None)
+
+
+class AuthorizationCode(_Grant, grants.AuthorizationCodeGrant):
+    """A person lets a client act for them (RFC 6749, 4.1, with RFC 7636 and RFC 9700)."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_METHODS
+
+    def generate_authorization_code(self) -> str:
+        return secrets.token_urlsafe(CODE_BYTES)
+
+    def save_authorization_code(self, code: str, request: Request) -> None:
+        consent: Consent = request.user
+        wait(
+            oauth.save_code(
+                self.server.connection,
+                code_hash=oauth.digest(code),
+                client=request.client.row.id,
+                member_id=consent.member.id,
+                redirect_uri=request.payload.redirect_uri,
+                scope=consent.scope,
+                code_challenge=request.payload.data["code_challenge"],
+                life_seconds=CODE_SECONDS,
+            )
+        )
+
+    def query_authorization_code(self, code: str, client: RegisteredClient) -> "_StoredCode | None":
+        row = wait(oauth.find_code(self.server.connection, oauth.digest(code)))
+        if row is None or row.client != client.row.id:
+            return None
+        return _StoredCode(row)
+
+    def create_token_response(self) -> TokenAnswer:
+        """Claims the code with one statement: of any number at once, one caller gets the grant."""
+        code: Code = self.request.authorization_code.row
+        connection = self.server.connection
+        grant_id = wait(oauth.redeem_code(connection, code, life_seconds=GRANT_SECONDS))
+        if grant_id is None:
+            raise InvalidGrantError(self._used_twice(code))
+        client: Client = self.request.client.row
+        member = self.person(code.member_id)
+        scope = self.server.bounded(client, member, sorted(code.scope))
+        refresh_token = None
+        if "refresh_token" in client.grant_types:
+            refresh_token = secrets.token_urlsafe(REFRESH_TOKEN_BYTES)
+            wait(
+                oauth.add_refresh_token(
+                    connection,
+                    token_id=uuid7(),
+                    token_hash=oauth.digest(refresh_token),
+                    grant_id=grant_id,
+                    parent_id=None,
+                    life_seconds=REFRESH_TOKEN_SECONDS,
+                )
+            )
+        return self.answer(member, scope, grant_id, refresh_token)
+
+    def _used_twice(self, code: Code) -> str:
+        """One of the two has stolen it: what grew from the first use ends. Returns the reason for the record."""
+        because = "code used twice"
+        revoke = oauth.revoke_grant_of_code(self.server.connection, code, because, keep_seconds=REVOCATION_KEPT_SECONDS)
+        grant_id = wait(revoke)
+        if grant_id is None:
+            return "code expired or its grant already revoked"
+        self.server.tokens.forget(grant_id)
+        return because
+
+
+class Refresh(_Grant, grants.RefreshTokenGrant):
+    """Rotation with families (RFC 9700, 4.14.2).
+
+    The next token is derived from the one presented, so that a client whose answer was lost, and twenty callers at
+    once, get the same child: a lineage never forks. Any other second use ends the family.
+    """
+
+    def authenticate_refresh_token(self, refresh_token: str) -> "_StoredRefreshToken | None":
+        row = wait(
+            oauth.lock_refresh_token(
+                self.server.connection, oauth.digest(refresh_token), grace_seconds=REFRESH_GRACE_SECONDS
+            )
+        )
+        return _StoredRefreshToken(row) if row and not row.revoked and not row.expired else None
+
+    def create_token_response(self) -> TokenAnswer:
+        row: RefreshToken = self.request.refresh_token.row
+        child_id = self._child(row)
+        member = self.person(row.member_id)
+        requested = scopes.split(self.request.payload.scope) or sorted(row.scope)  # Authlib refused any wider
+        scope = self.server.bounded(self.request.client.row, member, requested)
+        child = derived(self.server.refresh_key, self.request.form["refresh_token"], child_id)
+        if not row.used:
+            wait(
+                oauth.add_refresh_token(
+                    self.server.connection,
+                    token_id=child_id,
+                    token_hash=oauth.digest(child),
+                    grant_id=row.grant_id,
+                    parent_id=row.id,
+                    life_seconds=REFRESH_TOKEN_SECONDS,
+                )
+            )
+        return self.answer(member, scope, row.grant_id, child)
+
+    def _child(self, row: RefreshToken) -> UUID:
+        """The id of the token that follows: a new one, or the one whose answer was lost."""
+        if not row.used:
+            return uuid7()
+        child_id = wait(oauth.unused_child(self.server.connection, row.id)) if row.within_grace else None
+        if child_id is None:
+            because = "refresh token used twice"
+            revoke = oauth.revoke_grant(
+                self.server.connection, row.grant_id, because, keep_seconds=REVOCATION_KEPT_SECONDS
+            )
+            wait(revoke)
+            self.server.tokens.forget(row.grant_id)
+            raise InvalidGrantError(because)
+        return child_id
+
+
+class ProofKey(CodeChallenge):
+    """PKCE without its loopholes: a challenge is demanded from every client, and S256 is the only method."""
+
+    def validate_code_challenge(self, grant: AuthorizationCode, redirect_uri: str) -> None:
+        challenge = grant.request.payload.data.get("code_challenge", "")
+        if grant.request.payload.data.get("code_challenge_method") != "S256":
+            raise InvalidRequestError("code_challenge_method must be S256")
+        if not S256_CHALLENGE.fullmatch(challenge):
+            raise InvalidRequestError("code_challenge must be 43 characters of base64url")
+
+    def get_authorization_code_challenge(self, authorization_code: "_StoredCode") -> str:
+        return authorization_code.row.code_challenge
+
+    def get_authorization_code_challenge_method(self, authorization_code: "_StoredCode") -> str:
+        return "S256"
+
+
+class _StoredCode:
+    def __init__(self, row: Code) -> None:
+        self.row = row
+
+    def get_redirect_uri(self) -> str:
+        return self.row.redirect_uri
+
+    def get_scope(self) -> str:
+        return scopes.join(self.row.scope)
+
+
+class _StoredRefreshToken:
+    def __init__(self, row: RefreshToken) -> None:
+        self.row = row
+
+    def check_client(self, client: RegisteredClient) -> bool:
+        return self.row.client == client.row.id
+
+    def get_scope(self) -> str:
+        return scopes.join(self.row.scope)
+
+
+def derived(refresh_key: bytes, parent: str, child_id: UUID) -> str:
+    """A family's next token: nobody has it without the server's key and the token before."""
+    made = hmac.new(refresh_key, parent.encode() + child_id.bytes, sha256).digest()
+    return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+
+
+def server(connection: Connection, tokens: Tokens, refresh_key: bytes) -> Server:
+    """The authorization server for one request, with every grant and endpoint that it offers."""
+    made = Server(connection, tokens, refresh_key)
+    made.register_grant(ClientCredentials)
+    made.register_grant(AuthorizationCode, [ProofKey()])
+    made.register_grant(Refresh)
+    made.register_endpoint(Revocation)
+    made.register_endpoint(Introspection)
+    return made

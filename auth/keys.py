@@ -1,0 +1,101 @@
+"""The keys that sign access tokens: ES256, made at the first start, sealed at rest, known by their `kid`."""
+
+import os
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc.jwk import ECKey
+
+from models import oauth
+from models.audit import Connection
+
+ALGORITHM = "ES256"
+CURVE = "P-256"
+NONCE_BYTES = 12
+DERIVED_KEY_BYTES = 32
+RELOAD_SECONDS_MIN = 1.0  # an unknown `kid` asks the database at most this often
+
+
+class MasterKeyError(Exception):
+    """The stored keys were sealed with another master key."""
+
+
+def derive(master_key: bytes, purpose: str) -> bytes:
+    """A key of its own for each purpose (HKDF-SHA256, RFC 5869)."""
+    return HKDF(SHA256(), DERIVED_KEY_BYTES, salt=None, info=b"kyoso " + purpose.encode()).derive(master_key)
+
+
+class Keyring:
+    """The signing keys of one installation, as this worker knows them."""
+
+    def __init__(self, master_key: bytes) -> None:
+        self._seal = AESGCM(derive(master_key, "signing keys"))
+        self._keys: dict[str, tuple[ECKey, datetime]] = {}
+        self._loaded_at = 0.0
+
+    async def load(self, connection: Connection) -> None:
+        """Reads the keys; makes the first one when there is none.
+
+        Raises MasterKeyError when they do not open under this master key.
+        """
+        rows = await oauth.signing_keys(connection)
+        if not rows:
+            await oauth.lock_signing_keys(connection)
+            rows = await oauth.signing_keys(connection)
+        if not rows:
+            await self.add(connection, signs_from=datetime.now(UTC))
+            rows = await oauth.signing_keys(connection)
+        self._keys = {row["kid"]: (self._open(row["kid"], row["sealed"]), row["signs_from"]) for row in rows}
+        self._loaded_at = time.monotonic()
+
+    async def add(self, connection: Connection, *, signs_from: datetime) -> str:
+        """Makes a key pair that will sign from that moment; returns its `kid`."""
+        fresh = ECKey.generate_key(CURVE)
+        kid = fresh.thumbprint()
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = nonce + self._seal.encrypt(nonce, orjson.dumps(fresh.as_dict(private=True)), kid.encode())
+        public = {**fresh.as_dict(private=False), "kid": kid, "use": "sig", "alg": ALGORITHM}
+        await oauth.add_signing_key(connection, kid=kid, public_jwk=public, sealed=sealed, signs_from=signs_from)
+        return kid
+
+    def signing(self) -> tuple[str, ECKey]:
+        """The newest key whose time has come, with its `kid`."""
+        now = datetime.now(UTC)
+        due = [(signs_from, kid) for kid, (_, signs_from) in self._keys.items() if signs_from <= now]
+        kid = max(due)[1]
+        return kid, self._keys[kid][0]
+
+    def find(self, kid: str) -> ECKey | None:
+        """The key of this `kid`, if this worker knows it."""
+        found = self._keys.get(kid)
+        return found[0] if found else None
+
+    async def look_again(self, connection: Connection) -> None:
+        """Another worker may have made a key: loads anew, however often one is asked for an unknown `kid`."""
+        if time.monotonic() - self._loaded_at > RELOAD_SECONDS_MIN:
+            await self.load(connection)
+
+    def jwks(self) -> dict[str, Any]:
+        """The public halves (RFC 7517), those that will sign next included."""
+        return {
+            "keys": [
+                {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": ALGORITHM}
+                for kid, (key, _) in self._keys.items()
+            ]
+        }
+
+    def _open(self, kid: str, sealed: bytes) -> ECKey:
+        try:
+            plain = self._seal.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], kid.encode())
+        except InvalidTag:
+            raise MasterKeyError(
+                "the signing keys in the database were sealed with another master key: "
+                "start with the KYOSO_MASTER_KEY that this database was created with"
+            ) from None
+        return ECKey.import_key(orjson.loads(plain))

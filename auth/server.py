@@ -1,0 +1,215 @@
+"""The authorization server: Authlib's grammar, this network's decisions.
+
+One `Server` lives for one request and shares its transaction, so a refusal that must leave a trace (a reused code
+revokes what grew from it) commits with the answer. What was wrong stands in the audit record; the outside is told no
+more than RFC 6749 asks for.
+"""
+
+import base64
+import binascii
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_plus, urlencode
+
+from authlib.oauth2 import OAuth2Error, OAuth2Request
+from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin
+from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidScopeError, UnsupportedResponseTypeError
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+
+from auth import scopes
+from auth.bridge import wait
+from auth.tokens import Tokens
+from models import audit, oauth
+from models.audit import Connection
+from models.member import Member
+from models.oauth import Client
+
+CLIENT_METHODS = ("client_secret_basic", "none")
+REALM = "kyoso"
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+_PUBLIC_TEXT = {
+    "invalid_client": "Client authentication failed",
+    "invalid_grant": "The code or refresh token is invalid, has expired or was issued to another client",
+    "invalid_scope": "A requested scope is unknown or beyond what this client may hold",
+    "unauthorized_client": "This client may not use this grant type",
+    "access_denied": "The request was denied",
+}
+_NOBODYS_SECRET = oauth.digest(secrets.token_urlsafe())
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer without a framework. `body` is JSON, or None for a redirect to `headers["Location"]`."""
+
+    status: int
+    body: dict[str, Any] | None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Request(OAuth2Request):
+    """What Authlib needs to know of an HTTP request; each parameter is known to have come once.
+
+    `uri` is built from the configured issuer: what a client claims as Host decides nothing.
+    """
+
+    def __init__(
+        self, method: str, uri: str, headers: Mapping[str, str], query: dict[str, str], form: dict[str, str]
+    ) -> None:
+        super().__init__(method, uri, headers=headers)
+        self.query = query
+        self._form = form
+        self.payload = BasicOAuth2Payload(form if method == "POST" else query)
+
+    @property
+    def args(self) -> dict[str, str]:
+        return self.query
+
+    @property
+    def form(self) -> dict[str, str]:
+        return self._form
+
+
+class RegisteredClient(ClientMixin):
+    """A client row in the words that Authlib asks in."""
+
+    def __init__(self, row: Client) -> None:
+        self.row = row
+
+    def get_client_id(self) -> str:
+        return self.row.client_id
+
+    def get_default_redirect_uri(self) -> None:
+        """None: a redirect URI is always named in the request."""
+
+    def get_allowed_scope(self, scope: str | None) -> str:
+        return scope or ""
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        return redirect_uri in self.row.redirect_uris
+
+    def check_response_type(self, response_type: str) -> bool:
+        return response_type == "code" and "authorization_code" in self.row.grant_types
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type in self.row.grant_types
+
+
+class Server(AuthorizationServer):
+    """Authlib's server over one connection. `refresh_key` derives a family's next refresh token."""
+
+    def __init__(self, connection: Connection, tokens: Tokens, refresh_key: bytes) -> None:
+        super().__init__(scopes_supported=list(scopes.VOCABULARY))
+        self.connection = connection
+        self.tokens = tokens
+        self.refresh_key = refresh_key
+
+    # What Authlib asks of a server -----------------------------------------------------------------------------
+
+    def query_client(self, client_id: str) -> RegisteredClient | None:
+        row = wait(oauth.find_client(self.connection, client_id))
+        return RegisteredClient(row) if row else None
+
+    def authenticate_client(self, request: Request, methods: list[str], endpoint: str = "token") -> RegisteredClient:
+        """Demands exactly one method, the one the client is registered for; always does the same work."""
+        method, client_id, secret = presented(request)
+        client = self.query_client(client_id) if client_id else None
+        expected = (client.row.secret_hash if client else None) or _NOBODYS_SECRET
+        right = hmac.compare_digest(oauth.digest(secret), expected)
+        if client is None:
+            raise InvalidClientError("unknown client")
+        request.client = client
+        if client.row.auth_method != method or method not in methods:
+            raise InvalidClientError(f"authenticated by {method}")
+        if method != "none" and not right:
+            raise InvalidClientError("wrong secret")
+        request.auth_method = method
+        return client
+
+    def create_oauth2_request(self, request: Request) -> Request:
+        return request
+
+    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
+        """A redirect always says who answers (RFC 9207)."""
+        location = dict(headers).get("Location")
+        if location is None:
+            return Answer(status, body, NO_STORE)
+        separator = "&" if "?" in location else "?"
+        issued_by = urlencode({"iss": self.tokens.issuer})
+        return Answer(303, None, {**NO_STORE, "Location": f"{location}{separator}{issued_by}"})
+
+    def handle_error_response(self, request: Request, error: OAuth2Error) -> Answer:
+        """Records what was wrong and answers with no more than must be said."""
+        client = request.client or None
+        if isinstance(error, UnsupportedResponseTypeError):
+            error.response_type = request.payload.response_type  # Authlib puts a sentence there
+        wait(
+            audit.record(
+                self.connection,
+                "request.refused",
+                client_id=client.row.client_id if client else request.payload.client_id,
+                partner_id=client.row.partner_id if client else None,
+                error=str(error.error),
+                reason=str(error.description),
+            )
+        )
+        error.description = _PUBLIC_TEXT.get(str(error.error), error.description)
+        if error.redirect_uri:
+            return self.handle_response(*error())
+        if isinstance(error, InvalidClientError):
+            challenge = {"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'}
+            return Answer(401, dict(error.get_body()), {**NO_STORE, **challenge})
+        return Answer(error.status_code, dict(error.get_body()), NO_STORE)
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Authlib announces its steps here; nobody listens."""
+
+    # What the grants share -------------------------------------------------------------------------------------
+
+    def bounded(self, client: Client, member: Member | None, requested: list[str]) -> frozenset[str]:
+        """The scopes that may be granted, all of them when none is named.
+
+        A scope the client may not hold is an error; one the person's role does not allow is left out.
+        """
+        held = scopes.grantable(client.kind, client.scope, None)
+        if not held.issuperset(requested):
+            raise InvalidScopeError(f"beyond the client: {scopes.join(set(requested) - held) or 'unknown scope'}")
+        granted = frozenset(requested) or held
+        if member:
+            granted &= scopes.grantable(client.kind, client.scope, member.role)
+        if not granted:
+            raise InvalidScopeError("nothing left within the person's role")
+        return granted
+
+
+def presented(request: Request) -> tuple[str, str | None, str]:
+    """The one way in which the client authenticates: method, client_id and secret.
+
+    Raises InvalidClientError when it used two, one that is not offered, or put credentials into the address.
+    """
+    if {"client_secret", "client_assertion", "client_id"} & request.query.keys():
+        raise InvalidClientError("credentials in the query")
+    if {"client_secret", "client_assertion", "client_assertion_type"} & request.form.keys():
+        raise InvalidClientError("credentials in the body")
+    authorization = request.headers.get("authorization")
+    named = request.form.get("client_id")
+    if authorization is None:
+        return "none", named, ""
+    client_id, secret = _basic(authorization)
+    if named not in (None, client_id):
+        raise InvalidClientError("two client ids")
+    return "client_secret_basic", client_id, secret
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClientError("not Basic")
+    try:
+        client_id, _, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        raise InvalidClientError("Basic without base64") from None
+    return unquote_plus(client_id), unquote_plus(secret)

@@ -1,0 +1,260 @@
+"""Access tokens: signed JWTs (RFC 9068, `at+jwt`, ES256) that live five minutes and can be killed at once."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+from joserfc.jws import extract_compact
+
+from auth import scopes
+from auth.keys import ALGORITHM, Keyring
+from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
+from models import member as people
+from models import oauth
+from models.db import credentials, pool, unit_of_work, uuid7
+from models.member import Member
+from models.oauth import Client
+
+ACCESS_TOKEN_SECONDS = 300
+CLOCK_SKEW_SECONDS = 60
+REVOCATION_KEPT_SECONDS = ACCESS_TOKEN_SECONDS + CLOCK_SKEW_SECONDS
+TOKEN_CHARACTERS_MAX = 4096
+CACHED_TOKENS_MAX = 10_000
+POLL_SECONDS = 1.0
+SWEEP_SECONDS = 600.0
+
+log = structlog.get_logger()
+_HEADER = {"alg", "typ", "kid"}
+_TYPES = {"at+jwt", "application/at+jwt"}
+
+
+class InvalidTokenError(Exception):
+    """The token cannot be accepted (401). `reason` is for the log and never for the caller.
+
+    `code` is RFC 6750's; `challenge` the WWW-Authenticate header that belongs to the answer.
+    """
+
+    code = "invalid_token"
+    challenge = 'Bearer error="invalid_token", error_description="The access token is invalid or has expired"'
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the access token is invalid or has expired: ask the token endpoint for a new one")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new access token. `token_id` is its `jti`."""
+
+    access_token: str
+    token_id: UUID
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    viewer: Viewer
+    subjects: tuple[UUID, ...]
+    issued_at: int
+    expires_at: int
+
+
+class Tokens:
+    """Issues and verifies the access tokens of one installation. `issuer` is its public URL without a final slash."""
+
+    def __init__(self, issuer: str, keyring: Keyring) -> None:
+        self.issuer = issuer
+        self.resource = f"{issuer}/graphql"
+        self.keyring = keyring
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._revoked: dict[UUID, float] = {}
+
+    def issue(self, client: Client, member: Member | None, scope: frozenset[str], grant_id: UUID | None) -> Issued:
+        """A token for a program acting for itself (`member` None) or for a person who granted `grant_id`."""
+        kid, key = self.keyring.signing()
+        token_id, now = uuid7(), int(time.time())
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "aud": self.resource,
+            "sub": str(member.id) if member else client.client_id,
+            "client_id": client.client_id,
+            "iat": now,
+            "exp": now + ACCESS_TOKEN_SECONDS,
+            "jti": str(token_id),
+            "scope": scopes.join(scope),
+        }
+        owner = member or client
+        if owner.partner_id:
+            claims |= {"partner_id": str(owner.partner_id), "partner_kind": owner.partner_kind}
+        if member and grant_id:
+            claims |= {"member_id": str(member.id), "grant_id": str(grant_id)}
+        token = jwt.encode({"alg": ALGORITHM, "typ": "at+jwt", "kid": kid}, claims, key, [ALGORITHM])
+        return Issued(token, token_id, ACCESS_TOKEN_SECONDS)
+
+    async def verify(self, bearer: str) -> Viewer:
+        """Who is asking. Signature and standing are looked at once a token, expiry and revocation every time.
+
+        Raises InvalidTokenError.
+        """
+        digest = sha256(bearer.encode()).digest()
+        found = self._verified.get(digest)
+        if found is None:
+            found = await self._verify(bearer)
+            self._verified[digest] = found
+            while len(self._verified) > CACHED_TOKENS_MAX:
+                self._verified.popitem(last=False)
+        if found.expires_at <= time.time():
+            self._verified.pop(digest, None)
+            raise InvalidTokenError("expired")
+        if any(self._revoked.get(subject, 0.0) >= found.issued_at for subject in found.subjects):
+            raise InvalidTokenError("revoked")
+        return found.viewer
+
+    def forget(self, subject: UUID) -> None:
+        """Kills what was issued until now for a token, grant, client or member, in this worker and at once.
+
+        The other workers learn of it from the stored revocation (`models.oauth.revoke_subject`).
+        """
+        self._revoked[subject] = time.time()
+
+    async def claims(self, bearer: str) -> dict[str, Any]:
+        """The claims of a token that this installation signed for its own API and that has not expired.
+
+        Raises InvalidTokenError.
+        """
+        if len(bearer) > TOKEN_CHARACTERS_MAX:
+            raise InvalidTokenError("too long")
+        try:
+            header = extract_compact(bearer.encode("ascii")).headers()
+        except (JoseError, ValueError, RecursionError) as error:
+            raise InvalidTokenError("not a JWT") from error
+        if header.keys() != _HEADER or str(header["typ"]).lower() not in _TYPES or not isinstance(header["kid"], str):
+            raise InvalidTokenError("not an access token's header")
+        key = self.keyring.find(header["kid"]) or await self._look_again(header["kid"])
+        try:
+            claims = jwt.decode(bearer, key, [ALGORITHM]).claims
+        except (JoseError, ValueError, RecursionError) as error:
+            raise InvalidTokenError("bad signature") from error
+        _check_claims(claims, self.issuer, self.resource)
+        return claims
+
+    async def _verify(self, bearer: str) -> _Verified:
+        claims = await self.claims(bearer)
+        member_id, grant_id = _optional_id(claims, "member_id"), _optional_id(claims, "grant_id")
+        token_id = UUID(claims["jti"])
+        async with pool().acquire() as connection:
+            row = await oauth.standing(
+                connection, client_id=claims["client_id"], member_id=member_id, grant_id=grant_id, token_id=token_id
+            )
+        if row is None:
+            raise InvalidTokenError("its client, member or grant has ended")
+        viewer = Viewer(
+            partner_id=row["partner_id"] or NOBODY,
+            kind=row["partner_kind"] or OPERATOR_KIND,
+            login=row["login"],
+            client_id=claims["client_id"],
+            scopes=frozenset(scopes.split(claims["scope"])),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            member_id=member_id,
+            token_id=claims["jti"],
+        )
+        subjects = tuple(subject for subject in (token_id, grant_id, member_id, row["client"]) if subject)
+        return _Verified(viewer, subjects, claims["iat"], claims["exp"])
+
+    async def _look_again(self, kid: str) -> ECKey:
+        async with pool().acquire() as connection:
+            await self.keyring.look_again(connection)
+        key = self.keyring.find(kid)
+        if key is None:
+            raise InvalidTokenError("unknown key")
+        return key
+
+    @asynccontextmanager
+    async def running(self, database_url: str) -> AsyncGenerator[None]:
+        """Loads the keys and follows the revocations of every worker for as long as the block lasts."""
+        async with unit_of_work() as connection:
+            await self.keyring.load(connection)
+            self._revoked = await oauth.revocations(connection)
+        watching = asyncio.create_task(self._watch(database_url))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watch(self, database_url: str) -> None:
+        """NOTIFY wakes, the table tells; a lost connection is made again and meanwhile the table is polled."""
+        news = asyncio.Event()
+        listener: asyncpg.Connection[asyncpg.Record] | None = None
+        swept_at = time.monotonic()
+        try:
+            while True:
+                try:
+                    if listener is None or listener.is_closed():
+                        listener = await asyncpg.connect(**credentials(database_url))
+                        await listener.add_listener(oauth.REVOCATION_CHANNEL, lambda *_: news.set())
+                    news.clear()
+                    await self._read_revocations()
+                    if time.monotonic() - swept_at > SWEEP_SECONDS:
+                        swept_at = time.monotonic()
+                        await _sweep()
+                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    log.warning("revocations_unreadable", code=type(error).__name__)
+                try:
+                    await asyncio.wait_for(news.wait(), POLL_SECONDS)
+                except TimeoutError:
+                    continue
+        finally:
+            if listener:
+                listener.terminate()
+
+    async def _read_revocations(self) -> None:
+        asked_at = time.time()
+        async with pool().acquire() as connection:
+            stored = await oauth.revocations(connection)
+        # What was forgotten here while the table was being read may not stand in it yet.
+        fresh = {subject: at for subject, at in self._revoked.items() if at > asked_at - REVOCATION_KEPT_SECONDS}
+        self._revoked = fresh | stored
+
+
+async def _sweep() -> None:
+    async with unit_of_work() as connection:
+        await oauth.sweep(connection)
+        await people.sweep(connection)
+
+
+def _check_claims(claims: dict[str, Any], issuer: str, resource: str) -> None:
+    now = time.time()
+    audience = claims.get("aud")
+    if claims.get("iss") != issuer:
+        raise InvalidTokenError("another issuer")
+    if audience != resource and not (isinstance(audience, list) and resource in audience):
+        raise InvalidTokenError("meant for another resource")
+    for name in ("client_id", "sub", "jti", "scope"):
+        if not isinstance(claims.get(name), str):
+            raise InvalidTokenError(f"{name} is missing")
+    for name in ("exp", "iat"):
+        if type(claims.get(name)) is not int:
+            raise InvalidTokenError(f"{name} is missing")
+    if claims["exp"] <= now:
+        raise InvalidTokenError("expired")
+    not_before = claims.get("nbf", claims["iat"])
+    if type(not_before) is not int or max(claims["iat"], not_before) > now + CLOCK_SKEW_SECONDS:
+        raise InvalidTokenError("from the future")
+
+
+def _optional_id(claims: dict[str, Any], name: str) -> UUID | None:
+    value = claims.get(name)
+    return UUID(value) if value is not None else None

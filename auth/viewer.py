@@ -1,0 +1,35 @@
+"""Who is asking (閲覧者)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from uuid import UUID
+
+from auth.scopes import expand
+
+OPERATOR_KIND = "OPERATOR"
+NOBODY = UUID(int=0)
+"""The partner id of the platform's operator, who is no partner: no row carries it, so no row is theirs."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """One verified token: the partner it speaks for and what it may ask for.
+
+    `kind` is the partner's kind, or OPERATOR_KIND with `partner_id` NOBODY; `login` the name of the person or client
+    (show it, never log it); `member_id` is None when a program acts for itself; `scopes` stand as granted.
+    """
+
+    partner_id: UUID
+    kind: str
+    login: str
+    client_id: str
+    scopes: frozenset[str]
+    expires_at: datetime
+    member_id: UUID | None
+    token_id: str
+
+    @cached_property
+    def standing(self) -> frozenset[str]:
+        """What decides whether a field may be asked for: the scopes with all that they imply."""
+        return expand(self.scopes)
