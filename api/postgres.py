@@ -77,12 +77,13 @@ def start(data: Path, settings: dict[str, str] = DURABLE) -> Postgres:
     """
     data = data.absolute()
     try:
-        return _running(data) or _start(data, settings)
+        return running(data) or _start(data, settings)
     except OSError as error:
         raise PostgresError(f"cannot start PostgreSQL in {data}: {error.strerror or error}") from error
 
 
-def _running(data: Path) -> Postgres | None:
+def running(data: Path) -> Postgres | None:
+    """The server that runs on `data`, whoever started it, or None."""
     lines = _lines(data / "postmaster.pid")
     if len(lines) < 5:
         return None

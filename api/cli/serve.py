@@ -1,0 +1,71 @@
+"""`serve`: the server in production. Also what the demo and production share about uvicorn."""
+
+from typing import TypedDict
+
+import click
+import uvicorn
+from starlette.applications import Starlette
+
+from api import log
+from api.app import create_app
+from api.cli.installation import refuse_without_database
+from api.settings import SettingsError, from_environment
+
+WEBSOCKET_MESSAGE_BYTES = 64 * 1024
+SHUTDOWN_SECONDS = 8
+
+
+class ServerOptions(TypedDict):
+    """The part of uvicorn's configuration that never varies."""
+
+    access_log: bool
+    log_config: None
+    server_header: bool
+    timeout_graceful_shutdown: int
+    ws_max_size: int
+    ws_per_message_deflate: bool
+
+
+SERVER_OPTIONS: ServerOptions = {
+    # Paths of personal pages are secrets: the application writes its own access log.
+    "access_log": False,
+    "log_config": None,
+    "server_header": False,
+    "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+    "ws_max_size": WEBSOCKET_MESSAGE_BYTES,
+    "ws_per_message_deflate": False,
+}
+
+
+@click.command(short_help="Run the server in production.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that serve.")
+def serve(host: str, port: int, workers: int) -> None:
+    """Run the server in production, behind a reverse proxy that speaks TLS.
+
+    KYOSO_DATABASE_URL, KYOSO_ISSUER and KYOSO_MASTER_KEY must be set; docs/production.md lists the others. Run
+    `./kyoso migrate` first. SIGTERM lets running requests finish for up to 8 seconds.
+    """
+    try:
+        settings = from_environment()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    refuse_without_database(settings.database_url, "KYOSO_DATABASE_URL")
+    uvicorn.run(
+        "api.cli.serve:application",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
+        **SERVER_OPTIONS,
+    )
+
+
+def application() -> Starlette:
+    """The application of one worker, told by the environment."""
+    settings = from_environment()
+    log.configure(settings)
+    return create_app(settings)
