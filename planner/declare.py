@@ -117,6 +117,7 @@ def computed(
     description: str,
     sql: str,
     *,
+    name: str | None = None,
     total: bool = False,
     args: Mapping[str, Arg] | None = None,
     at_most: int | None = None,
@@ -124,9 +125,12 @@ def computed(
     cost: int = 0,
     deprecated: str | None = None,
 ) -> Any:
-    """An SQL expression over `{row}`. It must not fail for any row, seen or hidden: no division, no risky cast."""
+    """An SQL expression over `{row}`. It must not fail for any row, seen or hidden: no division, no risky cast.
+
+    `name` is the GraphQL name where Python cannot spell it (`from`).
+    """
     word = words.Computed(sql=sql, total=total, arguments=_words(args), cost=cost, at_most=at_most)
-    return _field(word, description, args=args, scopes=scopes, deprecated=deprecated)
+    return _field(word, description, name=name, args=args, scopes=scopes, deprecated=deprecated)
 
 
 def finished(
@@ -160,6 +164,7 @@ def one(
     owner: tuple[str, str] | None = None,
     where: str | None = None,
     source: str | None = None,
+    total: bool = False,
     args: Mapping[str, Arg] | None = None,
     scopes: Scopes = (),
     authenticated: bool = False,
@@ -171,10 +176,19 @@ def one(
     `one("…", "candidate_id", same="person_id", owner=("partner_id", "{viewer.partner}"))`: the row of the same person
     that is the viewer's own; (same, owner column) must be unique. `one("…", where="{row}.x = {y}")`: the row for
     which this holds; its author promises that there is at most one. `one("…", source="f({parent}.id)")`: the row that
-    a function returns.
+    a function returns. `total` promises, for a non-null field, that every viewer of this row finds the other
+    one; without it each answer is searched for a null.
     """
     word = words.One(
-        column=column, back=back, same=same, owner=owner, where=where, source=source, arguments=_words(args), cost=cost
+        column=column,
+        back=back,
+        same=same,
+        owner=owner,
+        where=where,
+        source=source,
+        total=total,
+        arguments=_words(args),
+        cost=cost,
     )
     return _field(word, description, args=args, scopes=scopes, authenticated=authenticated)
 
@@ -358,6 +372,7 @@ def _field(
     word: Word,
     description: str,
     *,
+    name: str | None = None,
     args: Mapping[str, Arg] | None = None,
     scopes: Scopes = (),
     authenticated: bool = False,
@@ -377,6 +392,7 @@ def _field(
     if word.cost:
         printed.append(Cost(weight=word.cost))
     made: StrawberryField = strawberry.federation.field(
+        name=name,
         description=description,
         metadata={"planner": word},
         requires_scopes=scopes,

@@ -6,15 +6,26 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphql import GraphQLField, GraphQLNamedType
+from graphql import GraphQLField, GraphQLInputField, GraphQLNamedType
 from strawberry.federation.schema_directives import Authenticated, Cost, Key, RequiresScopes
 
-from planner.words import Returned, Table, Word
+from planner.words import Argument, Returned, Table, Word
 
 
 def word_of(field: GraphQLField) -> Word | None:
     """The word of a field; None for one that a resolver answers."""
     definition: Any = field.extensions.get("strawberry-definition")
+    return None if definition is None else definition.metadata.get("planner")
+
+
+def python_name(field: GraphQLField) -> str:
+    """The name of a field in Python: the name of its column unless the word gives another."""
+    return field.extensions["strawberry-definition"].python_name
+
+
+def member_word(member: GraphQLInputField) -> Argument | None:
+    """The word of a member of an input type."""
+    definition: Any = member.extensions.get("strawberry-definition")
     return None if definition is None else definition.metadata.get("planner")
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+
+HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
+CALL = re.compile(r"\s*([a-z_][a-z0-9_.]*)\s*\(")
 
 Order = tuple[str, ...]
 Finisher = Callable[[Sequence[Any], Any], Awaitable[Sequence[Any]]]
@@ -87,6 +92,7 @@ class One(Word):
     owner: tuple[str, str] | None = None
     where: str | None = None
     source: str | None = None
+    total: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,3 +152,15 @@ class Act(Word):
 @dataclass(frozen=True, kw_only=True)
 class Event(Word):
     """A subscription field: its type is a returned row."""
+
+
+def relation_name(call_or_table: str) -> str:
+    """The name under which a FROM item is known, and its policy asked: the table, or the function called."""
+    found = CALL.match(call_or_table)
+    return found.group(1) if found else call_or_table
+
+
+@lru_cache(maxsize=4096)
+def holes(sql: str) -> tuple[str, ...]:
+    """The names in braces in a piece of declared SQL."""
+    return tuple(dict.fromkeys(HOLE.findall(sql)))

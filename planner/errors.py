@@ -1,0 +1,29 @@
+"""The planner's own errors: a declaration that cannot be kept, and the codes of refused requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphql import GraphQLError, Node
+
+
+class DeclarationError(Exception):
+    """The schema's words and the database disagree, or a rule is broken. Raised at start; names what to change."""
+
+
+class RequestError(GraphQLError):
+    """A request error with a code. `extensions.code` is for programs, the message says what to do."""
+
+    def __init__(self, code: str, message: str, nodes: Sequence[Node] | Node | None = None, **extensions: Any) -> None:
+        super().__init__(message, nodes, extensions={"code": code, **extensions})
+
+
+BAD_PAGE = "BAD_PAGE"
+BAD_CURSOR = "BAD_CURSOR"
+BAD_VALUE = "BAD_VALUE"
+BAD_REQUEST = "BAD_REQUEST"
+TOO_LARGE = "TOO_LARGE"
+TOO_COSTLY = "TOO_COSTLY"
+TIMEOUT = "TIMEOUT"
+INTERNAL = "INTERNAL"
