@@ -1,0 +1,74 @@
+"""Pages for people: rendered from `api/templates`, without script, with headers that let nobody frame or keep them."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+_HERE = Path(__file__).parent
+_STYLE_VERSION = sha256((_HERE / "static" / "kyoso.css").read_bytes()).hexdigest()[:12]
+
+_templates = Environment(
+    loader=FileSystemLoader(_HERE / "templates"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+_templates.globals["stylesheet"] = f"/static/kyoso.css?{_STYLE_VERSION}"
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def render(name: str, *, status: int = 200, form_targets: Iterable[str] = (), **context: Any) -> Response:
+    """A page from the template `name`.
+
+    `form_targets`: origins, besides our own, to which the answer to one of its forms may redirect (a browser holds
+    redirects against `form-action` too).
+    """
+    targets = " ".join(("'self'", *form_targets))
+    policy = (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        f"form-action {targets}"
+    )
+    body = _templates.get_template(name).render(context)
+    return HTMLResponse(body, status, {**HEADERS, "Content-Security-Policy": policy})
+
+
+def redirect(location: str) -> Response:
+    """To another page by GET, with nothing kept on the way."""
+    return RedirectResponse(location, 303, HEADERS)
+
+
+def from_our_page(request: Request, issuer: str) -> bool:
+    """Whether a POST was sent by one of our own pages, as far as the browser says.
+
+    Our pages send no referrer, and then browsers write `Origin: null`; Sec-Fetch-Site tells it from a foreign frame.
+    """
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    if site is not None and site != "same-origin":
+        return False
+    return origin == issuer if origin not in (None, "null") else site == "same-origin"
+
+
+def origin_of(uri: str) -> str:
+    """Scheme, host and port of an absolute address."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+routes = [Mount("/static", StaticFiles(directory=_HERE / "static"))]
