@@ -15,8 +15,8 @@ const THEMES: readonly Theme[] = ['system', 'light', 'dark'];
 export function Mark() {
   return (
     <svg className="mark" viewBox="0 0 32 32" aria-hidden="true">
-      <circle cx="12.4" cy="16" r="7" />
-      <circle cx="19.6" cy="16" r="7" />
+      <circle cx="12" cy="16" r="7.6" />
+      <circle cx="20" cy="16" r="7.6" />
     </svg>
   );
 }

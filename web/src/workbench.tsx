@@ -3,8 +3,9 @@ import './workers';
 import { explorerPlugin } from '@graphiql/plugin-explorer';
 import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
 import { useGraphiQL } from '@graphiql/react';
+import { createLocalStorage } from '@graphiql/toolkit';
 import { GraphiQL } from 'graphiql';
-import { useEffect } from 'react';
+import { useEffect, useState } from 'react';
 import 'graphiql/style.css';
 import '@graphiql/plugin-explorer/style.css';
 import './workbench.css';
@@ -19,12 +20,15 @@ import { useWords } from './words';
 
 const PLUGINS = [SAMPLES_PLUGIN, explorerPlugin(), HISTORY_PLUGIN];
 const wide = matchMedia('(min-width: 900px)').matches;
-const firstVisit = localStorage.getItem('graphiql:tabState') === null;
 
 export default function Workbench({ viewer }: { viewer: Viewer }) {
+  // Tabs and history are each partner's own, for browsers that several people use.
+  const [storage] = useState(() => createLocalStorage({ namespace: `kyoso:${viewer.partner.id}` }));
+  const [firstVisit] = useState(() => storage.length === 0);
   return (
     <GraphiQL
       fetcher={fetcher}
+      storage={storage}
       plugins={PLUGINS}
       {...(wide && firstVisit ? { visiblePlugin: SAMPLES_PLUGIN } : {})}
       defaultTabs={SAMPLES.map((sample) => ({ query: sample.query, variables: variablesOf(sample, viewer) }))}

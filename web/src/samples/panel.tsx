@@ -12,10 +12,12 @@ const KEYS: readonly [keys: string, word: Word][] = [
   ['Ctrl M', 'key.leave'],
 ];
 
+const PHONE = '(max-width: 700px)';
+
 function Panel() {
   const say = useWords();
   const session = useSession();
-  const { addTab, changeTab } = useGraphiQLActions();
+  const { addTab, changeTab, setVisiblePlugin } = useGraphiQLActions();
   const { tabs, queryEditor, variableEditor } = useGraphiQL(({ tabs, queryEditor, variableEditor }) => ({
     tabs, queryEditor, variableEditor,
   }));
@@ -23,6 +25,8 @@ function Panel() {
   if (!viewer) return null;
 
   const open = (sample: Sample) => {
+    // On a phone this pane covers the tabs.
+    if (matchMedia(PHONE).matches) setVisiblePlugin(null);
     const already = tabs.findIndex((tab) => tab.query === sample.query);
     if (already >= 0) return changeTab(already);
     addTab();
