@@ -1,0 +1,151 @@
+-- name: connect_integration$
+-- A company's integration with one system; connecting again replaces the secret and keeps the address.
+insert into ats_integration (id, company_id, system, secret_sealed, connected_at)
+values (:id, :company_id, :system, :secret_sealed, clock_timestamp())
+on conflict (company_id, system) do update set connected_at = excluded.connected_at
+returning id;
+
+-- name: set_secret!
+-- The secret, sealed for the row that holds it.
+update ats_integration set secret_sealed = :secret_sealed where id = :id;
+
+-- name: integration^
+-- One integration, by the id that its address carries.
+select id, company_id, system, secret_sealed from ats_integration where id = :id and system = :system;
+
+-- name: integrations
+-- A company's integrations with what waits and what failed, for its operators.
+select i.id, i.system, i.connected_at, i.last_delivery_at,
+  count(d.id) filter (where d.state = 'PENDING') as pending, count(d.id) filter (where d.state = 'FAILED') as failed
+from ats_integration i left join ats_delivery d on d.integration_id = i.id and d.state in ('PENDING', 'FAILED')
+where i.company_id = :company_id group by i.id order by i.system;
+
+-- name: store$
+-- One delivery, as it came; nothing when its event id is known already.
+insert into ats_delivery (id, integration_id, event_id, action, subject, sealed, received_at, state, due_at)
+values (:id, :integration_id, :event_id, :action, :subject, :sealed, clock_timestamp(), 'PENDING', clock_timestamp())
+on conflict (integration_id, event_id) do nothing
+returning id;
+
+-- name: claim^
+-- The delivery that is due longest. Holding its integration too keeps one company's deliveries one after another,
+-- while other workers go on with other companies.
+select d.id, d.integration_id, d.event_id, d.action, d.subject, d.sealed, d.received_at, d.attempts, i.company_id, i.system
+from ats_delivery d join ats_integration i on i.id = d.integration_id
+where d.state = 'PENDING' and d.due_at <= now()
+order by d.due_at, d.received_at, d.id limit 1
+for no key update of d, i skip locked;
+
+-- name: settle!
+-- What became of a delivery that was tried.
+update ats_delivery set state = :state, applied_at = clock_timestamp(), attempts = attempts + 1, failure = null,
+  person_id = coalesce((select p.id from person p where p.id = :person_id and p.erased_at is null), person_id),
+  sealed = case when :erased then null else sealed end
+where id = :id;
+
+-- name: received!
+-- When the integration last heard from its system.
+update ats_integration set last_delivery_at = greatest(last_delivery_at, :received_at) where id = :id;
+
+-- name: postpone!
+-- A failed attempt: tried again later, or given up until an operator replays it.
+update ats_delivery set attempts = attempts + 1, failure = :failure, state = :state, due_at = :due_at where id = :id;
+
+-- name: hasten!
+-- What waited for this application or candidate is due now.
+update ats_delivery set state = 'PENDING', due_at = clock_timestamp()
+where integration_id = :integration_id and subject = :subject and id <> :except_id and state in ('PENDING', 'FAILED');
+
+-- name: replay
+-- Failed deliveries, or one that an operator names, become due again. A reduced one has nothing left to apply.
+update ats_delivery d set state = 'PENDING', attempts = 0, failure = null, due_at = clock_timestamp()
+from ats_integration i
+where i.id = d.integration_id and i.company_id = :company_id and d.sealed is not null
+  and case when :event_id::text is null then d.state = 'FAILED' else d.event_id = :event_id end
+returning d.event_id;
+
+-- name: failures
+-- Deliveries that need an operator, oldest first.
+select d.event_id, d.action, d.subject, d.received_at, d.attempts, d.failure, i.system
+from ats_delivery d join ats_integration i on i.id = d.integration_id
+where i.company_id = :company_id and d.state = 'FAILED' order by d.received_at, d.id;
+
+-- name: reduce
+-- Deliveries older than the limit keep their non-personal part only.
+update ats_delivery set sealed = null
+where id in (select id from ats_delivery where sealed is not null and received_at < :before and state <> 'PENDING'
+  order by received_at limit :most for update skip locked)
+returning id;
+
+-- name: bare!
+-- Everything this company's ATS sent about one person loses its personal part.
+update ats_delivery d set sealed = null from ats_integration i
+where i.id = d.integration_id and i.company_id = :company_id and d.person_id = :person_id and d.sealed is not null
+  and d.id <> :except_id;
+
+-- name: person_of_candidate$
+-- Whom an ATS means by its candidate id.
+select person_id from ats_candidate where company_id = :company_id and system = :system and external_id = :external_id;
+
+-- name: know_candidate!
+-- An ATS's candidate id means this person from now on.
+insert into ats_candidate (company_id, system, external_id, person_id)
+values (:company_id, :system, :external_id, :person_id)
+on conflict (company_id, system, external_id) do update set person_id = excluded.person_id
+where ats_candidate.person_id <> excluded.person_id;
+
+-- name: forget_candidate!
+-- An ATS's candidate id means nobody any more.
+delete from ats_candidate where company_id = :company_id and system = :system and external_id = :external_id;
+
+-- name: told^
+-- The newest state an ATS told of an application, with what it is here, held.
+select t.application_id, t.status as told, t.as_of, a.status, a.stage, a.decided_at, a.person_id,
+  p.erased_at is not null as erased
+from ats_application t left join application a on a.id = t.application_id left join person p on p.id = a.person_id
+where t.company_id = :company_id and t.system = :system and t.external_id = :external_id
+for no key update of t;
+
+-- name: application_here^
+-- An application that has its ATS's id already, by another way in.
+select a.id as application_id, a.status, a.stage, a.decided_at, a.person_id, p.erased_at is not null as erased
+from application a join person p on p.id = a.person_id
+where a.company_id = :company_id and a.external_id = :external_id;
+
+-- name: remember!
+-- The newest state told of an application.
+insert into ats_application (company_id, system, external_id, application_id, status, as_of)
+values (:company_id, :system, :external_id, :application_id, :status, :as_of)
+on conflict (company_id, system, external_id) do update
+set status = excluded.status, as_of = excluded.as_of,
+  application_id = coalesce(excluded.application_id, ats_application.application_id);
+
+-- name: live_applications
+-- Applications of a person that the ATS has not deleted.
+select t.external_id, t.application_id from ats_application t join application a on a.id = t.application_id
+where t.company_id = :company_id and t.system = :system and a.person_id = :person_id and t.status <> 'DELETED'
+order by t.application_id;
+
+-- name: decision_known$
+-- Whether this very decision is on record.
+select exists (select from outcome_event where application_id = :application_id and kind = :kind and occurred_at = :at);
+
+-- name: job_of$
+-- A job by its ATS's id.
+select id from job where company_id = :company_id and external_id = :external_id;
+
+-- name: referrer_of
+-- Who is known by any of these marks of an ATS.
+select r.key, r.kind, r.referrer_id,
+  exists (select from ats_referrer o where o.referrer_id = r.referrer_id and o.kind <> 'NAME') as identified
+from ats_referrer r where r.company_id = :company_id and r.key = any(:keys::bytea[]);
+
+-- name: know_referrer!
+-- Marks by which a referrer is known from now on; a mark that is another's already stays theirs.
+insert into ats_referrer (company_id, key, kind, referrer_id)
+select :company_id, mark.key, mark.kind, :referrer_id from unnest(:keys::bytea[], :kinds::text[]) as mark (key, kind)
+on conflict (company_id, key) do nothing;
+
+-- name: known_to_others$
+-- Whether any other partner knows this person.
+select exists (select from candidate where person_id = :person_id and partner_id <> :partner_id);
