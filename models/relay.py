@@ -1,0 +1,296 @@
+"""Career relay (キャリアリレー): handovers from a company that said no to an agency that may help.
+
+What counts, and what a count earns, is decided here and booked in the ledger. Locks are taken in one order: accounts,
+slots, invitation, handovers, then the lock on person and agency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from models import ledger
+from models.db import queries
+from models.errors import Refusal, RefusalCode, not_found
+from models.outbox import Said, publish
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Record = asyncpg.Record
+
+SILENT_AT_ONCE = 100  # handovers per transaction
+
+DeclineReason = Literal["UNREACHABLE", "ALREADY_ACTIVE", "OUTSIDE_LICENSE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A handover after the agency's answer.
+
+    `counted` false says no more than "not eligible" (対象外): nobody learns why, or because of whom.
+    """
+
+    handover_id: UUID
+    event_id: UUID
+    counted: bool
+    slot_ids: Sequence[UUID]
+
+
+async def accept(connection: Connection, *, handover_id: UUID, acting: UUID, said: Said) -> Answered:
+    """The agency accepts a handover (受諾). It counts unless this person counted for this agency within twelve months.
+
+    Raises NOT_YOURS, WRONG_STATE, AGREEMENT_MISSING when the relay agreement runs no more, LICENSE_EXPIRED.
+    """
+    found = await _find(connection, handover_id)
+    _must_act(acting, found["agency_id"])
+    pair = (found["company_id"], found["agency_id"])
+    account = (await ledger.lock_pairs(connection, [pair])).get(pair)
+    rule = await ledger.rule(connection, found["agreement_id"], said.at)
+    if account is None or rule is None:
+        raise Refusal(
+            RefusalCode.AGREEMENT_MISSING,
+            ja="この企業とのリレー契約が有効ではありません。契約を確かめてください。",
+            en="No relay agreement with this company is in force. Check the agreement.",
+        )
+    await _must_be_licensed(connection, found["agency_id"], said.at)
+    invitation, handover = await _hold(connection, found)
+    _must_wait(handover)
+    return await _accepted(connection, account, rule, invitation, handover, said, by_silence=False)
+
+
+async def decline(
+    connection: Connection, *, handover_id: UUID, acting: UUID, reason: DeclineReason, said: Said
+) -> UUID:
+    """The agency declines (辞退), and what was provided to it flows no longer. Returns the event's id.
+
+    Raises NOT_YOURS, WRONG_STATE.
+    """
+    found = await _find(connection, handover_id)
+    _must_act(acting, found["agency_id"])
+    invitation, handover = await _hold(connection, found)
+    _must_wait(handover)
+    sql = queries("relay")
+    await sql.decide(connection, id=handover_id, status="DECLINED", at=said.at, by_silence=False, reason=reason)
+    await sql.end_provisions(connection, consent_id=handover["consent_id"], at=said.at)
+    return await _publish(connection, "RELAY_DECLINED", said, handover, invitation["id"])
+
+
+async def accept_silent(connection: Connection, now: datetime) -> list[Answered]:
+    """Accepts what agencies left unanswered past its deadline (みなし受諾), at most SILENT_AT_ONCE handovers."""
+    due = [row async for row in queries("relay").due_handovers(connection, now=now, most=SILENT_AT_ONCE)]
+    accounts = await ledger.lock_pairs(connection, [(row["company_id"], row["agency_id"]) for row in due])
+    answers: list[Answered] = []
+    for row in due:
+        found = await _find(connection, row["id"])
+        invitation, handover = await _hold(connection, found)
+        at: datetime = handover["answer_by"]
+        rule = await ledger.rule(connection, handover["agreement_id"], at)
+        account = accounts.get((row["company_id"], row["agency_id"]))
+        if handover["status"] != "REGISTERED" or rule is None or account is None:
+            continue
+        said = Said(by=handover["agency_id"], source="SYSTEM", at=at)
+        answers.append(await _accepted(connection, account, rule, invitation, handover, said, by_silence=True))
+    return answers
+
+
+async def count_confirmed(connection: Connection, *, invitation_id: UUID, said: Said) -> list[UUID]:
+    """Counts the accepted handovers of an invitation that the company has just confirmed. Returns slots earned."""
+    pairs = [
+        (row["company_id"], row["agency_id"])
+        async for row in queries("relay").accounts_of_invitation(connection, invitation_id=invitation_id)
+    ]
+    accounts = await ledger.lock_pairs(connection, pairs)
+    invitation = await _hold_invitation(connection, invitation_id)
+    slots: list[UUID] = []
+    for handover in await _hold_all(connection, invitation_id):
+        account = accounts.get((handover["company_id"], handover["agency_id"]))
+        rule = await ledger.rule(connection, handover["agreement_id"], said.at)
+        if handover["status"] == "ACCEPTED" and not handover["counted"] and account and rule:
+            slots += (await _count(connection, account, rule, invitation, handover, said)) or []
+    return slots
+
+
+async def take_back(connection: Connection, *, invitation_id: UUID, said: Said) -> None:
+    """Takes back every handover of an invitation, and what it counted: its rejection was reverted, or it was a fraud.
+
+    What still waits for an answer ends with its provision; an agency that accepted keeps what the candidate gave it.
+    """
+    sql = queries("relay")
+    pairs = [
+        (row["company_id"], row["agency_id"])
+        async for row in sql.accounts_of_invitation(connection, invitation_id=invitation_id)
+    ]
+    await ledger.lock_pairs(connection, pairs)
+    await _hold_invitation(connection, invitation_id)
+    for handover in await _hold_all(connection, invitation_id):
+        if handover["status"] not in ("REGISTERED", "ACCEPTED"):
+            continue
+        if handover["counted"]:
+            slot_id = await ledger.reverse_count(connection, handover_id=handover["id"], at=said.at)
+            if slot_id is not None:
+                await _publish(connection, "SLOT_MOVED", said, handover, invitation_id, slot_id=slot_id)
+        if handover["status"] == "REGISTERED":
+            await sql.end_provisions(connection, consent_id=handover["consent_id"], at=said.at)
+        await sql.mark_reversed(connection, id=handover["id"])
+
+
+async def withdrawn(connection: Connection, *, consent_ids: Sequence[UUID], said: Said) -> list[UUID]:
+    """The candidate took consents back: a handover not yet accepted ends; one accepted keeps its count.
+
+    Returns the handovers that ended.
+    """
+    sql = queries("relay")
+    ended: list[UUID] = []
+    async for row in sql.handovers_of_consents(connection, consent_ids=list(consent_ids)):
+        invitation, handover = await _hold(connection, await _find(connection, row["id"]))
+        if handover["status"] != "REGISTERED":
+            continue
+        await sql.decide(connection, id=row["id"], status="WITHDRAWN", at=said.at, by_silence=False, reason=None)
+        await _publish(connection, "WITHDRAWN", said, handover, invitation["id"])
+        ended.append(row["id"])
+    return ended
+
+
+async def record_placement(
+    connection: Connection, *, handover_id: UUID, acting: UUID, starts_on: date, said: Said
+) -> UUID | None:
+    """The agency found the person work outside the network (決定報告); it shows in counts only.
+
+    Returns the event's id, or None: the company hears of it only where the candidate allowed the agency to tell.
+    Raises NOT_YOURS, and WRONG_STATE unless the handover was accepted.
+    """
+    found = await _find(connection, handover_id)
+    _must_act(acting, found["agency_id"])
+    invitation, handover = await _hold(connection, found)
+    if handover["status"] != "ACCEPTED":
+        raise _wrong_state(
+            "受諾した引き継ぎにだけ、決定を記録できます。", "A placement follows an accepted handover only."
+        )
+    sql = queries("relay")
+    await sql.place_outside(connection, id=handover_id, starts_on=starts_on, at=said.at)
+    told = await sql.consents_to_tell(
+        connection,
+        person_id=handover["person_id"],
+        agency_id=handover["agency_id"],
+        company_id=handover["company_id"],
+    )
+    return await _publish(connection, "PLACED", said, handover, invitation["id"]) if told else None
+
+
+async def _accepted(
+    connection: Connection,
+    account: ledger.Account,
+    rule: ledger.Rule,
+    invitation: Record,
+    handover: Record,
+    said: Said,
+    *,
+    by_silence: bool,
+) -> Answered:
+    await queries("relay").decide(
+        connection, id=handover["id"], status="ACCEPTED", at=said.at, by_silence=by_silence, reason=None
+    )
+    event_id = await _publish(connection, "RELAY_ACCEPTED", said, handover, invitation["id"])
+    slots = await _count(connection, account, rule, invitation, handover, said)
+    return Answered(handover["id"], event_id, slots is not None, slots or [])
+
+
+async def _count(
+    connection: Connection,
+    account: ledger.Account,
+    rule: ledger.Rule,
+    invitation: Record,
+    handover: Record,
+    said: Said,
+) -> list[UUID] | None:
+    """Counts a held, accepted handover if it may count. Returns slots earned; None when it is not eligible."""
+    sql = queries("relay")
+    who = {"person_id": handover["person_id"], "agency_id": handover["agency_id"]}
+    confirmed = invitation["application_id"] is not None or invitation["company_confirmed_at"] is not None
+    if not confirmed or invitation["revoked_at"] is not None:
+        return None
+    _ = [row async for row in sql.hold_person_and_agency(connection, **who)]
+    if await sql.counted_within_a_year(connection, at=said.at, **who):
+        return None
+    await sql.mark_counted(connection, id=handover["id"], at=said.at)
+    held = await ledger.lock(connection, account.id)
+    slots = await ledger.count(connection, held, handover_id=handover["id"], rule=rule, at=said.at)
+    for slot_id in slots:
+        await _publish(connection, "SLOT_EARNED", said, handover, invitation["id"], slot_id=slot_id)
+    return slots
+
+
+async def _find(connection: Connection, handover_id: UUID) -> Record:
+    row = await queries("relay").find_handover(connection, id=handover_id)
+    if row is None:
+        raise not_found("input", "handoverId")
+    return row
+
+
+async def _hold(connection: Connection, found: Record) -> tuple[Record, Record]:
+    """The invitation and the handover, held in this order."""
+    invitation = await _hold_invitation(connection, found["invitation_id"])
+    return invitation, await queries("relay").lock_handover(connection, id=found["id"])
+
+
+async def _hold_invitation(connection: Connection, invitation_id: UUID) -> Record:
+    return await queries("invitation").lock(connection, id=invitation_id)
+
+
+async def _hold_all(connection: Connection, invitation_id: UUID) -> list[Record]:
+    return [row async for row in queries("relay").lock_handovers(connection, invitation_id=invitation_id)]
+
+
+async def _publish(
+    connection: Connection,
+    kind: str,
+    said: Said,
+    handover: Record,
+    invitation_id: UUID,
+    *,
+    slot_id: UUID | None = None,
+) -> UUID:
+    return await publish(
+        connection,
+        kind,
+        said,
+        company_id=handover["company_id"],
+        parties=[handover["agency_id"]],
+        application_id=handover["application_id"],
+        handover_id=handover["id"],
+        invitation_id=invitation_id,
+        slot_id=slot_id,
+    )
+
+
+async def _must_be_licensed(connection: Connection, agency_id: UUID, at: datetime) -> None:
+    if not await queries("relay").licensed(connection, agency_id=agency_id, at=at):
+        raise Refusal(
+            RefusalCode.LICENSE_EXPIRED,
+            ja="許可番号の有効期限が切れています。許可を更新してから受諾してください。",
+            en="The licence has expired. Renew it, then accept.",
+        )
+
+
+def _must_act(acting: UUID, owner: UUID) -> None:
+    if acting != owner:
+        raise Refusal(
+            RefusalCode.NOT_YOURS,
+            ja="この操作は相手の人材紹介会社だけが行えます。",
+            en="Only the agency that received it may do this.",
+        )
+
+
+def _must_wait(handover: Record) -> None:
+    if handover["status"] != "REGISTERED":
+        raise _wrong_state(
+            "この引き継ぎはすでに回答済みか、終了しています。", "This handover is answered or has ended."
+        )
+
+
+def _wrong_state(ja: str, en: str) -> Refusal:
+    return Refusal(RefusalCode.WRONG_STATE, ja=ja, en=en)

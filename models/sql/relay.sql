@@ -1,0 +1,135 @@
+-- name: find_handover^
+-- A handover as it stands, not held: which account, invitation and person it leads to.
+select id, invitation_id, application_id, company_id, agency_id, person_id, agreement_id, consent_id, status, answer_by, counted
+from handover where id = :id;
+
+-- name: lock_handover^
+-- A handover, held; its account and invitation are held before it.
+select id, invitation_id, application_id, company_id, agency_id, person_id, agreement_id, consent_id, status, answer_by, counted
+from handover where id = :id for update;
+
+-- name: lock_handovers
+-- All handovers of an invitation, held.
+select id, invitation_id, application_id, company_id, agency_id, person_id, agreement_id, consent_id, status, answer_by, counted
+from handover where invitation_id = :invitation_id order by id for update;
+
+-- name: accounts_of_invitation
+-- Between whom the handovers of an invitation run.
+select distinct company_id, agency_id from handover where invitation_id = :invitation_id;
+
+-- name: hold_person_and_agency
+-- One count per person and agency in twelve months: whoever counts waits here, whichever company it is for.
+select pg_advisory_xact_lock(hashtextextended(:person_id::uuid::text || :agency_id::uuid::text, 0));
+
+-- name: counted_within_a_year$
+-- Whether this person counted for this agency less than twelve months before or after that instant, for any company.
+select exists (
+  select from handover
+  where person_id = :person_id and agency_id = :agency_id and counted
+    and counted_at > :at::timestamptz - interval '12 months' and counted_at < :at::timestamptz + interval '12 months');
+
+-- name: decide!
+-- The agency's answer, or its silence.
+update handover set status = :status, decided_at = :at, by_silence = :by_silence, decline_reason = :reason where id = :id;
+
+-- name: mark_counted!
+-- This handover counts.
+update handover set counted = true, counted_at = :at where id = :id;
+
+-- name: mark_reversed!
+-- This handover is taken back, and its count with it.
+update handover set status = 'REVERSED', counted = false where id = :id;
+
+-- name: due_handovers
+-- Handovers whose agency has been silent too long, under agreements that run; oldest deadline first.
+select h.id, h.company_id, h.agency_id
+from handover h join agreement a on a.id = h.agreement_id
+where h.status = 'REGISTERED' and h.answer_by <= :now and a.status = 'ACTIVE'
+order by h.answer_by, h.id limit :most;
+
+-- name: end_provisions!
+-- What was provided on this consent flows no longer.
+update provision set ended_at = :at where consent_id = :consent_id and ended_at is null;
+
+-- name: add_handover!
+-- One rejected candidate, registered with one agency.
+insert into handover (id, invitation_id, application_id, company_id, agency_id, person_id, agreement_id, consent_id, status, registered_at, answer_by)
+values (:id, :invitation_id, :application_id, :company_id, :agency_id, :person_id, :agreement_id, :consent_id, 'REGISTERED', :at, :answer_by);
+
+-- name: add_relayed_referral$
+-- The rejecting company's referral to a partner company, confirmed by the candidate's own tick; null if there was one before.
+insert into referral (id, referrer_id, company_id, person_id, status, role, submitted_at, confirmed_at, consent_id)
+values (:id, :referrer_id, :company_id, :person_id, 'CONFIRMED', 'RELAYED', :at, :at, :consent_id)
+on conflict (referrer_id, company_id, person_id) do nothing
+returning id;
+
+-- name: agencies_to_choose
+-- Agencies with a relay agreement in force with this company and a licence that is valid today, by name.
+select p.id, p.name, p.license_number, a.id as agreement_id, v.silence_days,
+  exists (select from handover h where h.invitation_id = :invitation_id and h.agency_id = p.id) as chosen
+from agreement_party mine
+join agreement a on a.id = mine.agreement_id and a.kind = 'CAREER_RELAY' and a.status = 'ACTIVE'
+join agreement_version v on v.id = a.version_id
+  and v.starts_on <= (:at::timestamptz at time zone 'Asia/Tokyo')::date
+  and (v.ends_on is null or v.ends_on >= (:at::timestamptz at time zone 'Asia/Tokyo')::date)
+join agreement_party theirs on theirs.agreement_id = a.id
+join partner p on p.id = theirs.partner_id and p.kind = 'AGENCY'
+  and p.license_expires_on >= (:at::timestamptz at time zone 'Asia/Tokyo')::date
+where mine.partner_id = :company_id
+order by p.sort_name, p.id;
+
+-- name: companies_to_choose
+-- Partner companies that refer mutually with this one and share an open job with it, by name.
+select distinct on (p.sort_name, p.id) p.id, p.name, a.id as agreement_id,
+  exists (select from referral r where r.referrer_id = :company_id and r.company_id = p.id and r.person_id = :person_id) as chosen
+from agreement_party mine
+join agreement a on a.id = mine.agreement_id and a.kind in ('MUTUAL_REFERRAL', 'ALLIANCE') and a.status = 'ACTIVE'
+join agreement_version v on v.id = a.version_id
+  and v.starts_on <= (:at::timestamptz at time zone 'Asia/Tokyo')::date
+  and (v.ends_on is null or v.ends_on >= (:at::timestamptz at time zone 'Asia/Tokyo')::date)
+join agreement_party theirs on theirs.agreement_id = a.id and theirs.partner_id <> mine.partner_id
+join partner p on p.id = theirs.partner_id and p.kind = 'COMPANY'
+where mine.partner_id = :company_id
+  and exists (
+    select from job j where j.company_id = p.id and j.status = 'OPEN'
+      and (j.open_to_network or exists (
+        select from agreement_share s
+        where s.agreement_id = a.id and s.giver_id = p.id and s.receiver_id = :company_id and s.category = 'JOBS')))
+order by p.sort_name, p.id, a.id;
+
+-- name: place_outside!
+-- The day on which work outside the network begins.
+update handover set placed_outside_on = :starts_on, placed_at = :at where id = :id;
+
+-- name: place_inside!
+-- The hire that a handover grew into.
+update handover set placement_id = :hire_id, placed_at = :at where id = :id;
+
+-- name: unplace!
+-- The hire was taken back: the handover led nowhere after all.
+update handover set placement_id = null, placed_at = case when placed_outside_on is null then null else placed_at end
+where placement_id = :hire_id;
+
+-- name: consents_to_tell$
+-- Whether this person lets this agency tell that company how it went.
+select exists (
+  select from consent
+  where person_id = :person_id and asked_by = :agency_id and recipient_id = :company_id and withdrawn_at is null);
+
+-- name: handovers_of_consents
+-- Handovers that wait for an answer and rest on these consents.
+select id, company_id, agency_id from handover where consent_id = any(:consent_ids::uuid[]) and status = 'REGISTERED';
+
+-- name: application_for_slot^
+-- An application, held, and who brought it.
+select a.id, a.company_id, a.status, a.route, r.referrer_id
+from application a left join referral r on r.id = a.referral_id where a.id = :id for update of a;
+
+-- name: hire_for_slot^
+-- The hire of an application that stands.
+select id, starts_on, starts_on <= (:at::timestamptz at time zone 'Asia/Tokyo')::date as started
+from hire where application_id = :application_id and reverted_at is null order by decided_at desc limit 1;
+
+-- name: licensed$
+-- Whether this agency's licence is valid on that day in Japan.
+select license_expires_on >= (:at::timestamptz at time zone 'Asia/Tokyo')::date from partner where id = :agency_id;
