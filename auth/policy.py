@@ -1,0 +1,101 @@
+"""Which rows may this viewer read or change? One predicate per table, compiled into the statement.
+
+`{row}` is the row, `{viewer.partner}` the partner behind the token, bound when it runs. A table that is not here
+cannot be compiled, so a new table is invisible until somebody has thought about it. Absent and forbidden look the
+same: both are no row.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import asyncpg
+
+from auth.gate import Standing
+
+VIEWER = "{viewer.partner}"
+
+EVERYONE = "true"
+NOBODY = "false"
+
+# A lists of owners as an array is computed once a statement; EXISTS or IN would be asked for every row.
+AGREEMENTS = f"any(array(select m.agreement_id from agreement_party m where m.partner_id = {VIEWER}))"
+BOTH_SIDES = f"({{row}}.company_id = {VIEWER} or {{row}}.agency_id = {VIEWER})"
+
+
+def _shared(category: str) -> str:
+    return f"any(array(select shared_with({VIEWER}, '{category}')))"
+
+
+HIRE = (
+    f"({{row}}.company_id = {VIEWER} or ({{row}}.company_id = {_shared('OUTCOMES')} and exists ("
+    f"select from contribution c where c.hire_id = {{row}}.id and c.contributor_id = {VIEWER})))"
+)
+
+# Before a candidate registers there is only the company's own invitation: nothing about it is ever shared.
+OUTCOME_EVENT = (
+    f"({{row}}.parties @> array[{VIEWER}] or ({{row}}.kind not in ('RELAY_INVITED', 'RELAY_OPENED') and ("
+    + (
+        " or ".join(
+            f"({{row}}.category = '{category}' and {{row}}.company_id = {_shared(category)})"
+            for category in ("REFERRALS", "APPLICATIONS", "HANDOVERS", "OUTCOMES")
+        )
+        + ")))"
+    )
+)
+
+PREDICATES: dict[str, str] = {
+    # Register facts are public on the network.
+    "partner": EVERYONE,
+    "community_member": EVERYONE,
+    "agreement": f"{{row}}.id = {AGREEMENTS}",
+    "agreement_party": f"{{row}}.agreement_id = {AGREEMENTS}",
+    "agreement_version": f"{{row}}.agreement_id = {AGREEMENTS}",
+    "agreement_acceptance": f"{{row}}.version_id = any(array(select v.id from agreement_version v "
+    f"where v.agreement_id = {AGREEMENTS}))",
+    "candidate": f"{{row}}.partner_id = {VIEWER}",
+    "consent": f"({{row}}.recipient_id = {VIEWER} or {{row}}.asked_by = {VIEWER})",
+    "provision": f"({{row}}.giver_id = {VIEWER} or {{row}}.receiver_id = {VIEWER})",
+    "job": f"({{row}}.company_id = {VIEWER} or ({{row}}.status <> 'DRAFT' "
+    f"and ({{row}}.open_to_network or {{row}}.company_id = {_shared('JOBS')})))",
+    "referral": f"({{row}}.company_id = {VIEWER} or {{row}}.referrer_id = {VIEWER} "
+    f"or {{row}}.company_id = {_shared('REFERRALS')})",
+    "application": f"({{row}}.company_id = {VIEWER} or {{row}}.company_id = {_shared('APPLICATIONS')})",
+    "relay_invitation": f"{{row}}.company_id = {VIEWER}",
+    "rejection_mail": f"{{row}}.company_id = {VIEWER}",
+    "handover": BOTH_SIDES,
+    "relay_account": BOTH_SIDES,
+    "slot": BOTH_SIDES,
+    "ledger_transfer": BOTH_SIDES,
+    "hire": HIRE,
+    "outcome_event": OUTCOME_EVENT,
+    "contribution": f"({{row}}.contributor_id = {VIEWER} or {{row}}.company_id = {VIEWER} "
+    f"or {{row}}.company_id = {_shared('OUTCOMES')})",
+    "contribution_evidence": EVERYONE,  # reached from a contribution one sees, to an event one sees
+    # A survey answers to its token alone; partners see the figure. The verb that answers it names it.
+    "survey": "{row}.id = {viewer.survey}",
+    "ats_integration": f"{{row}}.company_id = {VIEWER}",
+    # Functions take the viewer as an argument and decide themselves; the path leads to a hire one sees.
+    "kpi": EVERYONE,
+    "kpi_figures": EVERYONE,
+    "kpi_by_key": EVERYONE,
+    "neighbourhood": EVERYONE,
+    "hire_path": f"exists (select from hire h where h.id = {{row}}.hire_id and {HIRE.replace('{row}', 'h')})",
+}
+
+
+def policy(table: str, standing: Standing) -> str | None:
+    """The predicate of one table; None when nobody has thought about it, and then it cannot be read."""
+    return PREDICATES.get(table)
+
+
+async def visible(
+    connection: asyncpg.Connection[asyncpg.Record], table: str, row_id: UUID, partner_id: UUID
+) -> asyncpg.Record | None:
+    """One row by its id, through the same predicate that reads go through; None when absent or hidden.
+
+    Verbs load the objects they are handed through this door before they change anything.
+    """
+    predicate = PREDICATES[table].replace("{row}", "r").replace(VIEWER, "$2::uuid")
+    # Both texts are constants of this file: no caller's value is ever pasted.
+    return await connection.fetchrow(f"select r.* from {table} r where r.id = $1 and {predicate}", row_id, partner_id)

@@ -1,0 +1,1 @@
+"""The GraphQL words: types that say where they live, and verbs that call the models."""

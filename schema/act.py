@@ -1,0 +1,60 @@
+"""What a verb of the API works with: who acts, in which transaction, and the one door to the objects it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from auth.policy import visible
+from auth.viewer import Viewer
+from models.errors import Refusal, RefusalCode, not_found
+from models.outbox import Said
+from planner.codec import key_value, read_global_id
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Act:
+    """One verb at work. `connection` is the transaction in which it runs; `survey_id` the survey its token named."""
+
+    viewer: Viewer
+    connection: asyncpg.Connection[asyncpg.Record]
+    survey_id: UUID | None = None
+
+    @property
+    def partner_id(self) -> UUID:
+        """The partner who acts."""
+        return self.viewer.partner_id
+
+    def said(self, at: datetime | None = None, source_event_id: str | None = None) -> Said:
+        """This partner says so, through the API; now, unless the fact is older."""
+        now = datetime.now(UTC)
+        if at is not None and at > now:
+            raise invalid("occurredAt", ja="未来の日時は記録できません。", en="A fact cannot lie in the future.")
+        return Said(by=self.partner_id, source="API", at=at or now, source_event_id=source_event_id)
+
+    async def reach(self, table: str, prefix: str, global_id: str, member: str) -> asyncpg.Record:
+        """The row behind a global id, as this viewer may see it. Raises NOT_FOUND for absent and hidden alike."""
+        row_id = read_id(prefix, global_id)
+        row = row_id and await visible(self.connection, table, row_id, self.partner_id)
+        if not row:
+            raise not_found("input", member)
+        return row
+
+
+def read_id(prefix: str, global_id: str) -> UUID | None:
+    """The key in a global id; None when it is of another kind, or none at all."""
+    parts = read_global_id(global_id)
+    key = key_value(parts[1], "uuid") if parts and parts[0] == prefix else None
+    return UUID(key) if key else None
+
+
+def invalid(*member: str, ja: str, en: str) -> Refusal:
+    """A value of the input breaks a rule; `member` is its path below `input`."""
+    return Refusal(RefusalCode.INVALID, ja=ja, en=en, path=("input", *member))

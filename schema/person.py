@@ -1,0 +1,18 @@
+"""When a link to a candidate (候補者) resolves, in the planner's SQL.
+
+A link leads to the viewer's own row of the same person, and only where the viewer takes part in that flow or holds a
+record of its provision. A row shared by agreement alone never says which of one's own candidates it is about.
+"""
+
+OWN_CANDIDATE = "{row}.person_id = {parent}.person_id and {row}.partner_id = {viewer.partner}"
+
+PROVIDED = (
+    "exists (select from provision v where v.person_id = {parent}.person_id and v.giver_id = {parent}.company_id"
+    " and v.receiver_id = {viewer.partner} and v.ended_at is null)"
+)
+
+OWN_CANDIDATE_OF_COMPANY = f"{OWN_CANDIDATE} and ({{parent}}.company_id = {{viewer.partner}} or {PROVIDED})"
+
+OWN_CANDIDATE_OF_REFERRAL = (
+    f"{OWN_CANDIDATE} and ({{parent}}.company_id = {{viewer.partner}} or {{parent}}.referrer_id = {{viewer.partner}})"
+)

@@ -1,0 +1,58 @@
+"""Prefectures (都道府県), in the order of JIS X 0401."""
+
+from __future__ import annotations
+
+import enum
+
+import strawberry
+
+
+@strawberry.enum(description="Prefecture (都道府県), JIS X 0401 order")
+class Prefecture(enum.Enum):
+    HOKKAIDO = strawberry.enum_value("HOKKAIDO", description="Hokkaido (北海道)")
+    AOMORI = strawberry.enum_value("AOMORI", description="Aomori (青森県)")
+    IWATE = strawberry.enum_value("IWATE", description="Iwate (岩手県)")
+    MIYAGI = strawberry.enum_value("MIYAGI", description="Miyagi (宮城県)")
+    AKITA = strawberry.enum_value("AKITA", description="Akita (秋田県)")
+    YAMAGATA = strawberry.enum_value("YAMAGATA", description="Yamagata (山形県)")
+    FUKUSHIMA = strawberry.enum_value("FUKUSHIMA", description="Fukushima (福島県)")
+    IBARAKI = strawberry.enum_value("IBARAKI", description="Ibaraki (茨城県)")
+    TOCHIGI = strawberry.enum_value("TOCHIGI", description="Tochigi (栃木県)")
+    GUNMA = strawberry.enum_value("GUNMA", description="Gunma (群馬県)")
+    SAITAMA = strawberry.enum_value("SAITAMA", description="Saitama (埼玉県)")
+    CHIBA = strawberry.enum_value("CHIBA", description="Chiba (千葉県)")
+    TOKYO = strawberry.enum_value("TOKYO", description="Tokyo (東京都)")
+    KANAGAWA = strawberry.enum_value("KANAGAWA", description="Kanagawa (神奈川県)")
+    NIIGATA = strawberry.enum_value("NIIGATA", description="Niigata (新潟県)")
+    TOYAMA = strawberry.enum_value("TOYAMA", description="Toyama (富山県)")
+    ISHIKAWA = strawberry.enum_value("ISHIKAWA", description="Ishikawa (石川県)")
+    FUKUI = strawberry.enum_value("FUKUI", description="Fukui (福井県)")
+    YAMANASHI = strawberry.enum_value("YAMANASHI", description="Yamanashi (山梨県)")
+    NAGANO = strawberry.enum_value("NAGANO", description="Nagano (長野県)")
+    GIFU = strawberry.enum_value("GIFU", description="Gifu (岐阜県)")
+    SHIZUOKA = strawberry.enum_value("SHIZUOKA", description="Shizuoka (静岡県)")
+    AICHI = strawberry.enum_value("AICHI", description="Aichi (愛知県)")
+    MIE = strawberry.enum_value("MIE", description="Mie (三重県)")
+    SHIGA = strawberry.enum_value("SHIGA", description="Shiga (滋賀県)")
+    KYOTO = strawberry.enum_value("KYOTO", description="Kyoto (京都府)")
+    OSAKA = strawberry.enum_value("OSAKA", description="Osaka (大阪府)")
+    HYOGO = strawberry.enum_value("HYOGO", description="Hyogo (兵庫県)")
+    NARA = strawberry.enum_value("NARA", description="Nara (奈良県)")
+    WAKAYAMA = strawberry.enum_value("WAKAYAMA", description="Wakayama (和歌山県)")
+    TOTTORI = strawberry.enum_value("TOTTORI", description="Tottori (鳥取県)")
+    SHIMANE = strawberry.enum_value("SHIMANE", description="Shimane (島根県)")
+    OKAYAMA = strawberry.enum_value("OKAYAMA", description="Okayama (岡山県)")
+    HIROSHIMA = strawberry.enum_value("HIROSHIMA", description="Hiroshima (広島県)")
+    YAMAGUCHI = strawberry.enum_value("YAMAGUCHI", description="Yamaguchi (山口県)")
+    TOKUSHIMA = strawberry.enum_value("TOKUSHIMA", description="Tokushima (徳島県)")
+    KAGAWA = strawberry.enum_value("KAGAWA", description="Kagawa (香川県)")
+    EHIME = strawberry.enum_value("EHIME", description="Ehime (愛媛県)")
+    KOCHI = strawberry.enum_value("KOCHI", description="Kochi (高知県)")
+    FUKUOKA = strawberry.enum_value("FUKUOKA", description="Fukuoka (福岡県)")
+    SAGA = strawberry.enum_value("SAGA", description="Saga (佐賀県)")
+    NAGASAKI = strawberry.enum_value("NAGASAKI", description="Nagasaki (長崎県)")
+    KUMAMOTO = strawberry.enum_value("KUMAMOTO", description="Kumamoto (熊本県)")
+    OITA = strawberry.enum_value("OITA", description="Oita (大分県)")
+    MIYAZAKI = strawberry.enum_value("MIYAZAKI", description="Miyazaki (宮崎県)")
+    KAGOSHIMA = strawberry.enum_value("KAGOSHIMA", description="Kagoshima (鹿児島県)")
+    OKINAWA = strawberry.enum_value("OKINAWA", description="Okinawa (沖縄県)")
