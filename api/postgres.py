@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 SUPERUSER = "postgres"
 PORT = 5432  # names the socket file; nothing listens on TCP
+SOCKETS = "/tmp/kyoso-"  # short, whatever the data directory: a socket's path has 107 bytes at most
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.02
@@ -102,7 +103,8 @@ def _start(data: Path, settings: dict[str, str]) -> Postgres:
     if not (data / "PG_VERSION").exists():
         _create(data, owner, binaries)
     _admit_only_the_caller(data, owner)
-    sockets = Path(tempfile.mkdtemp(prefix="kyoso-", dir="/tmp"))
+    _forget_crashed(data)
+    sockets = Path(tempfile.mkdtemp(dir="/", prefix=SOCKETS[1:]))
     _give(sockets, owner)
     options = {"listen_addresses": "", "unix_socket_permissions": "0777", "logging_collector": "off", **settings}
     with _log(data).open("ab") as log, _OpenDirectory(data) as directory:
@@ -150,6 +152,12 @@ def _create(data: Path, owner: pwd.struct_passwd | None, binaries: Path) -> None
         said = done.stdout.decode(errors="replace").strip().splitlines()
         raise PostgresError(f"cannot create a PostgreSQL database in {data}: {said[-1] if said else 'initdb failed'}")
     unfinished.rename(data)
+
+
+def _forget_crashed(data: Path) -> None:
+    lines = _lines(data / "postmaster.pid")
+    if len(lines) >= 5 and lines[4].startswith(SOCKETS):
+        shutil.rmtree(lines[4], ignore_errors=True)
 
 
 def _admit_only_the_caller(data: Path, owner: pwd.struct_passwd | None) -> None:
