@@ -26,7 +26,7 @@ function define(name: string, base: 'vs' | 'vs-dark', { ink, quiet, indigo, teal
     colors: {
       'editor.background': '#ffffff00',
       'editor.foreground': ink,
-      'editorLineNumber.foreground': `${quiet}99`,
+      'editorLineNumber.foreground': quiet,
       'editorLineNumber.activeForeground': ink,
       'editorCursor.foreground': vermilion,
       'scrollbar.shadow': '#ffffff00',
