@@ -1,0 +1,236 @@
+"""Candidates (候補者): people as known to one partner, and their personal data.
+
+One hidden person ties the candidates together and is never exposed: `person_id` stays inside `models`. Personal data
+is sealed per person and candidate, and row-level security shows it to its keeper and to whom a live provision names.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeAlias, TypedDict
+from uuid import UUID
+
+import asyncpg
+from tortoise import fields
+from tortoise.models import Model
+
+from models.db import queries, uuid7
+from models.errors import Refusal, RefusalCode, not_found
+from models.partner import alias_of
+from models.seal import (
+    email_index,
+    fold_email,
+    new_person_key,
+    open_person_key,
+    seal_item,
+    unseal_item,
+)
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+# Items of personal data that are kept; KANA travels with NAME and is never consented to on its own.
+KEPT_ITEMS = ("NAME", "KANA", "EMAIL", "PHONE", "PREFECTURE", "RECOMMENDATION")
+ITEM_CHARACTERS = 2_000
+
+
+class Candidate(Model):
+    """A person as known to one partner: one row and one id per partner."""
+
+    id = fields.UUIDField(primary_key=True, default=uuid7)
+    partner_id = fields.UUIDField()
+    person_id = fields.UUIDField()
+    alias = fields.TextField()
+    created_at = fields.DatetimeField()
+
+    class Meta(Model.Meta):
+        table = "candidate"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A partner's candidate, and the hidden person behind."""
+
+    candidate_id: UUID
+    person_id: UUID
+
+
+async def keep(
+    connection: Connection,
+    *,
+    partner_id: UUID,
+    email: str | None,
+    person_id: UUID | None = None,
+    items: Mapping[str, str],
+    at: datetime | None = None,
+) -> Kept:
+    """A partner keeps a candidate: found by person, else by address, else new; given items replace older ones.
+
+    `email` finds the person and is not kept as an item by itself. Another partner's knowledge of the same person
+    changes nothing in the answer. Leaves `partner_id` as the viewer of personal data until the transaction ends.
+
+    Refuses INVALID for an item that is unknown, empty or too long, NOT_FOUND for a person who was erased.
+    """
+    _check_items(items)
+    return await _keep(connection, partner_id, person_id, email, items, at or datetime.now(UTC))
+
+
+async def read_items(
+    connection: Connection,
+    *,
+    partner_id: UUID,
+    candidate_ids: Sequence[UUID] = (),
+    person_id: UUID | None = None,
+) -> dict[UUID, dict[str, str]]:
+    """Item and text of a partner's own candidates, named by their ids or by their person; reading records nothing.
+
+    Only what the partner keeps itself or was provided with is there. Leaves `partner_id` as the viewer.
+    """
+    await queries("candidate").view_as(connection, partner_id=partner_id)
+    rows = queries("candidate").items_of(
+        connection, partner_id=partner_id, candidate_ids=list(candidate_ids), person_id=person_id
+    )
+    keys: dict[UUID, bytes] = {}
+    found: dict[UUID, dict[str, str]] = {}
+    async for row in rows:
+        person, items = row["person_id"], found.setdefault(row["candidate_id"], {})
+        if person not in keys:
+            keys[person] = open_person_key(row["sealed_key"], person)
+        if row["item"] not in items:
+            items[row["item"]] = unseal_item(keys[person], row["source_id"], row["item"], row["sealed"])
+    return found
+
+
+class SealedRow(TypedDict):
+    """One item as a statement brings it: whose candidate's copy, which item, and the ciphertext in base64."""
+
+    candidate: str
+    item: str
+    sealed: str
+
+
+class SealedItems(TypedDict):
+    """One candidate's items as a statement brings them, with the person's sealed key in base64."""
+
+    key: str
+    person: str
+    rows: Sequence[SealedRow]
+
+
+def unseal_rows(values: Sequence[SealedItems]) -> list[dict[str, str]]:
+    """Item and text of each candidate whose rows a statement has brought; the first row of an item wins.
+
+    Raises seal.Unreadable when a row does not stand where it was sealed for.
+    """
+    opened: list[dict[str, str]] = []
+    for value in values:
+        key = open_person_key(b64decode(value["key"]), UUID(value["person"]))
+        items: dict[str, str] = {}
+        for row in value["rows"]:
+            if row["item"] not in items:
+                items[row["item"]] = unseal_item(key, UUID(row["candidate"]), row["item"], b64decode(row["sealed"]))
+        opened.append(items)
+    return opened
+
+
+async def person_by_email(connection: Connection, email: str) -> UUID | None:
+    """The hidden person behind an address, for matching inside `models`; never to be shown or told."""
+    return await queries("candidate").person_by_email(connection, email_index=email_index(email))
+
+
+async def candidate_of(connection: Connection, *, partner_id: UUID, person_id: UUID) -> UUID | None:
+    """One partner's own candidate for a person."""
+    return await queries("candidate").candidate_of(connection, partner_id=partner_id, person_id=person_id)
+
+
+async def erase(connection: Connection, person_id: UUID) -> None:
+    """Erases a person everywhere, on their own word: key, personal data, blind index, stored deliveries, free texts.
+
+    The records that the law demands stay, without anything that names them. Leaves no viewer of personal data.
+    """
+    await queries("candidate").erase(connection, person_id=person_id)
+
+
+async def forget(connection: Connection, *, partner_id: UUID, person_id: UUID) -> None:
+    """One partner forgets a person (deleted or anonymised in its ATS); what it had given stops flowing.
+
+    Other partners keep what they have of the person; when there are none, the person is erased.
+    """
+    await queries("candidate").forget(connection, partner_id=partner_id, person_id=person_id)
+
+
+async def merge(connection: Connection, *, partner_id: UUID, keep: UUID, drop: UUID) -> bool:
+    """Two persons turn out to be one, on one partner's word (merged in its ATS): `drop` becomes `keep`.
+
+    That word is not enough to join two people whom others know: then nothing changes and the answer is False; the
+    partner's later news may go to `keep` all the same.
+    """
+    ids = [row["id"] async for row in queries("candidate").lock_people(connection, person_ids=[keep, drop])]
+    if len(ids) != 2:
+        return False
+    facts = await queries("candidate").knows_alone(connection, partner_id=partner_id, keep=keep, drop=drop)
+    if not facts["alone"] or facts["keep_candidate"] is None or facts["drop_candidate"] is None:
+        return False
+    both = [facts["keep_candidate"], facts["drop_candidate"]]
+    items = await read_items(connection, partner_id=partner_id, candidate_ids=both)
+    kept, dropped = (items.get(candidate_id, {}) for candidate_id in both)
+    missing = {item: text for item, text in dropped.items() if item not in kept}
+    await _keep(connection, partner_id, keep, None, missing, datetime.now(UTC))
+    await queries("candidate").hand_over_rows(connection, keep=keep, drop=drop)
+    await erase(connection, drop)
+    return True
+
+
+async def _keep(
+    connection: Connection,
+    partner_id: UUID,
+    person_id: UUID | None,
+    email: str | None,
+    items: Mapping[str, str],
+    at: datetime,
+) -> Kept:
+    fresh_person, fresh_candidate = uuid7(), uuid7()
+    key, sealed_key = new_person_key(fresh_person)
+    row = await queries("candidate").keep(
+        connection,
+        partner_id=partner_id,
+        person_id=person_id,
+        email_index=email_index(email) if email and fold_email(email) else None,
+        fresh_person=fresh_person,
+        fresh_key=sealed_key,
+        fresh_candidate=fresh_candidate,
+        alias=f"候補者 {alias_of(fresh_candidate)}",
+        at=at,
+    )
+    kept = Kept(row["candidate_id"], row["person_id"])
+    if row["sealed_key"] is None:
+        raise not_found()
+    if kept.person_id != fresh_person:
+        key = open_person_key(row["sealed_key"], kept.person_id)
+    if items:
+        await queries("candidate").keep_items(
+            connection,
+            candidate_id=kept.candidate_id,
+            partner_id=partner_id,
+            person_id=kept.person_id,
+            items=list(items),
+            sealed=[seal_item(key, kept.candidate_id, item, text) for item, text in items.items()],
+            at=at,
+        )
+    return kept
+
+
+def _check_items(items: Mapping[str, str]) -> None:
+    for item, text in items.items():
+        if item not in KEPT_ITEMS or not 1 <= len(text) <= ITEM_CHARACTERS:
+            raise _invalid_items()
+
+
+def _invalid_items() -> Refusal:
+    return Refusal(
+        RefusalCode.INVALID,
+        ja=f"個人情報の項目か長さが正しくありません。各項目は1〜{ITEM_CHARACTERS}文字です。",
+        en=f"An item of personal data is unknown, empty or longer than {ITEM_CHARACTERS} characters.",
+    )

@@ -1,0 +1,74 @@
+-- name: keep^
+-- A partner's candidate and the key of the person behind it; person and candidate are made when new.
+select candidate_id, person_id, sealed_key
+from keep_candidate(:partner_id, :person_id, :email_index, :fresh_person, :fresh_key, :fresh_candidate, :alias, :at);
+
+-- name: keep_items!
+-- Sealed items of one candidate: new ones are added, known ones replaced.
+insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
+select :candidate_id, i.item, :partner_id, :person_id, i.sealed, :at
+from unnest(:items::text[], :sealed::bytea[]) as i (item, sealed)
+on conflict (candidate_id, item) do update set sealed = excluded.sealed, recorded_at = excluded.recorded_at;
+
+-- name: view_as!
+-- Who is looking at personal data until the transaction ends.
+select set_config('kyoso.partner_id', :partner_id::uuid::text, true);
+
+-- name: items_of
+-- Sealed items that a partner may open for these of its candidates: its own copy first, then what was provided.
+select c.id as candidate_id, d.candidate_id as source_id, d.person_id, d.item, d.sealed, k.sealed as sealed_key
+from candidate c
+cross join lateral (
+  select o.candidate_id, o.person_id, o.item, o.sealed, o.recorded_at, 0 as rank
+  from personal_data o where o.candidate_id = c.id
+  union all
+  select g.candidate_id, g.person_id, g.item, g.sealed, g.recorded_at, 1
+  from provision v join personal_data g on g.candidate_id = v.giver_candidate_id
+  where v.receiver_candidate_id = c.id and v.ended_at is null
+) d
+join person_key k on k.person_id = d.person_id
+where c.partner_id = :partner_id
+  and (c.id = any(:candidate_ids::uuid[]) or c.person_id = :person_id)
+order by c.id, d.rank, d.recorded_at desc, d.item;
+
+-- name: person_by_email$
+-- The person behind an address.
+select person_id from person_email where email_index = :email_index;
+
+-- name: candidate_of$
+-- One partner's candidate for a person.
+select id from candidate where partner_id = :partner_id and person_id = :person_id;
+
+-- name: erase!
+-- Erases a person everywhere.
+select erase_person(:person_id);
+
+-- name: forget!
+-- One partner forgets a person; nobody else knowing them, they are erased.
+select forget_candidate(:partner_id, :person_id);
+
+-- name: lock_people
+-- Nobody becomes a candidate of these persons, nor brings a new address for them, until the transaction ends.
+select p.id from person p where p.id = any(:person_ids::uuid[]) and p.erased_at is null order by p.id for update;
+
+-- name: knows_alone^
+-- Whether two persons may become one on this partner's word: nobody else knows the one who goes; and either they
+-- never gave an address, or nobody else knows the one who stays either.
+select
+  (select id from candidate where partner_id = :partner_id and person_id = :keep) as keep_candidate,
+  (select id from candidate where partner_id = :partner_id and person_id = :drop) as drop_candidate,
+  not exists (select from candidate where person_id = :drop and partner_id <> :partner_id)
+  and not exists (select from consent where person_id = :drop)
+  and (not exists (select from person_email where person_id = :drop)
+    or not exists (select from candidate where person_id = :keep and partner_id <> :partner_id)) as alone;
+
+-- name: hand_over_rows!
+-- Everything that stands under one person stands under the other from now on, but for personal data.
+with a as (update application set person_id = :keep where person_id = :drop),
+  b as (update relay_invitation set person_id = :keep where person_id = :drop),
+  c as (update hire set person_id = :keep where person_id = :drop),
+  d as (update survey set person_id = :keep where person_id = :drop),
+  e as (update mail set person_id = :keep where person_id = :drop),
+  f as (update ats_candidate set person_id = :keep where person_id = :drop),
+  g as (update ats_delivery set person_id = :keep where person_id = :drop)
+update person_email set person_id = :keep where person_id = :drop;

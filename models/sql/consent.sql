@@ -1,0 +1,55 @@
+-- name: consent$
+-- What a person allows; nothing when they were erased.
+insert into consent (id, person_id, asked_by, recipient_id, purpose, items, text_version, language, given_at)
+select :id, p.id, :asked_by, :recipient_id, :purpose, :items::text[], :text_version, :language, :at
+from person p where p.id = :person_id and p.erased_at is null
+returning id;
+
+-- name: lock_consent^
+-- A consent as it stands, held until the transaction ends, with what a provision under it needs.
+select c.person_id, c.recipient_id, c.items, c.withdrawn_at is not null as withdrawn,
+  exists (select from candidate g where g.partner_id = :giver_id and g.person_id = c.person_id) as giver_knows,
+  :agreement_id::uuid is null or exists (
+    select from agreement a
+    where a.id = :agreement_id and a.status = 'ACTIVE' and (a.ends_at is null or a.ends_at > now())
+      and 2 = (select count(*) from agreement_party t where t.agreement_id = a.id and t.partner_id in (:giver_id, :receiver_id))
+  ) as agreed
+from consent c where c.id = :consent_id
+for share of c;
+
+-- name: provide^
+-- Starts a provision: the record of it, and the receiver's own candidate. Nothing when it was provided before.
+insert into provision (id, consent_id, agreement_id, person_id, giver_id, receiver_id, giver_candidate_id,
+  receiver_candidate_id, items, provided_at)
+select :id, c.id, :agreement_id, c.person_id, :giver_id, :receiver_id, g.id,
+  candidate_of(:receiver_id, c.person_id, :fresh_candidate, :alias, :at), c.items, :at
+from consent c join candidate g on g.partner_id = :giver_id and g.person_id = c.person_id
+where c.id = :consent_id
+on conflict (consent_id, receiver_id, items) do nothing
+returning id, receiver_candidate_id;
+
+-- name: provision_of^
+-- The provision that a consent started.
+select p.id, p.receiver_candidate_id from provision p join consent c on c.id = p.consent_id and c.items = p.items
+where p.consent_id = :consent_id and p.receiver_id = :receiver_id;
+
+-- name: withdraw
+-- Ends one consent, or all of a person's, with every provision that rests on them.
+with ended as (
+  update consent set withdrawn_at = :at
+  where (:consent_id::uuid is null or id = :consent_id) and (:person_id::uuid is null or person_id = :person_id)
+    and withdrawn_at is null
+  returning id
+), stopped as (
+  update provision set ended_at = :at where consent_id in (select id from ended) and ended_at is null
+)
+select id from ended order by id;
+
+-- name: records
+-- What was provided about a person, to whom and when (提供記録), newest first.
+select p.id, p.consent_id, p.giver_id, g.name as giver, p.receiver_id, r.name as receiver, c.purpose, p.items,
+  p.provided_at, p.ended_at
+from provision p join consent c on c.id = p.consent_id
+join partner g on g.id = p.giver_id join partner r on r.id = p.receiver_id
+where p.person_id = :person_id
+order by p.provided_at desc, p.id desc;

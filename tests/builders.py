@@ -1,0 +1,89 @@
+"""Small real worlds for tests, built through the verbs: partners whose public numbers are valid, and what ties them."""
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from uuid import UUID
+
+import asyncpg
+
+from models import partner, seal
+from models.outbox import Said
+from models.registry import corporate_number_ok, school_code_ok
+
+MASTER_KEY = bytes(range(32))
+NOW = datetime(2026, 4, 1, 3, tzinfo=UTC)  # noon in Japan
+TODAY = date(2026, 4, 1)
+
+Connection = asyncpg.Connection
+
+seal.use(MASTER_KEY)
+_numbers = count(1)
+
+
+def said(by: UUID, at: datetime = NOW, source: str = "API") -> Said:
+    """Who says it, and when."""
+    return Said(by=by, source=source, at=at)  # type: ignore[arg-type]
+
+
+def corporate_number(number: int) -> str:
+    """A valid corporate number (法人番号) that no register has given out: its base begins with 99."""
+    base = f"99{number:010d}"
+    return next(f"{check}{base}" for check in range(1, 10) if corporate_number_ok(f"{check}{base}"))
+
+
+def school_code(number: int) -> str:
+    """A valid school code (学校コード) of a private university in Tokyo."""
+    base = f"F1133{number:07d}"
+    return next(f"{base}{check}" for check in range(10) if school_code_ok(f"{base}{check}"))
+
+
+async def company(connection: Connection, name: str = "株式会社さくら製作所") -> UUID:
+    """A company (企業)."""
+    return await partner.register_company(
+        connection, name=name, corporate_number=corporate_number(next(_numbers)), prefecture="TOKYO"
+    )
+
+
+async def school(connection: Connection, name: str = "さくら大学") -> UUID:
+    """A university (学校)."""
+    code = school_code(next(_numbers))
+    return await partner.register_school(
+        connection, name=name, school_code=code, level="UNIVERSITY", prefecture="KYOTO"
+    )
+
+
+async def agency(
+    connection: Connection, name: str = "みらい人材", *, license_expires_on: date = date(2031, 3, 31)
+) -> UUID:
+    """An agency (人材紹介会社) with a licence for a fee."""
+    return await partner.register_agency(
+        connection,
+        name=name,
+        license_number=f"13-ユ-{next(_numbers):06d}",
+        license_expires_on=license_expires_on,
+        prefecture="TOKYO",
+    )
+
+
+async def referrer(connection: Connection, company_id: UUID, affiliation: str = "EMPLOYEE") -> UUID:
+    """A referrer (社員・OB・取引先) of a company."""
+    return await partner.register_referrer(
+        connection,
+        acting=company_id,
+        company_id=company_id,
+        name="佐藤 花子",
+        affiliation=affiliation,
+        prefecture="TOKYO",
+    )
+
+
+async def community(connection: Connection, name: str = "東京ものづくり協議会") -> UUID:
+    """A regional community (地域団体)."""
+    return await partner.register_community(
+        connection, name=name, focus="REGIONAL", prefectures=["TOKYO"], prefecture="TOKYO"
+    )
+
+
+def days(number: float) -> timedelta:
+    """So many days."""
+    return timedelta(days=number)
