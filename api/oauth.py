@@ -40,6 +40,7 @@ class Door:
 
     def __init__(self, settings: Settings) -> None:
         self.issuer = settings.issuer
+        self.https = settings.issuer.startswith("https:")
         self.tokens = Tokens(settings.issuer, Keyring(settings.master_key))
         self.refresh_key = derive(settings.master_key, "refresh tokens")
         self.attempt_key = derive(settings.master_key, "login attempts")

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import re
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,9 +18,10 @@ import asyncpg
 import httpx
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
-from api import login
+from api import login, page
 from api import oauth as edge
 from api.settings import Settings
 from auth.tokens import Tokens
@@ -27,6 +30,7 @@ from models.db import pool, unit_of_work, uuid7
 from models.oauth import Credentials
 
 MASTER_KEY = bytes(range(32))
+EMAIL = "hanako@aozora.example.jp"
 PASSWORD = "correct horse battery"
 CALLBACK = "https://app.example.jp/callback"
 
@@ -39,6 +43,7 @@ class House:
     app: Starlette
     tokens: Tokens
     http: httpx.AsyncClient
+    browser: httpx.AsyncClient
     company: UUID
     agency: UUID
     member: UUID
@@ -59,10 +64,64 @@ class House:
             return await self.http.post(path, data={"client_id": client.client_id, **form})
         return await self.http.post(path, data=form, auth=(client.client_id, client.client_secret))
 
+    async def log_in(self, browser: httpx.AsyncClient, email: str = EMAIL, password: str = PASSWORD) -> httpx.Response:
+        """Fills in the login form the way a browser does."""
+        form = fields((await browser.get("/login")).text)
+        filled = {**form, "email": email, "password": password}
+        return await browser.post("/login", data=filled, headers={"Origin": self.issuer})
+
+    async def allow(self, browser: httpx.AsyncClient, query: dict[str, str], **changes: str | None) -> httpx.Response:
+        """Opens the consent page and allows what is ticked; `changes` replace fields (None leaves one out)."""
+        shown = await browser.get("/oauth/authorize", params=query)
+        assert shown.status_code == 200, shown.headers.get("location", shown.text)
+        form = {**fields(shown.text), "decision": "allow"} | changes
+        filled = {name: value for name, value in form.items() if value is not None}
+        target = f"/oauth/consent?{shown.url.query.decode()}"
+        return await browser.post(target, data=filled, headers={"Origin": self.issuer})
+
+    async def code(self, client: Credentials, scope: str = "network:read", **query: str) -> tuple[str, str]:
+        """A fresh code for the logged-in person, with its PKCE verifier."""
+        verifier, challenge = proof_key()
+        asked = self.query(client, challenge, scope=scope, **query)
+        if not self.browser.cookies.get("kyoso_session"):
+            await self.log_in(self.browser)
+        answer = await self.allow(self.browser, asked)
+        assert answer.status_code == 303, answer.text
+        return parameters(answer.headers["location"])["code"], verifier
+
+    def query(self, client: Credentials, challenge: str, **changes: str) -> dict[str, str]:
+        """A good authorization request, with `changes`."""
+        return {
+            "response_type": "code",
+            "client_id": client.client_id,
+            "redirect_uri": CALLBACK,
+            "scope": "network:read",
+            "state": "opaque",
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        } | changes
+
+    async def redeem(self, client: Credentials, code: str, verifier: str, **changes: str) -> httpx.Response:
+        """The code at the token endpoint."""
+        form = {"code": code, "code_verifier": verifier, "redirect_uri": CALLBACK} | changes
+        return await self.token(client, grant_type="authorization_code", **form)
+
+    async def refresh(self, client: Credentials, refresh_token: str, **changes: str) -> httpx.Response:
+        """A refresh token at the token endpoint."""
+        return await self.token(client, grant_type="refresh_token", refresh_token=refresh_token, **changes)
+
     async def count(self, table: str, condition: str = "true") -> int:
         """Rows of a table, to assert that nothing changed."""
         async with pool().acquire() as connection:
             return await connection.fetchval(f"select count(*) from {table} where {condition}")
+
+
+def fields(html: str) -> dict[str, str]:
+    """The first form's hidden fields and ticked boxes, as a browser would send them."""
+    found = re.search(r"<form.*?</form>", html, re.S)
+    assert found, html
+    inputs = re.findall(r'<input type="(?:hidden|checkbox)" name="([^"]*)" value="([^"]*)"', found[0])
+    return {unescape(name): unescape(value) for name, value in inputs}
 
 
 def proof_key() -> tuple[str, str]:
@@ -87,10 +146,16 @@ async def add_partner(connection: asyncpg.Connection, kind: str, name: str, slug
 
 
 @pytest.fixture
-async def house(connected: str) -> AsyncIterator[House]:
+def light_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """argon2id at its smallest: the strength of the real parameters has a test of its own."""
+    monkeypatch.setattr(member, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture
+async def house(connected: str, light_hashes: None) -> AsyncIterator[House]:
     """Everything running; each test has its own database and port."""
     server = uvicorn.Server(uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off"))
-    app.router.routes += [*edge.routes, *login.routes]
+    app.router.routes += [*edge.routes, *login.routes, *page.routes]
     config_socket = server.config.bind_socket()
     issuer = f"http://127.0.0.1:{config_socket.getsockname()[1]}"
     settings = Settings(connected, connected, issuer, MASTER_KEY, Path("/tmp"))
@@ -108,14 +173,14 @@ async def house(connected: str) -> AsyncIterator[House]:
         person = await member.create_member(
             connection,
             partner_id=company,
-            email="hanako@aozora.example.jp",
+            email=EMAIL,
             name="山田 花子",
             password=PASSWORD,
             role="ADMIN",
         )
     async with edge.running(app, settings) as tokens:
         serving = asyncio.create_task(server.serve([config_socket]))
-        async with httpx.AsyncClient(base_url=issuer) as http:
-            yield House(issuer, app, tokens, http, company, agency, person)
+        async with httpx.AsyncClient(base_url=issuer) as http, httpx.AsyncClient(base_url=issuer) as browser:
+            yield House(issuer, app, tokens, http, browser, company, agency, person)
         server.should_exit = True
         await serving

@@ -1,0 +1,224 @@
+"""Logging in, allowing an app, logging out: the pages as a browser uses them."""
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+
+from models import member
+from models.db import pool, queries, uuid7
+from tests.oauth_house import CALLBACK, EMAIL, House, add_partner, fields, parameters, proof_key
+
+pytest_plugins = ["tests.oauth_house"]
+
+APP = {"redirect_uris": [CALLBACK], "public": True, "scope": ["network:read", "relay:write", "candidates:read"]}
+
+
+async def test_a_person_logs_in_allows_less_than_asked_and_the_app_gets_that(house: House):
+    app = await house.client(**APP)
+    verifier, challenge = proof_key()
+    query = house.query(app, challenge, scope="network:read relay:write")
+    sent_to_login = await house.browser.get("/oauth/authorize", params=query)
+    assert sent_to_login.status_code == 303
+    form = fields((await house.browser.get(sent_to_login.headers["location"])).text)
+    filled = {**form, "email": f" {EMAIL.upper()} ", "password": "correct horse battery"}
+    back = await house.browser.post("/login", data=filled, headers={"Origin": house.issuer})
+    assert (back.status_code, back.headers["location"]) == (303, str(sent_to_login.request.url)[len(house.issuer) :])
+    answer = await house.allow(house.browser, query, **{"allow relay:write": None})
+    given = parameters(answer.headers["location"])
+    assert answer.headers["location"].startswith(f"{CALLBACK}?")
+    assert (given["state"], given["iss"]) == ("opaque", house.issuer)
+    body = (await house.redeem(app, given["code"], verifier)).json()
+    assert body["scope"] == "network:read"
+    viewer = await house.tokens.verify(body["access_token"])
+    assert (viewer.member_id, viewer.partner_id, viewer.login) == (house.member, house.company, "山田 花子")
+
+
+async def test_denying_or_ticking_nothing_sends_the_refusal_to_the_app(house: House):
+    app = await house.client(**APP)
+    await house.log_in(house.browser)
+    query = house.query(app, proof_key()[1])
+    for changes in ({"decision": "deny"}, {"allow network:read": None}):
+        answer = await house.allow(house.browser, query, **changes)
+        assert parameters(answer.headers["location"]) == {
+            "error": "access_denied",
+            "error_description": "The request was denied",
+            "state": "opaque",
+            "iss": house.issuer,
+        }
+    assert await house.count("oauth_code") == 0
+    assert await house.count("audit", "action = 'consent.given'") == 0
+
+
+async def test_a_ticked_scope_that_was_not_asked_for_is_not_granted(house: House):
+    app = await house.client(**APP)
+    await house.log_in(house.browser)
+    verifier, challenge = proof_key()
+    answer = await house.allow(house.browser, house.query(app, challenge), **{"allow candidates:read": "1"})
+    code = parameters(answer.headers["location"])["code"]
+    assert (await house.redeem(app, code, verifier)).json()["scope"] == "network:read"
+
+
+@pytest.mark.parametrize("broken", ["token", "session", "origin", "query", "no origin"])
+async def test_a_consent_that_our_page_did_not_send_is_refused(house: House, broken: str):
+    """proof 1.22"""
+    app = await house.client(**APP)
+    await house.log_in(house.browser)
+    query = house.query(app, proof_key()[1])
+    form = {**fields((await house.browser.get("/oauth/authorize", params=query)).text), "decision": "allow"}
+    headers = {"Origin": house.issuer}
+    async with httpx.AsyncClient(base_url=house.issuer) as other:
+        await house.log_in(other)
+        sender = other if broken == "session" else house.browser
+        if broken == "token":
+            del form["token"]
+        if broken == "origin":
+            headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+        if broken == "no origin":
+            headers = {}
+        if broken == "query":
+            query["scope"] = "relay:write"
+        answer = await sender.post("/oauth/consent", params=query, data=form, headers=headers)
+    assert answer.status_code == 403
+    assert "location" not in answer.headers
+    assert await house.count("oauth_code") == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "null", "Sec-Fetch-Site": "same-origin"}, 303),
+        ({"Origin": "null", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1"}, 403),
+    ],
+)
+async def test_a_page_without_referrer_is_told_from_a_foreign_one(house: House, headers: dict[str, str], status: int):
+    form = fields((await house.browser.get("/login")).text)
+    filled = {**form, "email": EMAIL, "password": "correct horse battery"}
+    answer = await house.browser.post("/login", data=filled, headers=headers)
+    assert answer.status_code == status
+    assert await house.count("login_session") == (status == 303)
+
+
+async def test_pages_cannot_be_framed_kept_or_traced(house: House):
+    """proof 1.23"""
+    app = await house.client(**APP)
+    query = house.query(app, proof_key()[1])
+    login = await house.browser.get("/login")
+    await house.log_in(house.browser)
+    consent = await house.browser.get("/oauth/authorize", params=query)
+    refused = await house.browser.get("/oauth/authorize", params={**query, "redirect_uri": "https://evil.example"})
+    for page in (login, consent, refused):
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert page.headers["cache-control"] == "no-store"
+        assert page.headers["referrer-policy"] == "no-referrer"
+        assert "<script" not in page.text
+    assert "form-action 'self' https://app.example.jp" in consent.headers["content-security-policy"]
+    assert "form-action 'self'" in login.headers["content-security-policy"].split("; ")
+
+
+async def test_wrong_passwords_are_counted_per_account_and_say_nothing(house: House):
+    unknown = await house.log_in(house.browser, email="nobody@aozora.example.jp")
+    wrong = [await house.log_in(house.browser, password=f"wrong guess {n}") for n in range(11)]
+    assert [answer.status_code for answer in wrong] == [401] * 10 + [429]
+    assert wrong[-1].headers["retry-after"] == "900"
+    masked = [a.text.replace("nobody@", "hanako@") for a in (unknown, wrong[0])]
+    assert masked[0] == masked[1]
+    right_but_late = await house.log_in(house.browser)
+    assert right_but_late.status_code == 429
+    assert await house.count("login_session") == 0
+    async with pool().acquire() as connection:
+        told = await connection.fetchval("select string_agg(a::text, ' ') from audit a")
+        keys = await connection.fetchval("select string_agg(encode(key, 'escape'), ' ') from login_attempt")
+    assert "hanako" not in told + keys
+    assert "127.0.0.1" not in told + keys
+
+
+async def test_the_right_password_forgives_the_account(house: House):
+    for n in range(9):
+        await house.log_in(house.browser, password=f"wrong guess {n}")
+    assert (await house.log_in(house.browser)).status_code == 303
+    assert (await house.log_in(httpx.AsyncClient(base_url=house.issuer), password="wrong")).status_code == 401
+
+
+async def test_logging_out_ends_the_session_everywhere(house: House):
+    await house.log_in(house.browser)
+    cookie = house.browser.cookies["kyoso_session"]
+    form = fields((await house.browser.get("/logout")).text)
+    assert (await house.browser.post("/logout", data=form)).status_code == 403
+    assert await house.count("login_session") == 1
+    answer = await house.browser.post("/logout", data=form, headers={"Origin": house.issuer})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert await house.count("login_session") == 0
+    replayed = await house.http.get("/login", headers={"Cookie": f"kyoso_session={cookie}"})
+    assert "山田" not in replayed.text
+
+
+@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/oauth/authorize\\@evil", "/other"])
+async def test_after_the_login_nobody_is_sent_elsewhere(house: House, target: str):
+    form = fields((await house.browser.get("/login", params={"next": target})).text)
+    filled = {**form, "next": target, "email": EMAIL, "password": "correct horse battery"}
+    answer = await house.browser.post("/login", data=filled, headers={"Origin": house.issuer})
+    assert answer.headers["location"] == "/login"
+
+
+async def test_the_session_cookie_is_out_of_reach_and_new_at_each_login(house: House):
+    first = await house.log_in(house.browser)
+    cookie = first.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    one = house.browser.cookies["kyoso_session"]
+    async with httpx.AsyncClient(base_url=house.issuer, cookies={"kyoso_session": one}) as fixed:
+        await house.browser.get("/login")
+        assert "山田" in (await fixed.get("/login")).text
+    async with httpx.AsyncClient(base_url=house.issuer, cookies={"kyoso_session": "chosen-by-a-stranger"}) as fixed:
+        await house.log_in(fixed)
+        assert [c.value for c in fixed.cookies.jar if c.name == "kyoso_session"][-1] != "chosen-by-a-stranger"
+    assert await house.count("login_session", "session_hash = sha256('chosen-by-a-stranger')") == 0
+
+
+async def test_an_app_of_another_partner_and_a_role_that_may_not_are_told_so(house: House):
+    stranger = await house.client(**{**APP, "partner_id": house.agency})
+    await house.log_in(house.browser)
+    answer = await house.browser.get("/oauth/authorize", params=house.query(stranger, proof_key()[1]))
+    assert answer.status_code == 403
+    assert "別の組織" in answer.text
+    async with pool().acquire() as connection:
+        await connection.execute("update member set role = 'ANALYST'")
+    app = await house.client(**APP)
+    query = house.query(app, proof_key()[1], scope="candidates:read")
+    refused = await house.browser.get("/oauth/authorize", params=query)
+    assert refused.status_code == 403
+    assert "役割" in refused.text
+
+
+async def test_a_person_whose_access_ended_is_out_at_once(house: House):
+    await house.log_in(house.browser)
+    async with pool().acquire() as connection:
+        await connection.execute("update member set disabled_at = now()")
+    assert "パスワード" in (await house.browser.get("/login")).text
+    assert (await house.log_in(house.browser)).status_code == 401
+
+
+async def test_passwords_are_stored_as_rfc_9106_wants_them_and_older_hashes_are_renewed(connected: str):
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse battery")
+    async with pool().acquire() as connection:
+        partner = await add_partner(connection, "COMMUNITY", "地域会", "chiiki", focus="REGIONAL")
+        await queries("member").add_member(
+            connection, id=uuid7(), partner_id=partner, email=EMAIL, name="花子", password_hash=weak, role="ADMIN"
+        )
+        assert await member.check_password(connection, EMAIL, "correct horse battery")
+        stored = await connection.fetchval("select password_hash from member")
+        assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+        assert await member.check_password(connection, EMAIL, "correct horse battery")
+        assert not await member.check_password(connection, EMAIL, "correct horse")
+
+
+async def test_a_password_has_a_length(house: House):
+    async with pool().acquire() as connection:
+        words = {"partner_id": house.company, "email": "a@b.jp", "name": "短", "role": "ADMIN"}
+        with pytest.raises(ValueError, match="12 to 200"):
+            await member.create_member(connection, password="short", **words)
+        with pytest.raises(ValueError, match="ADMIN, RECRUITER"):
+            await member.create_member(connection, password="long enough, yes", **{**words, "role": "BOSS"})
