@@ -99,3 +99,20 @@ async def visible(
     predicate = PREDICATES[table].replace("{row}", "r").replace(VIEWER, "$2::uuid")
     # Both texts are constants of this file: no caller's value is ever pasted.
     return await connection.fetchrow(f"select r.* from {table} r where r.id = $1 and {predicate}", row_id, partner_id)
+
+
+async def seers(
+    connection: asyncpg.Connection[asyncpg.Record], event_ids: list[UUID], partner_ids: list[UUID]
+) -> set[tuple[UUID, UUID]]:
+    """Which of these partners may see which of these outcome events, now: pairs of (partner, event).
+
+    The same predicate that a read of the event goes through; a subscription asks it again for every event.
+    """
+    predicate = PREDICATES["outcome_event"].replace("{row}", "e").replace(VIEWER, "p.id")
+    rows = await connection.fetch(
+        "select p.id as partner_id, e.id as event_id from unnest($2::uuid[]) p(id) "
+        f"join outcome_event e on e.id = any($1::uuid[]) where {predicate}",
+        event_ids,
+        partner_ids,
+    )
+    return {(row["partner_id"], row["event_id"]) for row in rows}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
@@ -24,7 +24,7 @@ from strawberry.types.unset import UNSET
 
 from planner import words
 from planner.directives import cost_on_objects_only, entity_keys, required_scopes, requires_login, type_word, word_of
-from planner.words import Finisher, Predicate, Table, Verb, Word
+from planner.words import Finisher, Predicate, Table, Verb, Word, order_columns
 
 __all__ = [
     "PageInfo", "arg", "column", "computed", "embedded", "entity_keys", "finished", "key", "listed", "many", "node",
@@ -354,14 +354,6 @@ def where(description: str, sql: Predicate, *, of: str | None = None) -> Any:
 def within(sql: str) -> Mapping[str, str]:
     """The predicates of a range input {from, to}: from ≤ x < to. `sql` is the column, such as `{row}.submitted_at`."""
     return {"from": f"{sql} >= {{value}}", "to": f"{sql} < {{value}}"}
-
-
-def order_columns(order: Order | None) -> tuple[str, ...]:
-    """The columns of an order: an enum member's value (one column or several), or the columns themselves."""
-    value: object = order.value if isinstance(order, Enum) else order
-    if isinstance(value, str):
-        return (value,)
-    return tuple(cast("Sequence[str]", value or ()))
 
 
 def _words(args: Mapping[str, Arg] | None) -> dict[str, words.Argument]:

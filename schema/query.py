@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 BY_ID = "{row}.id = {id}"
 
+# A page in recorded order never shows an event behind which another may still slip in.
+SETTLED = "{row}.xid < pg_snapshot_xmin(pg_current_snapshot())"
+
 KPI_FIGURES = (
     "kpi_figures({viewer.partner}, {filter.names}, {filter.period.from}, {filter.period.to}, {filter.granularity},"
     " {filter.partnerId}, {filter.agreementId})"
@@ -115,6 +118,7 @@ class Query:
 
     outcomes: OutcomeEventConnection = many(
         "Outcome events (成果), also the poll for reconciliation: its cursors and the subscription's are the same",
+        where=SETTLED,
         order_by=OutcomeOrder.RECORDED_ASC,
         filter=OutcomeFilter,
     )

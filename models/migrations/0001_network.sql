@@ -694,7 +694,20 @@ grant update on partner, agreement, candidate, personal_data, job, relay_invitat
   slot, hire, retention_check, contribution_link, survey, kpi_month, kpi_network_month, rejection_mail, mail, ats_integration, ats_delivery, ats_candidate
   to kyoso_app;
 grant update (agreement_id) on relay_account to kyoso_app;
+grant update (answer) on idempotency_key to kyoso_app;
 grant update (withdrawn_at) on consent to kyoso_app;
 grant update (ended_at) on provision to kyoso_app;
 grant update (person_id) on person_email to kyoso_app;
 grant delete on agreement_share, personal_data, community_member, idempotency_key to kyoso_app;
+
+-- Names folded for order and prefix search: width and case by NFKC and lower, katakana as hiragana.
+create function fold_name(name text) returns text
+language sql immutable parallel safe as $$
+  select translate(lower(normalize(name, NFKC)),
+    'ァアィイゥウェエォオカガキギクグケゲコゴサザシジスズセゼソゾタダチヂッツヅテデトドナニヌネノハバパヒビピフブプヘベペホボポマミムメモャヤュユョヨラリルレロヮワヰヱヲンヴヵヶ',
+    'ぁあぃいぅうぇえぉおかがきぎくぐけげこごさざしじすずせぜそぞただちぢっつづてでとどなにぬねのはばぱひびぴふぶぷへべぺほぼぽまみむめもゃやゅゆょよらりるれろゎわゐゑをんゔゕゖ')
+$$;
+
+-- The hire at the end of a path, as a row that leads to it; who may see the hire decides the policy.
+create function hire_path(sought uuid) returns table (hire_id uuid)
+language sql stable parallel safe as $$ select id from hire where id = sought $$;

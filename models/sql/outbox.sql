@@ -8,3 +8,22 @@ with event as (
   returning id
 )
 select pg_notify('kyoso_outbox', '') from event;
+
+-- name: head^
+-- The newest event behind which nothing can slip in any more.
+select id, xid::text as xid, position from outcome_event
+where xid < pg_snapshot_xmin(pg_current_snapshot())
+order by xid desc, position desc limit 1;
+
+-- name: after
+-- Events after a place, in order, leaving out those whose neighbours may still be uncommitted.
+select id, xid::text as xid, position, kind, category, company_id from outcome_event
+where (xid, position) > (:xid::text::xid8, :position) and xid < pg_snapshot_xmin(pg_current_snapshot())
+order by xid, position limit :rows;
+
+-- name: shares_of
+-- What the agreements named let flow today.
+select agreement_id, giver_id, receiver_id, category from agreement_share
+where agreement_id = any(:agreement_ids) and granularity = 'FIELDS'
+  and starts_on <= (now() at time zone 'Asia/Tokyo')::date
+  and (ends_on is null or ends_on >= (now() at time zone 'Asia/Tokyo')::date);

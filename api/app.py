@@ -1,0 +1,108 @@
+"""The application: every door, and what runs behind them for as long as it lives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import asyncpg
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from api import ats, courier, graphiql, login, oauth, page, relay_page
+from api.asker import VIEWER_TYPES, Budget
+from api.graphql import Endpoint
+from api.live import Live
+from api.settings import Settings
+from api.sockets import Socket
+from auth.gate import Standing, gate
+from auth.policy import policy
+from auth.scopes import VOCABULARY
+from models import db, seal
+from planner import Catalogue, Planner
+from schema.build import schema
+from schema.scalars import SQL_TYPES
+
+MAXIMUM_BODY_BYTES = 1024 * 1024
+"""Of any request; a Greenhouse webhook with many custom fields is the largest that is expected."""
+
+SESSION: Mapping[str, str] = {"kyoso.partner_id": "partner"}
+"""Set, for the one statement that reads personal data, from the viewer's values: row-level security asks it."""
+
+
+async def make_planner() -> Planner:
+    """The planner over the connected database. Refuses to start where schema and database disagree."""
+    graph = schema()._schema  # pyright: ignore[reportPrivateUsage]  (graphql-core's, which is public there)
+    async with db.pool().acquire() as connection:
+        catalogue = await Catalogue.load(connection, graph, viewer=VIEWER_TYPES, scalars=SQL_TYPES)
+        planner = Planner(graph, catalogue, policy=policy, gate=gate, session=SESSION)
+        await planner.check(connection, standings=[ALL_SCOPES])
+    return planner
+
+
+ALL_SCOPES: Standing = frozenset(VOCABULARY)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The whole application for one worker. It connects when it starts, not when it is made."""
+    endpoint = Endpoint(settings.issuer, Budget(settings.cost_budget))
+
+    async def socket(websocket: WebSocket) -> None:
+        await Socket(websocket, endpoint).run()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        seal.use(settings.master_key)
+        async with AsyncExitStack() as stack:
+            await db.connect(settings.database_url)
+            stack.push_async_callback(db.disconnect)
+            endpoint.tokens = await stack.enter_async_context(oauth.running(app, settings))
+            endpoint.planner = await make_planner()
+            endpoint.live = Live(endpoint.planner)
+            await stack.enter_async_context(endpoint.live.running(settings.database_url))
+            await stack.enter_async_context(courier.running(settings))
+            app.state.settings, app.state.endpoint = settings, endpoint
+            yield
+
+    return Starlette(
+        routes=[
+            Route("/", _home),
+            Route("/healthz", _healthy),
+            Route("/readyz", _ready),
+            Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", socket),
+            *oauth.routes,
+            *login.routes,
+            *page.routes,
+            *graphiql.routes(settings),
+            *ats.routes(settings),
+            *relay_page.routes(settings),
+        ],
+        lifespan=lifespan,
+        max_body_size=MAXIMUM_BODY_BYTES,
+    )
+
+
+async def _home(_: Request) -> Response:
+    return RedirectResponse("/graphiql")
+
+
+async def _healthy(_: Request) -> Response:
+    """The process answers; it says nothing about the database, so a restart is not asked for in vain."""
+    return JSONResponse({"status": "ok"})
+
+
+async def _ready(_: Request) -> Response:
+    """The database answers too; a balancer sends traffic only then."""
+    try:
+        async with db.pool().acquire(timeout=1) as connection:
+            await connection.fetchval("select 1", timeout=1)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return JSONResponse({"status": "unavailable"}, status_code=503, headers={"Retry-After": "2"})
+    return JSONResponse({"status": "ready"})
+
+
+__all__: list[str] = ["create_app", "make_planner"]

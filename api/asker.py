@@ -1,0 +1,85 @@
+"""Who asks the planner: what compiling may look at, and the values that are bound when a request runs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from auth.gate import Standing
+from auth.viewer import Viewer
+
+VIEWER_TYPES: Mapping[str, str] = {
+    "partner": "uuid",
+    "login": "text",
+    "scopes": "text[]",
+    "expires": "timestamptz",
+    "issuer": "text",
+    "survey": "uuid",
+    "budget_maximum": "integer",
+    "budget_available": "integer",
+    "budget_restore": "integer",
+}
+"""The SQL types of the values that declarations and policies may name as `{viewer.…}`."""
+
+BUDGET_SECONDS = 10
+CLIENTS_KEPT = 10_000
+
+
+@dataclass(frozen=True)
+class Asker:
+    """One viewer, as the planner sees them. `standing` is part of a plan's name; `values` never are."""
+
+    standing: Standing
+    values: Mapping[str, Any]
+
+
+@dataclass
+class Budget:
+    """A leaking bucket of cost units for each client of this worker: it holds ten seconds' worth.
+
+    `restore_rate`: units given back per second.
+    """
+
+    restore_rate: int
+
+    def __post_init__(self) -> None:
+        self.maximum = self.restore_rate * BUDGET_SECONDS
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def available(self, client_id: str) -> int:
+        """What the client may still spend now."""
+        left, at = self._left.get(client_id, (float(self.maximum), 0.0))
+        return int(min(self.maximum, left + (monotonic() - at) * self.restore_rate))
+
+    def spend(self, client_id: str, cost: int) -> bool:
+        """Takes the cost out of the client's bucket; False, and nothing taken, when it does not hold so much."""
+        left = self.available(client_id)
+        if cost > left:
+            return False
+        self._left[client_id] = (left - cost, monotonic())
+        self._left.move_to_end(client_id)
+        if len(self._left) > CLIENTS_KEPT:
+            self._left.popitem(last=False)
+        return True
+
+
+def asker(viewer: Viewer, issuer: str, budget: Budget, survey: UUID | None = None) -> Asker:
+    """The viewer with everything a statement may ask about them."""
+    return Asker(
+        viewer.standing,
+        {
+            "partner": viewer.partner_id,
+            "login": viewer.login,
+            "scopes": sorted(viewer.scopes),
+            "expires": viewer.expires_at,
+            "issuer": issuer,
+            "survey": survey,
+            "budget_maximum": budget.maximum,
+            "budget_available": budget.available(viewer.client_id),
+            "budget_restore": budget.restore_rate,
+        },
+    )

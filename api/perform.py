@@ -1,0 +1,71 @@
+"""How a verb runs: in one transaction with the reading of its payload, once per key, and a refusal changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from graphql import GraphQLError
+
+from auth.viewer import Viewer
+from models import idempotency
+from models.db import pool, unit_of_work
+from models.errors import Refusal
+from planner.words import Verb
+from schema.act import Act
+
+CONFLICT = "This clientMutationId was used with another input. Use a new one for a new call."
+
+
+@dataclass
+class Context:
+    """One request's verbs: who acts, and in which language refusals speak (`ja` or `en`)."""
+
+    viewer: Viewer
+    language: str
+
+
+@asynccontextmanager
+async def perform(
+    verb: Verb, context: Context, given: Any
+) -> AsyncGenerator[tuple[Mapping[str, Any], asyncpg.Connection[asyncpg.Record]]]:
+    """Yields the verb's row and the connection on which its payload is read before the transaction ends.
+
+    Raises GraphQLError(IDEMPOTENCY_CONFLICT) when the key came with another input.
+    """
+    name = getattr(verb, "__name__", "")
+    mutation_id = str(given.client_mutation_id)
+    key = idempotency.Key(
+        context.viewer.client_id, mutation_id, name, idempotency.fingerprint(dataclasses.asdict(given))
+    )
+    try:
+        async with unit_of_work() as connection:
+            row = await _once(verb, Act(context.viewer, connection), given, key)
+            yield {"client_mutation_id": mutation_id, "user_errors": [], **row}, connection
+    except Refusal as refusal:
+        async with pool().acquire() as connection:
+            yield {"client_mutation_id": mutation_id, "user_errors": [_said(refusal, context.language)]}, connection
+
+
+async def _once(verb: Verb, act: Act, given: Any, key: idempotency.Key) -> Mapping[str, Any]:
+    try:
+        earlier = await idempotency.claim(act.connection, key)
+    except idempotency.ConflictError:
+        raise GraphQLError(CONFLICT, extensions={"code": "IDEMPOTENCY_CONFLICT"}) from None
+    if earlier is not None:
+        return earlier
+    row = await verb(act, given)
+    await idempotency.keep(act.connection, key, row)
+    return row
+
+
+def _said(refusal: Refusal, language: str) -> dict[str, Any]:
+    return {
+        "code": refusal.code.value,
+        "message": refusal.ja if language == "ja" else refusal.en,
+        "path": list(refusal.path) if refusal.path else None,
+    }

@@ -1,0 +1,209 @@
+"""Subscriptions over WebSocket: the protocol graphql-transport-ws, as its specification has it.
+
+Questions and verbs may come this way too. The token comes with `connection_init`, is asked again for every message
+that is sent, and a token that ends closes the socket (4401) within seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+from graphql import GraphQLError
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from api.graphql import Endpoint, RefusedError, read_request
+from api.live import Overflow
+from api.perform import Context, perform
+from auth.tokens import InvalidTokenError
+from auth.viewer import Viewer
+from models.db import pool
+
+PROTOCOL = "graphql-transport-ws"
+INIT_SECONDS = 10.0
+TOKEN_POLL_SECONDS = 2.0
+MAXIMUM_OPERATIONS = 100
+MAXIMUM_MESSAGE_BYTES = 64 * 1024
+
+BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN = 4400, 4401, 4403
+INIT_TIMEOUT, OPERATION_EXISTS, TOO_MANY_INITS, TOO_MANY_OPERATIONS = 4408, 4409, 4429, 4429
+
+log = structlog.get_logger()
+
+
+class ClosedError(Exception):
+    """The conversation is over: close code and reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+class Socket:
+    """One conversation."""
+
+    def __init__(self, socket: WebSocket, endpoint: Endpoint) -> None:
+        self.socket, self.endpoint = socket, endpoint
+        self.token = ""
+        self.viewer: Viewer | None = None
+        self.operations: dict[str, asyncio.Task[None]] = {}
+        self.sending = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Speaks until one side closes."""
+        headers = dict(self.socket.scope["headers"])
+        if not _same_origin(headers.get(b"origin"), self.endpoint.issuer):
+            return await self.socket.close(FORBIDDEN)
+        if PROTOCOL not in self.socket.scope.get("subprotocols", []):
+            await self.socket.accept()
+            return await self.socket.close(4406, f"Speak {PROTOCOL}.")
+        await self.socket.accept(subprotocol=PROTOCOL)
+        watching: asyncio.Task[None] | None = None
+        try:
+            await asyncio.wait_for(self._init(), INIT_SECONDS)
+            watching = asyncio.create_task(self._watch(asyncio.current_task()))
+            while True:
+                await self._take(await self._receive())
+        except TimeoutError:
+            await self._close(INIT_TIMEOUT, "Connection initialisation timeout")
+        except ClosedError as closed:
+            await self._close(closed.code, closed.reason)
+        except asyncio.CancelledError:
+            if watching is None or not watching.done():
+                raise
+            await self._close(UNAUTHORIZED, "The token has ended; connect again with a new one.")
+        except WebSocketDisconnect:
+            pass
+        finally:
+            tasks = [*self.operations.values(), *([watching] if watching else [])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _init(self) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "ping":
+                await self._send({"type": "pong"})
+            elif message["type"] == "connection_init":
+                break
+            elif message["type"] != "pong":
+                raise ClosedError(UNAUTHORIZED, "Unauthorized")
+        payload: Any = message.get("payload")
+        authorization = payload.get("authorization") if isinstance(payload, dict) else None  # pyright: ignore
+        scheme, _, self.token = str(authorization or "").partition(" ")
+        try:
+            if scheme.lower() != "bearer":
+                raise InvalidTokenError("no bearer token in connection_init")
+            self.viewer = await self.endpoint.tokens.verify(self.token)
+        except InvalidTokenError as invalid:
+            log.info("token_refused", reason=invalid.reason)
+            raise ClosedError(FORBIDDEN, "Forbidden: send {authorization: 'Bearer …'} in connection_init") from None
+        await self._send({"type": "connection_ack"})
+
+    async def _watch(self, conversation: asyncio.Task[Any] | None) -> None:
+        """Ends the conversation when its token has ended: expired, or revoked anywhere."""
+        while True:
+            await asyncio.sleep(TOKEN_POLL_SECONDS)
+            try:
+                await self.endpoint.tokens.verify(self.token)
+            except InvalidTokenError:
+                break
+        if conversation:
+            asyncio.get_running_loop().call_soon(conversation.cancel)
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        kind, key = message["type"], message.get("id")
+        if kind == "ping":
+            await self._send({"type": "pong"})
+        elif kind == "connection_init":
+            raise ClosedError(TOO_MANY_INITS, "Too many initialisation requests")
+        elif kind == "subscribe":
+            self._subscribe(key, message.get("payload"))
+        elif kind == "complete" and isinstance(key, str):
+            task = self.operations.pop(key, None)
+            if task:
+                task.cancel()
+        elif kind != "pong":
+            raise ClosedError(BAD_MESSAGE, "Unknown message type")
+
+    def _subscribe(self, key: object, payload: object) -> None:
+        if not isinstance(key, str) or not key:
+            raise ClosedError(BAD_MESSAGE, "`id` must be text")
+        if key in self.operations:
+            raise ClosedError(OPERATION_EXISTS, f"Subscriber for {key} already exists")
+        if len(self.operations) >= MAXIMUM_OPERATIONS:
+            raise ClosedError(TOO_MANY_OPERATIONS, f"At most {MAXIMUM_OPERATIONS} operations at once")
+        if not isinstance(payload, dict):
+            raise ClosedError(BAD_MESSAGE, "`payload` must be an object")
+        self.operations[key] = asyncio.create_task(self._operate(key, payload))  # pyright: ignore
+
+    async def _operate(self, key: str, payload: dict[str, Any]) -> None:
+        try:
+            async for body in self._answers(payload):
+                await self.endpoint.tokens.verify(self.token)
+                await self._text(f'{{"id":{orjson.dumps(key).decode()},"type":"next","payload":{body.decode()}}}')
+        except RefusedError as refused:
+            await self._error(key, [{"message": str(refused), "extensions": {"code": refused.code}}])
+        except Overflow as overflow:
+            extensions = {"code": "TOO_SLOW", "cursor": overflow.cursor}
+            await self._error(key, [{"message": str(overflow), "extensions": extensions}])
+        except GraphQLError as error:
+            await self._error(key, [each.formatted for each in getattr(error, "all", [error])])
+        except InvalidTokenError:
+            return  # the watcher closes the socket
+        else:
+            self.operations.pop(key, None)
+            await self._send({"id": key, "type": "complete"})
+
+    async def _answers(self, payload: dict[str, Any]) -> AsyncGenerator[bytes]:
+        viewer = self.viewer
+        assert viewer is not None
+        request = read_request(payload)
+        prepared, who = self.endpoint.prepare(request, viewer)
+        if prepared.operation == "subscription":
+            stream = self.endpoint.planner.stream(request, who)
+            async for body in self.endpoint.live.subscribe(stream, request, who, viewer):
+                yield body
+        else:
+            context = Context(viewer, "en")
+            yield (await self.endpoint.planner.run(prepared, pool().acquire, context, perform)).body
+
+    async def _error(self, key: str, errors: list[Any]) -> None:
+        self.operations.pop(key, None)
+        await self._send({"id": key, "type": "error", "payload": errors})
+
+    async def _receive(self) -> dict[str, Any]:
+        text = await self.socket.receive_text() if self.socket.client_state is WebSocketState.CONNECTED else ""
+        if len(text.encode()) > MAXIMUM_MESSAGE_BYTES:
+            raise ClosedError(1009, "Message too big")
+        try:
+            message = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise ClosedError(BAD_MESSAGE, "Not JSON") from None
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):  # pyright: ignore
+            raise ClosedError(BAD_MESSAGE, "`type` must be text")
+        return message  # pyright: ignore
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._text(orjson.dumps(message, default=str).decode())
+
+    async def _text(self, text: str) -> None:
+        async with self.sending:
+            await self.socket.send_text(text)
+
+    async def _close(self, code: int, reason: str) -> None:
+        if self.socket.client_state is WebSocketState.CONNECTED:
+            await self.socket.close(code, reason[:120])
+
+
+def _same_origin(origin: bytes | None, issuer: str) -> bool:
+    """A browser names its origin, and only our own pages may speak; a program names none."""
+    if origin is None:
+        return True
+    parts = urlsplit(issuer)
+    return origin.decode("latin-1") == f"{parts.scheme}://{parts.netloc}"
