@@ -1,7 +1,8 @@
 """Career relay (キャリアリレー): handovers from a company that said no to an agency that may help.
 
 What counts, and what a count earns, is decided here and booked in the ledger. Locks are taken in one order: accounts,
-slots, invitation, handovers, then the lock on person and agency.
+slots, invitation, handovers, then the lock on person and agency. The word's other verbs stand in files of their own and
+are gathered here: `rejection_mail`, `invitation`, `registration`, `slot`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,41 @@ from uuid import UUID
 
 import asyncpg
 
-from models import ledger
+from models import invitation, ledger
+from models.consent import withdraw as withdraw_consents
 from models.db import queries
 from models.errors import Refusal, RefusalCode, not_found
+from models.invitation import Invitation, address_came, bounced, by_company_url, expire_due, invite, open, sent
 from models.outbox import Said, publish
+from models.registration import choices, register
+from models.rejection_mail import default_rejection_mails, render_rejection_mail, save_rejection_mail
+from models.slot import redeem_slot, release_slot, reserve_slot
+
+__all__ = [
+    "accept",
+    "accept_silent",
+    "address_came",
+    "bounced",
+    "by_company_url",
+    "choices",
+    "confirm_by_company",
+    "decline",
+    "default_rejection_mails",
+    "expire_due",
+    "invite",
+    "open",
+    "record_placement",
+    "redeem_slot",
+    "register",
+    "release_slot",
+    "render_rejection_mail",
+    "reserve_slot",
+    "revert",
+    "save_rejection_mail",
+    "sent",
+    "take_back",
+    "withdraw",
+]
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Record = asyncpg.Record
@@ -57,9 +89,9 @@ async def accept(connection: Connection, *, handover_id: UUID, acting: UUID, sai
             en="No relay agreement with this company is in force. Check the agreement.",
         )
     await _must_be_licensed(connection, found["agency_id"], said.at)
-    invitation, handover = await _hold(connection, found)
+    invited, handover = await _hold(connection, found)
     _must_wait(handover)
-    return await _accepted(connection, account, rule, invitation, handover, said, by_silence=False)
+    return await _accepted(connection, account, rule, invited, handover, said, by_silence=False)
 
 
 async def decline(
@@ -71,12 +103,11 @@ async def decline(
     """
     found = await _find(connection, handover_id)
     _must_act(acting, found["agency_id"])
-    invitation, handover = await _hold(connection, found)
+    _, handover = await _hold(connection, found)
     _must_wait(handover)
-    sql = queries("relay")
-    await sql.decide(connection, id=handover_id, status="DECLINED", at=said.at, by_silence=False, reason=reason)
-    await sql.end_provisions(connection, consent_id=handover["consent_id"], at=said.at)
-    return await _publish(connection, "RELAY_DECLINED", said, handover, invitation["id"])
+    await _answer(connection, handover, "DECLINED", said, reason=reason)
+    await queries("relay").end_provisions(connection, consent_id=handover["consent_id"], at=said.at)
+    return await _publish(connection, "RELAY_DECLINED", said, handover)
 
 
 async def accept_silent(connection: Connection, now: datetime) -> list[Answered]:
@@ -86,32 +117,39 @@ async def accept_silent(connection: Connection, now: datetime) -> list[Answered]
     answers: list[Answered] = []
     for row in due:
         found = await _find(connection, row["id"])
-        invitation, handover = await _hold(connection, found)
+        invited, handover = await _hold(connection, found)
         at: datetime = handover["answer_by"]
         rule = await ledger.rule(connection, handover["agreement_id"], at)
         account = accounts.get((row["company_id"], row["agency_id"]))
         if handover["status"] != "REGISTERED" or rule is None or account is None:
             continue
         said = Said(by=handover["agency_id"], source="SYSTEM", at=at)
-        answers.append(await _accepted(connection, account, rule, invitation, handover, said, by_silence=True))
+        answers.append(await _accepted(connection, account, rule, invited, handover, said, by_silence=True))
     return answers
 
 
-async def count_confirmed(connection: Connection, *, invitation_id: UUID, said: Said) -> list[UUID]:
-    """Counts the accepted handovers of an invitation that the company has just confirmed. Returns slots earned."""
-    pairs = [
-        (row["company_id"], row["agency_id"])
-        async for row in queries("relay").accounts_of_invitation(connection, invitation_id=invitation_id)
-    ]
-    accounts = await ledger.lock_pairs(connection, pairs)
-    invitation = await _hold_invitation(connection, invitation_id)
+async def confirm_by_company(connection: Connection, *, invitation_id: UUID, said: Said) -> list[UUID]:
+    """The company confirms a rejection that no application of its own shows; what was accepted meanwhile counts now.
+
+    Returns the slots that this earned. Raises WRONG_STATE when nobody asked, or more than CONFIRM_DAYS ago.
+    """
+    accounts = await _accounts_of(connection, invitation_id)
+    invited = await invitation.confirm(connection, invitation_id=invitation_id, said=said)
     slots: list[UUID] = []
     for handover in await _hold_all(connection, invitation_id):
         account = accounts.get((handover["company_id"], handover["agency_id"]))
         rule = await ledger.rule(connection, handover["agreement_id"], said.at)
         if handover["status"] == "ACCEPTED" and not handover["counted"] and account and rule:
-            slots += (await _count(connection, account, rule, invitation, handover, said)) or []
+            slots += (await _count(connection, account, rule, invited, handover, said)) or []
     return slots
+
+
+async def revert(connection: Connection, *, application_id: UUID, said: Said) -> None:
+    """A rejection was taken back (不採用取消): its URL dies, and its handovers and their counts are taken back."""
+    invitation_id = await invitation.of_application(connection, application_id)
+    if invitation_id is not None:
+        await take_back(connection, invitation_id=invitation_id, said=said)
+        await invitation.revoke(connection, invitation_id=invitation_id, at=said.at)
 
 
 async def take_back(connection: Connection, *, invitation_id: UUID, said: Said) -> None:
@@ -120,38 +158,36 @@ async def take_back(connection: Connection, *, invitation_id: UUID, said: Said) 
     What still waits for an answer ends with its provision; an agency that accepted keeps what the candidate gave it.
     """
     sql = queries("relay")
-    pairs = [
-        (row["company_id"], row["agency_id"])
-        async for row in sql.accounts_of_invitation(connection, invitation_id=invitation_id)
-    ]
-    await ledger.lock_pairs(connection, pairs)
-    await _hold_invitation(connection, invitation_id)
+    await _accounts_of(connection, invitation_id)
+    await invitation.hold(connection, invitation_id)
     for handover in await _hold_all(connection, invitation_id):
         if handover["status"] not in ("REGISTERED", "ACCEPTED"):
             continue
         if handover["counted"]:
             slot_id = await ledger.reverse_count(connection, handover_id=handover["id"], at=said.at)
             if slot_id is not None:
-                await _publish(connection, "SLOT_MOVED", said, handover, invitation_id, slot_id=slot_id)
+                await _publish(connection, "SLOT_MOVED", said, handover, slot_id=slot_id)
         if handover["status"] == "REGISTERED":
             await sql.end_provisions(connection, consent_id=handover["consent_id"], at=said.at)
         await sql.mark_reversed(connection, id=handover["id"])
 
 
-async def withdrawn(connection: Connection, *, consent_ids: Sequence[UUID], said: Said) -> list[UUID]:
-    """The candidate took consents back: a handover not yet accepted ends; one accepted keeps its count.
+async def withdraw(
+    connection: Connection, *, person_id: UUID, consent_id: UUID | None = None, said: Said
+) -> list[UUID]:
+    """The candidate takes one consent back, or all (撤回): what was provided on it flows no longer, with this commit.
 
-    Returns the handovers that ended.
+    A handover not yet accepted ends; one accepted keeps its count. Returns the handovers that ended.
     """
-    sql = queries("relay")
     ended: list[UUID] = []
-    async for row in sql.handovers_of_consents(connection, consent_ids=list(consent_ids)):
-        invitation, handover = await _hold(connection, await _find(connection, row["id"]))
-        if handover["status"] != "REGISTERED":
-            continue
-        await sql.decide(connection, id=row["id"], status="WITHDRAWN", at=said.at, by_silence=False, reason=None)
-        await _publish(connection, "WITHDRAWN", said, handover, invitation["id"])
-        ended.append(row["id"])
+    consent_ids = await withdraw_consents(connection, said=said, person_id=person_id, consent_id=consent_id)
+    waiting = queries("relay").handovers_of_consents(connection, consent_ids=consent_ids)
+    for handover_id in [row["id"] async for row in waiting]:
+        _, handover = await _hold(connection, await _find(connection, handover_id))
+        if handover["status"] == "REGISTERED":
+            await _answer(connection, handover, "WITHDRAWN", said)
+            await _publish(connection, "WITHDRAWN", said, handover)
+            ended.append(handover_id)
     return ended
 
 
@@ -165,7 +201,7 @@ async def record_placement(
     """
     found = await _find(connection, handover_id)
     _must_act(acting, found["agency_id"])
-    invitation, handover = await _hold(connection, found)
+    _, handover = await _hold(connection, found)
     if handover["status"] != "ACCEPTED":
         raise _wrong_state(
             "受諾した引き継ぎにだけ、決定を記録できます。", "A placement follows an accepted handover only."
@@ -178,24 +214,22 @@ async def record_placement(
         agency_id=handover["agency_id"],
         company_id=handover["company_id"],
     )
-    return await _publish(connection, "PLACED", said, handover, invitation["id"]) if told else None
+    return await _publish(connection, "PLACED", said, handover) if told else None
 
 
 async def _accepted(
     connection: Connection,
     account: ledger.Account,
     rule: ledger.Rule,
-    invitation: Record,
+    invited: Invitation,
     handover: Record,
     said: Said,
     *,
     by_silence: bool,
 ) -> Answered:
-    await queries("relay").decide(
-        connection, id=handover["id"], status="ACCEPTED", at=said.at, by_silence=by_silence, reason=None
-    )
-    event_id = await _publish(connection, "RELAY_ACCEPTED", said, handover, invitation["id"])
-    slots = await _count(connection, account, rule, invitation, handover, said)
+    await _answer(connection, handover, "ACCEPTED", said, by_silence=by_silence)
+    event_id = await _publish(connection, "RELAY_ACCEPTED", said, handover)
+    slots = await _count(connection, account, rule, invited, handover, said)
     return Answered(handover["id"], event_id, slots is not None, slots or [])
 
 
@@ -203,15 +237,14 @@ async def _count(
     connection: Connection,
     account: ledger.Account,
     rule: ledger.Rule,
-    invitation: Record,
+    invited: Invitation,
     handover: Record,
     said: Said,
 ) -> list[UUID] | None:
     """Counts a held, accepted handover if it may count. Returns slots earned; None when it is not eligible."""
     sql = queries("relay")
     who = {"person_id": handover["person_id"], "agency_id": handover["agency_id"]}
-    confirmed = invitation["application_id"] is not None or invitation["company_confirmed_at"] is not None
-    if not confirmed or invitation["revoked_at"] is not None:
+    if not invited.may_count:
         return None
     _ = [row async for row in sql.hold_person_and_agency(connection, **who)]
     if await sql.counted_within_a_year(connection, at=said.at, **who):
@@ -220,8 +253,28 @@ async def _count(
     held = await ledger.lock(connection, account.id)
     slots = await ledger.count(connection, held, handover_id=handover["id"], rule=rule, at=said.at)
     for slot_id in slots:
-        await _publish(connection, "SLOT_EARNED", said, handover, invitation["id"], slot_id=slot_id)
+        await _publish(connection, "SLOT_EARNED", said, handover, slot_id=slot_id)
     return slots
+
+
+async def _answer(
+    connection: Connection,
+    handover: Record,
+    status: str,
+    said: Said,
+    *,
+    by_silence: bool = False,
+    reason: DeclineReason | None = None,
+) -> None:
+    await queries("relay").decide(
+        connection, id=handover["id"], status=status, at=said.at, by_silence=by_silence, reason=reason
+    )
+
+
+async def _accounts_of(connection: Connection, invitation_id: UUID) -> dict[tuple[UUID, UUID], ledger.Account]:
+    """Every account that an invitation's handovers may move, held."""
+    rows = queries("relay").accounts_of_invitation(connection, invitation_id=invitation_id)
+    return await ledger.lock_pairs(connection, [(row["company_id"], row["agency_id"]) async for row in rows])
 
 
 async def _find(connection: Connection, handover_id: UUID) -> Record:
@@ -231,14 +284,10 @@ async def _find(connection: Connection, handover_id: UUID) -> Record:
     return row
 
 
-async def _hold(connection: Connection, found: Record) -> tuple[Record, Record]:
+async def _hold(connection: Connection, found: Record) -> tuple[Invitation, Record]:
     """The invitation and the handover, held in this order."""
-    invitation = await _hold_invitation(connection, found["invitation_id"])
-    return invitation, await queries("relay").lock_handover(connection, id=found["id"])
-
-
-async def _hold_invitation(connection: Connection, invitation_id: UUID) -> Record:
-    return await queries("invitation").lock(connection, id=invitation_id)
+    invited = await invitation.hold(connection, found["invitation_id"])
+    return invited, await queries("relay").lock_handover(connection, id=found["id"])
 
 
 async def _hold_all(connection: Connection, invitation_id: UUID) -> list[Record]:
@@ -250,7 +299,6 @@ async def _publish(
     kind: str,
     said: Said,
     handover: Record,
-    invitation_id: UUID,
     *,
     slot_id: UUID | None = None,
 ) -> UUID:
@@ -262,7 +310,7 @@ async def _publish(
         parties=[handover["agency_id"]],
         application_id=handover["application_id"],
         handover_id=handover["id"],
-        invitation_id=invitation_id,
+        invitation_id=handover["invitation_id"],
         slot_id=slot_id,
     )
 

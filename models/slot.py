@@ -6,7 +6,7 @@ Every verb holds the slot's account first, so that one slot is never spent twice
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
@@ -14,18 +14,32 @@ import asyncpg
 
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
-from models.ledger import WHOLE, Kind, Pocket, Transfer, add_slot, last_rule, lock, move_slot, post, transfer_id
+from models.ledger import (
+    WHOLE,
+    Account,
+    Kind,
+    Pocket,
+    Transfer,
+    add_slot,
+    last_rule,
+    lock,
+    move_slot,
+    post,
+    transfer_id,
+)
+from models.outbox import Said, publish
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 SLOT_MONTHS = 12  # of a slot made of parts, when no agreement is left to say
 EXPIRE_AT_ONCE = 200  # slots per transaction
 NOTICE_DAYS = (60, 30)  # before a free slot expires
+NOTICES_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A slot (無料紹介枠) as it stands while it is held."""
+    """A slot as it stands while it is held."""
 
     id: UUID
     account_id: UUID
@@ -37,15 +51,32 @@ class Slot:
     hire_id: UUID | None
 
 
-async def reserve(
-    connection: Connection, *, account_id: UUID, application_id: UUID, at: datetime, slot_id: UUID | None = None
-) -> UUID:
-    """Reserves a free slot for an application: the one that expires first, or `slot_id`. Returns its id.
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A slot that moved, and the event that says so."""
 
-    Raises SLOT_UNAVAILABLE when none is free, WRONG_STATE when the application has one already.
+    slot_id: UUID
+    event_id: UUID
+
+
+async def reserve_slot(
+    connection: Connection,
+    *,
+    account_id: UUID,
+    application_id: UUID,
+    acting: UUID,
+    said: Said,
+    slot_id: UUID | None = None,
+) -> Moved:
+    """Reserves a free slot at offer (枠の予約): the one that expires first, or `slot_id`.
+
+    The application must be in selection at the account's company and have come through its agency. Raises
+    NOT_FOUND, NOT_YOURS, WRONG_STATE, NOT_ELIGIBLE, and SLOT_UNAVAILABLE when none is free.
     """
-    await lock(connection, account_id)
-    row = await queries("slot").free_slot(connection, account_id=account_id, slot_id=slot_id, at=at)
+    account = await lock(connection, account_id)
+    _must_act(acting, account.company_id)
+    row = await queries("slot").free_slot(connection, account_id=account_id, slot_id=slot_id, at=said.at)
+    await _must_suit(connection, account, application_id)
     if row is None:
         raise Refusal(
             RefusalCode.SLOT_UNAVAILABLE,
@@ -55,13 +86,34 @@ async def reserve(
     try:
         await move_slot(connection, slot_id=row["id"], status="RESERVED", application_id=application_id)
     except asyncpg.UniqueViolationError:
-        raise Refusal(
-            RefusalCode.WRONG_STATE,
-            ja="この応募にはすでに枠が予約されています。",
-            en="This application holds a slot already.",
+        raise _wrong_state(
+            "この応募にはすでに枠が予約されています。", "This application holds a slot already."
         ) from None
-    await _move(connection, account_id, row["id"], "RESERVE", "AVAILABLE", "RESERVED", at)
-    return row["id"]
+    return await _move(connection, await _held(connection, row["id"]), "RESERVE", "AVAILABLE", "RESERVED", said)
+
+
+async def redeem_slot(connection: Connection, *, slot_id: UUID, acting: UUID, said: Said) -> Moved:
+    """Redeems a reserved slot once the work has begun (枠の利用).
+
+    Raises NOT_FOUND, NOT_YOURS, and WRONG_STATE unless it is reserved for a hire whose start date has come.
+    """
+    slot = await lock_slot(connection, slot_id)
+    _must_act(acting, slot.company_id)
+    _must_be_reserved(slot)
+    hire = await queries("slot").hire_for_slot(connection, application_id=slot.application_id, at=said.at)
+    if hire is None or not hire["started"]:
+        raise _wrong_state(
+            "枠を利用できるのは、採用が決まり入社日を迎えてからです。",
+            "A slot is redeemed when its hire has started work.",
+        )
+    return await redeem(connection, slot_id=slot_id, hire_id=hire["id"], said=said)
+
+
+async def release_slot(connection: Connection, *, slot_id: UUID, acting: UUID, said: Said) -> Moved:
+    """Gives a reserved slot back (枠の解放). Raises NOT_FOUND, NOT_YOURS, WRONG_STATE unless it is reserved."""
+    slot = await lock_slot(connection, slot_id)
+    _must_act(acting, slot.company_id)
+    return await release(connection, slot_id=slot_id, said=said)
 
 
 async def lock_slot(connection: Connection, slot_id: UUID) -> Slot:
@@ -70,30 +122,37 @@ async def lock_slot(connection: Connection, slot_id: UUID) -> Slot:
     if account_id is None:
         raise not_found("input", "slotId")
     await lock(connection, account_id)
-    return Slot(**await queries("slot").lock_slot(connection, slot_id=slot_id))
+    return await _held(connection, slot_id)
 
 
-async def redeem(connection: Connection, *, slot_id: UUID, hire_id: UUID, at: datetime) -> Slot:
+async def redeem(connection: Connection, *, slot_id: UUID, hire_id: UUID, said: Said) -> Moved:
     """Spends a reserved slot on a hire. Raises WRONG_STATE when it is not reserved."""
     slot = await lock_slot(connection, slot_id)
     _must_be_reserved(slot)
     await move_slot(connection, slot_id=slot_id, status="REDEEMED", application_id=slot.application_id, hire_id=hire_id)
-    await _move(connection, slot.account_id, slot_id, "REDEEM", "RESERVED", "REDEEMED", at)
-    return slot
+    return await _move(connection, slot, "REDEEM", "RESERVED", "REDEEMED", said, hire_id=hire_id)
 
 
-async def release(connection: Connection, *, slot_id: UUID, at: datetime) -> Slot:
-    """Gives a reserved slot back; past its day it expires then and there. Returns it as it was.
-
-    Raises WRONG_STATE when it is not reserved.
-    """
+async def release(connection: Connection, *, slot_id: UUID, said: Said) -> Moved:
+    """Gives a reserved slot back; past its day it expires then and there. Raises WRONG_STATE unless it is reserved."""
     slot = await lock_slot(connection, slot_id)
     _must_be_reserved(slot)
     await move_slot(connection, slot_id=slot_id, status="AVAILABLE")
-    await _move(connection, slot.account_id, slot_id, "RELEASE", "RESERVED", "AVAILABLE", at)
-    if slot.expires_at <= at:
-        await _expire(connection, slot.account_id, slot_id, at)
-    return slot
+    moved = await _move(connection, slot, "RELEASE", "RESERVED", "AVAILABLE", said)
+    return await _expire(connection, slot, said) if slot.expires_at <= said.at else moved
+
+
+async def redeem_due(connection: Connection, now: datetime) -> list[UUID]:
+    """Redeems slots whose hire starts work by that day in Japan, at most EXPIRE_AT_ONCE. Returns their ids."""
+    rows = queries("slot").started_hires(connection, now=now, most=EXPIRE_AT_ONCE)
+    redeemed: list[UUID] = []
+    for row in sorted([row async for row in rows], key=lambda row: (row["account_id"], row["id"])):
+        slot = await lock_slot(connection, row["id"])
+        if slot.status == "RESERVED" and slot.application_id == row["application_id"]:
+            said = Said(by=slot.company_id, source="SYSTEM", at=now)
+            await redeem(connection, slot_id=slot.id, hire_id=row["hire_id"], said=said)
+            redeemed.append(slot.id)
+    return redeemed
 
 
 async def expire_due(connection: Connection, now: datetime) -> list[UUID]:
@@ -103,13 +162,30 @@ async def expire_due(connection: Connection, now: datetime) -> list[UUID]:
     if not due:
         return []
     _ = [row async for row in sql.lock_accounts_by_id(connection, ids=sorted({row["account_id"] for row in due}))]
-    still = [row async for row in sql.lock_due_slots(connection, slot_ids=[row["id"] for row in due], now=now)]
-    for row in still:
-        await _expire(connection, row["account_id"], row["id"], row["expires_at"])
-    return [row["id"] for row in still]
+    still = sql.lock_due_slots(connection, slot_ids=[row["id"] for row in due], now=now)
+    expired = [Slot(**row) async for row in still]
+    for slot in expired:
+        await _expire(connection, slot, Said(by=slot.company_id, source="SYSTEM", at=slot.expires_at))
+    return [slot.id for slot in expired]
 
 
-async def restore(connection: Connection, *, slot_id: UUID, hire_id: UUID, hundredths: int, at: datetime) -> list[UUID]:
+async def notify_expiring(connection: Connection, now: datetime) -> int:
+    """Queues the notices that a free slot expires in 60, then in 30 days. Returns how many."""
+    noticed = 0
+    for days in NOTICE_DAYS:
+        rows = queries("slot").notify_expiring(
+            connection, days=days, now=now, until=now + timedelta(days=days), most=NOTICES_AT_ONCE
+        )
+        slots = [row async for row in rows]
+        for row in slots:
+            await queries("slot").queue_notice(
+                connection, id=uuid7(), company_id=row["company_id"], slot_id=row["id"], at=now
+            )
+        noticed += len(slots)
+    return noticed
+
+
+async def restore(connection: Connection, *, slot_id: UUID, hire_id: UUID, hundredths: int, said: Said) -> list[UUID]:
     """Gives part of a redeemed slot back for an early leaver (返戻), once per hire.
 
     Parts collect in the account and become a new slot each time they reach 1.00. What was redeemed stays redeemed:
@@ -128,7 +204,7 @@ async def restore(connection: Connection, *, slot_id: UUID, hire_id: UUID, hundr
                 amount=hundredths,
                 debit="OUTSIDE",
                 credit="AVAILABLE",
-                occurred_at=at,
+                occurred_at=said.at,
                 slot_id=slot_id,
             )
         ],
@@ -136,28 +212,83 @@ async def restore(connection: Connection, *, slot_id: UUID, hire_id: UUID, hundr
     after = await lock(connection, slot.account_id)
     rule = await last_rule(connection, before.agreement_id)
     months = rule.slot_months if rule else SLOT_MONTHS
-    fresh = after.available // WHOLE - before.available // WHOLE
-    return [await add_slot(connection, slot.account_id, months, at) for _ in range(fresh)]
+    made = after.available // WHOLE - before.available // WHOLE
+    fresh = [await add_slot(connection, slot.account_id, months, said.at) for _ in range(made)]
+    for new_id in fresh:
+        await _publish(connection, "SLOT_EARNED", slot, said, slot_id=new_id, hire_id=hire_id)
+    return fresh
+
+
+async def _held(connection: Connection, slot_id: UUID) -> Slot:
+    return Slot(**await queries("slot").lock_slot(connection, slot_id=slot_id))
 
 
 async def _move(
-    connection: Connection, account_id: UUID, slot_id: UUID, kind: Kind, debit: Pocket, credit: Pocket, at: datetime
-) -> None:
-    await post(
+    connection: Connection,
+    slot: Slot,
+    kind: Kind,
+    debit: Pocket,
+    credit: Pocket,
+    said: Said,
+    *,
+    hire_id: UUID | None = None,
+) -> Moved:
+    transfer = Transfer(
+        uuid7(), slot.account_id, kind, "SLOT", WHOLE, debit, credit, occurred_at=said.at, slot_id=slot.id
+    )
+    await post(connection, [transfer])
+    return Moved(slot.id, await _publish(connection, "SLOT_MOVED", slot, said, slot_id=slot.id, hire_id=hire_id))
+
+
+async def _expire(connection: Connection, slot: Slot, said: Said) -> Moved:
+    await move_slot(connection, slot_id=slot.id, status="EXPIRED")
+    return await _move(connection, slot, "EXPIRE", "AVAILABLE", "EXPIRED", said)
+
+
+async def _publish(
+    connection: Connection, kind: str, slot: Slot, said: Said, *, slot_id: UUID, hire_id: UUID | None
+) -> UUID:
+    return await publish(
         connection,
-        [Transfer(uuid7(), account_id, kind, "SLOT", WHOLE, debit, credit, occurred_at=at, slot_id=slot_id)],
+        kind,
+        said,
+        company_id=slot.company_id,
+        parties=[slot.agency_id],
+        application_id=slot.application_id,
+        slot_id=slot_id,
+        hire_id=hire_id,
     )
 
 
-async def _expire(connection: Connection, account_id: UUID, slot_id: UUID, at: datetime) -> None:
-    await move_slot(connection, slot_id=slot_id, status="EXPIRED")
-    await _move(connection, account_id, slot_id, "EXPIRE", "AVAILABLE", "EXPIRED", at)
+async def _must_suit(connection: Connection, account: Account, application_id: UUID) -> None:
+    """A slot pays for one whom this agency brought to this company, while they are in selection."""
+    row = await queries("slot").application_for_slot(connection, id=application_id)
+    if row is None or row["company_id"] != account.company_id:
+        raise not_found("input", "applicationId")
+    if row["status"] not in ("ACTIVE", "HIRED"):
+        raise _wrong_state("この応募は選考中ではありません。", "This application is not in selection.")
+    if row["referrer_id"] != account.agency_id and (row["referrer_id"] or row["route"] not in ("AGENCY", "RELAY")):
+        raise Refusal(
+            RefusalCode.NOT_ELIGIBLE,
+            ja="この枠は、口座の相手の人材紹介会社からの応募にだけ使えます。",
+            en="A slot pays only for somebody whom the account's agency introduced.",
+            path=("input", "applicationId"),
+        )
+
+
+def _must_act(acting: UUID, owner: UUID) -> None:
+    if acting != owner:
+        raise Refusal(
+            RefusalCode.NOT_YOURS,
+            ja="枠を動かせるのは、口座の企業だけです。",
+            en="Only the account's company moves its slots.",
+        )
 
 
 def _must_be_reserved(slot: Slot) -> None:
     if slot.status != "RESERVED":
-        raise Refusal(
-            RefusalCode.WRONG_STATE,
-            ja="この枠は予約中ではありません。状態を確かめてください。",
-            en="This slot is not reserved. Check its state.",
-        )
+        raise _wrong_state("この枠は予約中ではありません。", "This slot is not reserved.")
+
+
+def _wrong_state(ja: str, en: str) -> Refusal:
+    return Refusal(RefusalCode.WRONG_STATE, ja=ja, en=en)

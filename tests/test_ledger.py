@@ -12,7 +12,8 @@ from models import ledger, slot
 from models.db import credentials, unit_of_work, uuid7
 from models.errors import Refusal, RefusalCode
 from models.ledger import Rule, Transfer
-from tests.relay_world import DAY, START, Relay, World, attempt, relay
+from models.outbox import Said
+from tests.relay_world import DAY, START, Relay, World, attempt, relay, said
 
 TEN = Rule(handovers_per_slot=10, silence_days=7, slot_months=12)
 
@@ -40,9 +41,21 @@ async def reverse(handover_id: UUID) -> UUID | None:
 
 
 async def reserve(pair: Relay, at: datetime = START, application_id: UUID | None = None) -> UUID:
-    application_id = application_id or await pair.world.application(pair.company_id, await pair.world.person())
+    application_id = application_id or await application(pair)
     async with unit_of_work() as connection:
-        return await slot.reserve(connection, account_id=pair.account_id, application_id=application_id, at=at)
+        moved = await slot.reserve_slot(
+            connection,
+            account_id=pair.account_id,
+            application_id=application_id,
+            acting=pair.company_id,
+            said=said(pair.company_id, at),
+        )
+    return moved.slot_id
+
+
+async def application(pair: Relay) -> UUID:
+    """Somebody in selection whom an agency introduced."""
+    return await pair.world.application(pair.company_id, await pair.world.person(), route="AGENCY")
 
 
 async def hire(pair: Relay) -> UUID:
@@ -61,17 +74,27 @@ async def hire(pair: Relay) -> UUID:
 
 async def redeem(slot_id: UUID, hire_id: UUID) -> None:
     async with unit_of_work() as connection:
-        await slot.redeem(connection, slot_id=slot_id, hire_id=hire_id, at=START)
+        await slot.redeem(connection, slot_id=slot_id, hire_id=hire_id, said=await owner_of(connection, slot_id))
 
 
 async def release(slot_id: UUID, at: datetime = START) -> None:
     async with unit_of_work() as connection:
-        await slot.release(connection, slot_id=slot_id, at=at)
+        await slot.release(connection, slot_id=slot_id, said=await owner_of(connection, slot_id, at))
 
 
 async def restore(slot_id: UUID, hire_id: UUID, hundredths: int) -> list[UUID]:
     async with unit_of_work() as connection:
-        return await slot.restore(connection, slot_id=slot_id, hire_id=hire_id, hundredths=hundredths, at=START)
+        return await slot.restore(
+            connection,
+            slot_id=slot_id,
+            hire_id=hire_id,
+            hundredths=hundredths,
+            said=await owner_of(connection, slot_id),
+        )
+
+
+async def owner_of(connection: asyncpg.Connection, slot_id: UUID, at: datetime = START) -> Said:
+    return said(await connection.fetchval("select company_id from slot where id = $1", slot_id), at)
 
 
 async def test_ten_counts_earn_one_slot_and_the_remainder_carries_over(world: World) -> None:
@@ -109,7 +132,7 @@ async def test_the_last_slot_has_one_winner(world: World) -> None:
     """proof 4.1: a hundred claim the last slot at once; one wins, the others are told, nothing is negative."""
     pair = await relay(world)
     await count(pair, 10)
-    applications = [await world.application(pair.company_id, await world.person()) for _ in range(100)]
+    applications = [await application(pair) for _ in range(100)]
     outcomes = await asyncio.gather(
         *(attempt(lambda one=one: reserve(pair, application_id=one)) for one in applications)
     )

@@ -51,52 +51,6 @@ order by h.answer_by, h.id limit :most;
 -- What was provided on this consent flows no longer.
 update provision set ended_at = :at where consent_id = :consent_id and ended_at is null;
 
--- name: add_handover!
--- One rejected candidate, registered with one agency.
-insert into handover (id, invitation_id, application_id, company_id, agency_id, person_id, agreement_id, consent_id, status, registered_at, answer_by)
-values (:id, :invitation_id, :application_id, :company_id, :agency_id, :person_id, :agreement_id, :consent_id, 'REGISTERED', :at, :answer_by);
-
--- name: add_relayed_referral$
--- The rejecting company's referral to a partner company, confirmed by the candidate's own tick; null if there was one before.
-insert into referral (id, referrer_id, company_id, person_id, status, role, submitted_at, confirmed_at, consent_id)
-values (:id, :referrer_id, :company_id, :person_id, 'CONFIRMED', 'RELAYED', :at, :at, :consent_id)
-on conflict (referrer_id, company_id, person_id) do nothing
-returning id;
-
--- name: agencies_to_choose
--- Agencies with a relay agreement in force with this company and a licence that is valid today, by name.
-select p.id, p.name, p.license_number, a.id as agreement_id, v.silence_days,
-  exists (select from handover h where h.invitation_id = :invitation_id and h.agency_id = p.id) as chosen
-from agreement_party mine
-join agreement a on a.id = mine.agreement_id and a.kind = 'CAREER_RELAY' and a.status = 'ACTIVE'
-join agreement_version v on v.id = a.version_id
-  and v.starts_on <= (:at::timestamptz at time zone 'Asia/Tokyo')::date
-  and (v.ends_on is null or v.ends_on >= (:at::timestamptz at time zone 'Asia/Tokyo')::date)
-join agreement_party theirs on theirs.agreement_id = a.id
-join partner p on p.id = theirs.partner_id and p.kind = 'AGENCY'
-  and p.license_expires_on >= (:at::timestamptz at time zone 'Asia/Tokyo')::date
-where mine.partner_id = :company_id
-order by p.sort_name, p.id;
-
--- name: companies_to_choose
--- Partner companies that refer mutually with this one and share an open job with it, by name.
-select distinct on (p.sort_name, p.id) p.id, p.name, a.id as agreement_id,
-  exists (select from referral r where r.referrer_id = :company_id and r.company_id = p.id and r.person_id = :person_id) as chosen
-from agreement_party mine
-join agreement a on a.id = mine.agreement_id and a.kind in ('MUTUAL_REFERRAL', 'ALLIANCE') and a.status = 'ACTIVE'
-join agreement_version v on v.id = a.version_id
-  and v.starts_on <= (:at::timestamptz at time zone 'Asia/Tokyo')::date
-  and (v.ends_on is null or v.ends_on >= (:at::timestamptz at time zone 'Asia/Tokyo')::date)
-join agreement_party theirs on theirs.agreement_id = a.id and theirs.partner_id <> mine.partner_id
-join partner p on p.id = theirs.partner_id and p.kind = 'COMPANY'
-where mine.partner_id = :company_id
-  and exists (
-    select from job j where j.company_id = p.id and j.status = 'OPEN'
-      and (j.open_to_network or exists (
-        select from agreement_share s
-        where s.agreement_id = a.id and s.giver_id = p.id and s.receiver_id = :company_id and s.category = 'JOBS')))
-order by p.sort_name, p.id, a.id;
-
 -- name: place_outside!
 -- The day on which work outside the network begins.
 update handover set placed_outside_on = :starts_on, placed_at = :at where id = :id;
@@ -119,16 +73,6 @@ select exists (
 -- name: handovers_of_consents
 -- Handovers that wait for an answer and rest on these consents.
 select id, company_id, agency_id from handover where consent_id = any(:consent_ids::uuid[]) and status = 'REGISTERED';
-
--- name: application_for_slot^
--- An application, held, and who brought it.
-select a.id, a.company_id, a.status, a.route, r.referrer_id
-from application a left join referral r on r.id = a.referral_id where a.id = :id for update of a;
-
--- name: hire_for_slot^
--- The hire of an application that stands.
-select id, starts_on, starts_on <= (:at::timestamptz at time zone 'Asia/Tokyo')::date as started
-from hire where application_id = :application_id and reverted_at is null order by decided_at desc limit 1;
 
 -- name: licensed$
 -- Whether this agency's licence is valid on that day in Japan.

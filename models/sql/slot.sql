@@ -18,10 +18,41 @@ select id, account_id from slot where status = 'AVAILABLE' and expires_at <= :no
 
 -- name: lock_due_slots
 -- Which of these slots are still free and past their day, their accounts being held.
-select id, account_id, company_id, agency_id, expires_at from slot
+select id, account_id, company_id, agency_id, status, expires_at, application_id, hire_id from slot
 where id = any(:slot_ids::uuid[]) and status = 'AVAILABLE' and expires_at <= :now order by account_id, expires_at, id for update;
 
 -- name: lock_accounts_by_id
 -- These accounts, held in the order of their ids.
 select id, company_id, agency_id, agreement_id, counted, available, reserved, redeemed, expired, debt
 from relay_account where id = any(:ids::uuid[]) order by id for update;
+
+-- name: application_for_slot^
+-- An application, held, and who brought it.
+select a.id, a.company_id, a.status, a.route, r.referrer_id
+from application a left join referral r on r.id = a.referral_id where a.id = :id for update of a;
+
+-- name: hire_for_slot^
+-- The hire of an application that stands.
+select id, starts_on, starts_on <= (:at::timestamptz at time zone 'Asia/Tokyo')::date as started
+from hire where application_id = :application_id and reverted_at is null order by decided_at desc limit 1;
+
+-- name: started_hires
+-- Slots reserved for a hire whose first day has come in Japan.
+select s.id, s.account_id, s.application_id, h.id as hire_id
+from slot s join hire h on h.application_id = s.application_id and h.reverted_at is null
+where s.status = 'RESERVED' and h.starts_on <= (:now::timestamptz at time zone 'Asia/Tokyo')::date
+order by s.id limit :most;
+
+-- name: notify_expiring
+-- Free slots that expire within so many days and were not announced that late yet; announced from now on.
+update slot set noticed_days = :days
+where id in (
+  select id from slot
+  where status = 'AVAILABLE' and expires_at > :now and expires_at <= :until and (noticed_days is null or noticed_days > :days)
+  order by expires_at limit :most for update skip locked)
+returning id, company_id;
+
+-- name: queue_notice!
+-- The notice that a slot expires soon.
+insert into mail (id, kind, company_id, slot_id, language, status, due_at)
+values (:id, 'SLOT_NOTICE', :company_id, :slot_id, 'JA', 'QUEUED', :at);
