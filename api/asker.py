@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
-from uuid import UUID
 
 from auth.gate import Standing
 from auth.viewer import Viewer
@@ -18,7 +17,6 @@ VIEWER_TYPES: Mapping[str, str] = {
     "scopes": "text[]",
     "expires": "timestamptz",
     "issuer": "text",
-    "survey": "uuid",
     "budget_maximum": "integer",
     "budget_available": "integer",
     "budget_restore": "integer",
@@ -67,7 +65,7 @@ class Budget:
         return True
 
 
-def asker(viewer: Viewer, issuer: str, budget: Budget, survey: UUID | None = None) -> Asker:
+def asker(viewer: Viewer, issuer: str, budget: Budget) -> Asker:
     """The viewer with everything a statement may ask about them."""
     return Asker(
         viewer.standing,
@@ -77,7 +75,6 @@ def asker(viewer: Viewer, issuer: str, budget: Budget, survey: UUID | None = Non
             "scopes": sorted(viewer.scopes),
             "expires": viewer.expires_at,
             "issuer": issuer,
-            "survey": survey,
             "budget_maximum": budget.maximum,
             "budget_available": budget.available(viewer.client_id),
             "budget_restore": budget.restore_rate,

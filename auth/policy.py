@@ -72,8 +72,8 @@ PREDICATES: dict[str, str] = {
     "contribution": f"({{row}}.contributor_id = {VIEWER} or {{row}}.company_id = {VIEWER} "
     f"or {{row}}.company_id = {_shared('OUTCOMES')})",
     "contribution_evidence": EVERYONE,  # reached from a contribution one sees, to an event one sees
-    # A survey answers to its token alone; partners see the figure. The verb that answers it names it.
-    "survey": "{row}.id = {viewer.survey}",
+    # A survey is the candidate's; partners see the figure. Only the transaction that wrote the answer reads it back.
+    "survey": "{row}.xmin = pg_current_xact_id_if_assigned()::xid",
     "ats_integration": f"{{row}}.company_id = {VIEWER}",
     # Functions take the viewer as an argument and decide themselves; the path leads to a hire one sees.
     "kpi": EVERYONE,

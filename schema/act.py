@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
+from strawberry.types.unset import UnsetType
 
 from auth.policy import visible
 from auth.viewer import Viewer
@@ -17,15 +18,15 @@ from models.outbox import Said
 from planner.codec import key_value, read_global_id
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass
 class Act:
-    """One verb at work. `connection` is the transaction in which it runs; `survey_id` the survey its token named."""
+    """One verb at work. `connection` is the transaction in which it runs."""
 
     viewer: Viewer
     connection: asyncpg.Connection[asyncpg.Record]
-    survey_id: UUID | None = None
 
     @property
     def partner_id(self) -> UUID:
@@ -39,6 +40,10 @@ class Act:
             raise invalid("occurredAt", ja="未来の日時は記録できません。", en="A fact cannot lie in the future.")
         return Said(by=self.partner_id, source="API", at=at or now, source_event_id=source_event_id)
 
+    def candidate_said(self) -> Said:
+        """The candidate says so, through a page or program of this partner."""
+        return Said(by=self.partner_id, source="CANDIDATE", at=datetime.now(UTC))
+
     async def reach(self, table: str, prefix: str, global_id: str, member: str) -> asyncpg.Record:
         """The row behind a global id, as this viewer may see it. Raises NOT_FOUND for absent and hidden alike."""
         row_id = read_id(prefix, global_id)
@@ -46,6 +51,11 @@ class Act:
         if not row:
             raise not_found("input", member)
         return row
+
+
+def given(value: T | UnsetType | None) -> T | None:
+    """An input member that may be left out: absent and null mean the same."""
+    return None if isinstance(value, UnsetType) else value
 
 
 def read_id(prefix: str, global_id: str) -> UUID | None:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import strawberry
 from strawberry import UNSET
 
+from models import agreement as agreements
+from models.errors import not_found
 from planner.declare import one, returned
+from schema.act import Act, Row, given, read_id
 from schema.node import Payload
 from schema.scalars import Date
 
@@ -84,3 +87,84 @@ class TerminateAgreementInput:
 @strawberry.type(description="Agreement after a verb. Seen by the caller.")
 class AgreementPayload(Payload):
     agreement: Agreement | None = one("The agreement; null when refused", "agreement_id")
+
+
+async def offer_agreement(act: Act, input: OfferAgreementInput) -> Row:
+    """Offers an agreement to other partners."""
+    others = [read_id("par", each) for each in input.partner_ids]
+    if None in others:
+        raise not_found("input", "partnerIds")
+    agreement_id = await agreements.offer(
+        act.connection,
+        kind=input.kind.name,
+        party_ids=[each for each in others if each],
+        purpose=input.purpose,
+        terms=_terms(input.terms),
+        acting=act.partner_id,
+        said=act.said(),
+    )
+    return {"agreement_id": agreement_id}
+
+
+async def counter_agreement(act: Act, input: CounterAgreementInput) -> Row:
+    """Answers an offer with other terms."""
+    agreement = await act.reach("agreement", "agr", input.agreement_id, "agreementId")
+    await agreements.counter(
+        act.connection,
+        agreement_id=agreement["id"],
+        version_hash=input.version_hash,
+        terms=_terms(input.terms),
+        acting=act.partner_id,
+        said=act.said(),
+    )
+    return {"agreement_id": agreement["id"]}
+
+
+async def accept_agreement(act: Act, input: AcceptAgreementInput) -> Row:
+    """Accepts exactly the version that was read."""
+    agreement = await act.reach("agreement", "agr", input.agreement_id, "agreementId")
+    await agreements.accept(
+        act.connection,
+        agreement_id=agreement["id"],
+        version_hash=input.version_hash,
+        acting=act.partner_id,
+        said=act.said(),
+    )
+    return {"agreement_id": agreement["id"]}
+
+
+async def suspend_agreement(act: Act, input: SuspendAgreementInput) -> Row:
+    """Stops the sharing with this very commit, until resumed."""
+    agreement = await act.reach("agreement", "agr", input.agreement_id, "agreementId")
+    await agreements.suspend(
+        act.connection, agreement_id=agreement["id"], reason=input.reason, acting=act.partner_id, said=act.said()
+    )
+    return {"agreement_id": agreement["id"]}
+
+
+async def resume_agreement(act: Act, input: ResumeAgreementInput) -> Row:
+    """The partner who suspended it lets it go on."""
+    agreement = await act.reach("agreement", "agr", input.agreement_id, "agreementId")
+    await agreements.resume(act.connection, agreement_id=agreement["id"], acting=act.partner_id, said=act.said())
+    return {"agreement_id": agreement["id"]}
+
+
+async def terminate_agreement(act: Act, input: TerminateAgreementInput) -> Row:
+    """Ends it for good; sharing stops with this very commit."""
+    agreement = await act.reach("agreement", "agr", input.agreement_id, "agreementId")
+    await agreements.terminate(
+        act.connection, agreement_id=agreement["id"], reason=input.reason, acting=act.partner_id, said=act.said()
+    )
+    return {"agreement_id": agreement["id"]}
+
+
+def _terms(terms: AgreementTermsInput) -> agreements.Terms:
+    relay = given(terms.relay)
+    return agreements.Terms(
+        sharing={each.category.name: each.granularity.name for each in terms.sharing},
+        handovers_per_slot=relay.handovers_per_slot if relay else None,
+        silence_days=relay.silence_days if relay else None,
+        slot_months=relay.slot_months if relay else None,
+        starts_on=terms.starts_on,
+        ends_on=given(terms.ends_on),
+    )

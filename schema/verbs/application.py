@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import strawberry
 from strawberry import UNSET
 
+from models import application as applications
+from models import outcome
 from planner.declare import one, returned
+from schema.act import Act, Row, given
 from schema.node import Payload
 from schema.scalars import Date, DateTime, EmailAddress
 
@@ -108,3 +111,122 @@ class JobPayload(Payload):
 class ApplicationPayload(Payload):
     application: Application | None = one("The application; null when refused", "application_id")
     event: OutcomeEvent | None = one("The event that was recorded", "event_id")
+
+
+async def post_job(act: Act, input: PostJobInput) -> Row:
+    """The company opens a job."""
+    job_id = await applications.post_job(
+        act.connection,
+        company_id=act.partner_id,
+        title=input.title,
+        requirements=input.requirements,
+        challenge=given(input.challenge),
+        openings=input.openings,
+        prefecture=input.prefecture.name,
+        open_to_network=input.open_to_network,
+        said=act.said(),
+    )
+    return {"job_id": job_id}
+
+
+async def update_job(act: Act, input: UpdateJobInput) -> Row:
+    """The company changes a job; what is left out stays."""
+    job = await act.reach("job", "job", input.job_id, "jobId")
+    status = given(input.status)
+    await applications.update_job(
+        act.connection,
+        job_id=job["id"],
+        acting=act.partner_id,
+        title=given(input.title),
+        requirements=given(input.requirements),
+        challenge=given(input.challenge),
+        openings=given(input.openings),
+        status=status.name if status else None,
+        said=act.said(),
+    )
+    return {"job_id": job["id"]}
+
+
+async def record_application(act: Act, input: RecordApplicationInput) -> Row:
+    """The company records an application that no ATS does."""
+    job = await act.reach("job", "job", input.job_id, "jobId")
+    referral_id = given(input.referral_id)
+    referral = await act.reach("referral", "ref", referral_id, "referralId") if referral_id else None
+    recorded = await applications.record(
+        act.connection,
+        company_id=act.partner_id,
+        job_id=job["id"],
+        referral_id=referral["id"] if referral else None,
+        name=given(input.name),
+        email=given(input.email),
+        route=input.route.name,
+        said=act.said(given(input.occurred_at)),
+    )
+    return {"application_id": recorded.application_id, "event_id": recorded.event_id}
+
+
+async def record_stage(act: Act, input: RecordStageInput) -> Row:
+    """The company records the stage that was reached."""
+    application = await act.reach("application", "app", input.application_id, "applicationId")
+    event_id = await applications.stage(
+        act.connection,
+        application_id=application["id"],
+        acting=act.partner_id,
+        stage=input.stage.name,
+        said=act.said(given(input.occurred_at)),
+    )
+    return {"application_id": application["id"], "event_id": event_id}
+
+
+async def reject_application(act: Act, input: RejectApplicationInput) -> Row:
+    """The company says no, and the mail with the personal relay URL goes out."""
+    application = await act.reach("application", "app", input.application_id, "applicationId")
+    event_id = await outcome.reject(
+        act.connection,
+        application_id=application["id"],
+        acting=act.partner_id,
+        reason=given(input.reason),
+        said=act.said(given(input.occurred_at)),
+    )
+    return {"application_id": application["id"], "event_id": event_id}
+
+
+async def withdraw_application(act: Act, input: WithdrawApplicationInput) -> Row:
+    """The candidate withdrew."""
+    application = await act.reach("application", "app", input.application_id, "applicationId")
+    event_id = await applications.withdraw(
+        act.connection,
+        application_id=application["id"],
+        acting=act.partner_id,
+        said=act.said(given(input.occurred_at)),
+    )
+    return {"application_id": application["id"], "event_id": event_id}
+
+
+async def hire_application(act: Act, input: HireApplicationInput) -> Row:
+    """The company hires; a slot may pay the fee."""
+    application = await act.reach("application", "app", input.application_id, "applicationId")
+    slot_id = given(input.slot_id)
+    slot = await act.reach("slot", "slot", slot_id, "slotId") if slot_id else None
+    hired = await outcome.hire(
+        act.connection,
+        application_id=application["id"],
+        acting=act.partner_id,
+        starts_on=input.starts_on,
+        slot_id=slot["id"] if slot else None,
+        said=act.said(given(input.occurred_at)),
+    )
+    return {"application_id": application["id"], "event_id": hired.event_id}
+
+
+async def revert_decision(act: Act, input: RevertDecisionInput) -> Row:
+    """Takes back a rejection or a hire by a later event."""
+    application = await act.reach("application", "app", input.application_id, "applicationId")
+    event_id = await outcome.revert(
+        act.connection,
+        application_id=application["id"],
+        acting=act.partner_id,
+        reason=input.reason,
+        said=act.said(),
+    )
+    return {"application_id": application["id"], "event_id": event_id}

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import strawberry
 from strawberry import UNSET
 
+from models import outcome, seal
 from planner.declare import one, returned
+from schema.act import Act, Row, given
 from schema.node import Payload
 from schema.scalars import DateTime
+from schema.verbs.referral import token_invalid
 
 if TYPE_CHECKING:
     from schema.outcome import Hire, OutcomeEvent, RetentionStatus, Survey
@@ -43,3 +46,28 @@ class HirePayload(Payload):
 @strawberry.type(description="Survey after a verb. Seen by the caller.")
 class SurveyPayload(Payload):
     survey: Survey | None = one("The survey; null when refused", "survey_id")
+
+
+async def record_retention(act: Act, input: RecordRetentionInput) -> Row:
+    """The company says whether a hire still works there."""
+    hire = await act.reach("hire", "hire", input.hire_id, "hireId")
+    event_id = await outcome.record_retention(
+        act.connection,
+        hire_id=hire["id"],
+        acting=act.partner_id,
+        day=input.day,
+        status=input.status.name,
+        said=act.said(given(input.occurred_at)),
+    )
+    return {"hire_id": hire["id"], "event_id": event_id}
+
+
+async def answer_survey(act: Act, input: AnswerSurveyInput) -> Row:
+    """The candidate answers a survey, by the token from their mail; the calling partner only carries it."""
+    survey_id = seal.read_survey_token(input.token)
+    if survey_id is None:
+        raise token_invalid()
+    await outcome.answer_survey(
+        act.connection, survey_id=survey_id, score=input.score, comment=given(input.comment), said=act.candidate_said()
+    )
+    return {"survey_id": survey_id}

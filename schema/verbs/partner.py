@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 import strawberry
 from strawberry import UNSET
 
+from models import delivery, rejection_mail
+from models import partner as partners
+from models.errors import Refusal, RefusalCode
+from models.member import create_member
 from planner.declare import one, returned
+from schema.act import Act, Row, given, invalid
 from schema.node import Payload
 from schema.scalars import CorporateNumber, Date, EmailAddress, LicenseNumber, SchoolCode, Url
 
@@ -15,6 +21,8 @@ if TYPE_CHECKING:
     from schema.ats import AtsIntegration, AtsSystem
     from schema.partner import Affiliation, CommunityFocus, Partner, SchoolLevel
     from schema.prefecture import Prefecture
+
+MINIMUM_SECRET_CHARACTERS = 32
 
 
 @strawberry.input(description="Registers a company")
@@ -85,3 +93,95 @@ class PartnerPayload(Payload):
 @strawberry.type(description="ATS integration after a verb. Seen by the caller.")
 class AtsIntegrationPayload(Payload):
     integration: AtsIntegration | None = one("The integration; null when refused", "integration_id")
+
+
+async def register_company(act: Act, input: RegisterCompanyInput) -> Row:
+    """A company joins, with a rejection mail in each language to begin with."""
+    company_id = await partners.register_company(
+        act.connection,
+        name=input.name,
+        corporate_number=input.corporate_number,
+        prefecture=input.prefecture.name,
+        url=given(input.url),
+    )
+    await rejection_mail.default_rejection_mails(act.connection, company_id=company_id, at=act.said().at)
+    return {"partner_id": company_id}
+
+
+async def register_school(act: Act, input: RegisterSchoolInput) -> Row:
+    """A school joins."""
+    school_id = await partners.register_school(
+        act.connection,
+        name=input.name,
+        school_code=input.school_code,
+        level=input.level.name,
+        prefecture=input.prefecture.name,
+        url=given(input.url),
+    )
+    return {"partner_id": school_id}
+
+
+async def register_agency(act: Act, input: RegisterAgencyInput) -> Row:
+    """An agency joins."""
+    agency_id = await partners.register_agency(
+        act.connection,
+        name=input.name,
+        license_number=input.license_number,
+        license_expires_on=input.license_expires_on,
+        prefecture=input.prefecture.name,
+        url=given(input.url),
+    )
+    return {"partner_id": agency_id}
+
+
+async def register_referrer(act: Act, input: RegisterReferrerInput) -> Row:
+    """A referrer of one's own company joins, and may log in once they have set a password."""
+    company = await act.reach("partner", "par", input.company_id, "companyId")
+    referrer_id = await partners.register_referrer(
+        act.connection,
+        acting=act.partner_id,
+        company_id=company["id"],
+        name=input.name,
+        affiliation=input.affiliation.name,
+        prefecture=input.prefecture.name,
+    )
+    await create_member(
+        act.connection,
+        partner_id=referrer_id,
+        email=input.email,
+        name=input.name,
+        password=secrets.token_urlsafe(),
+        role="RECRUITER",
+    )
+    return {"partner_id": referrer_id}
+
+
+async def register_community(act: Act, input: RegisterCommunityInput) -> Row:
+    """A community joins."""
+    community_id = await partners.register_community(
+        act.connection,
+        name=input.name,
+        focus=input.focus.name,
+        prefectures=[each.name for each in input.prefectures],
+        prefecture=input.prefecture.name,
+        url=given(input.url),
+    )
+    return {"partner_id": community_id}
+
+
+async def connect_ats(act: Act, input: ConnectAtsInput) -> Row:
+    """Connects a company's own applicant-tracking system; connecting again changes its secret."""
+    if act.viewer.kind != "COMPANY":
+        raise Refusal(
+            RefusalCode.NOT_YOURS, ja="ATSを連携できるのは企業だけです。", en="Only a company connects an ATS."
+        )
+    if len(input.secret) < MINIMUM_SECRET_CHARACTERS:
+        raise invalid(
+            "secret",
+            ja=f"シークレットは{MINIMUM_SECRET_CHARACTERS}文字以上にしてください。",
+            en=f"The secret needs at least {MINIMUM_SECRET_CHARACTERS} characters.",
+        )
+    integration_id = await delivery.connect(
+        act.connection, company_id=act.partner_id, system=input.system.name, secret=input.secret
+    )
+    return {"integration_id": integration_id}

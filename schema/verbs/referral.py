@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 import strawberry
 from strawberry import UNSET
 
+from models import referral as referrals
+from models import seal
+from models.errors import Refusal, RefusalCode
 from planner.declare import one, returned
+from schema.act import Act, Row, given
 from schema.node import Payload
 from schema.scalars import EmailAddress
 
@@ -44,3 +48,45 @@ class ConfirmReferralInput:
 class ReferralPayload(Payload):
     referral: Referral | None = one("The referral; null when refused", "referral_id")
     event: OutcomeEvent | None = one("The event that was recorded", "event_id")
+
+
+async def submit_referral(act: Act, input: SubmitReferralInput) -> Row:
+    """Recommends a candidate, who is asked by mail to confirm."""
+    company = await act.reach("partner", "par", input.company_id, "companyId")
+    job_id, handover_id = given(input.job_id), given(input.handover_id)
+    job = await act.reach("job", "job", job_id, "jobId") if job_id else None
+    handover = await act.reach("handover", "han", handover_id, "handoverId") if handover_id else None
+    submitted = await referrals.submit(
+        act.connection,
+        referrer_id=act.partner_id,
+        company_id=company["id"],
+        job_id=job["id"] if job else None,
+        name=input.name,
+        email=input.email,
+        relationship=input.relationship.name,
+        recommendation=given(input.recommendation),
+        handover_id=handover["id"] if handover else None,
+        said=act.said(),
+    )
+    return {"referral_id": submitted.referral_id, "event_id": submitted.event_id}
+
+
+async def confirm_referral(act: Act, input: ConfirmReferralInput) -> Row:
+    """The candidate answers, by the token from their mail; the calling partner only carries it."""
+    referral_id = seal.read_referral_token(input.token)
+    if referral_id is None:
+        raise token_invalid()
+    confirmed = await referrals.confirm(
+        act.connection, referral_id=referral_id, confirmed=input.confirmed, said=act.candidate_said()
+    )
+    return {"referral_id": confirmed.referral_id, "event_id": confirmed.event_id}
+
+
+def token_invalid() -> Refusal:
+    """One answer for a token that is unknown, used or expired."""
+    return Refusal(
+        RefusalCode.TOKEN_INVALID,
+        ja="このリンクは使えません。メールのリンクをもう一度開いてください。",
+        en="This link cannot be used. Open the link in your mail once more.",
+        path=("input", "token"),
+    )

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
+from models import rejection_mail, relay
 from planner.declare import one, returned
+from schema.act import Act, Row
 from schema.node import Payload
 from schema.scalars import Date
 
@@ -81,3 +83,77 @@ class SlotPayload(Payload):
 @strawberry.type(description="Rejection mail after a verb. Seen by the caller.")
 class RejectionMailPayload(Payload):
     mail: RejectionMail | None = one("The mail; null when refused", "mail_id")
+
+
+async def save_rejection_mail(act: Act, input: SaveRejectionMailInput) -> Row:
+    """Saves the company's own rejection mail."""
+    mail_id = await rejection_mail.save_rejection_mail(
+        act.connection,
+        company_id=act.partner_id,
+        language=input.language.name,
+        subject=input.subject,
+        body=input.body,
+        at=act.said().at,
+    )
+    return {"mail_id": mail_id}
+
+
+async def accept_handover(act: Act, input: AcceptHandoverInput) -> Row:
+    """The agency takes the person on; the handover counts where it may."""
+    handover = await act.reach("handover", "han", input.handover_id, "handoverId")
+    answered = await relay.accept(act.connection, handover_id=handover["id"], acting=act.partner_id, said=act.said())
+    return {"handover_id": answered.handover_id, "event_id": answered.event_id}
+
+
+async def decline_handover(act: Act, input: DeclineHandoverInput) -> Row:
+    """The agency cannot take the person on, and says why."""
+    handover = await act.reach("handover", "han", input.handover_id, "handoverId")
+    event_id = await relay.decline(
+        act.connection,
+        handover_id=handover["id"],
+        acting=act.partner_id,
+        reason=input.reason.name,
+        said=act.said(),
+    )
+    return {"handover_id": handover["id"], "event_id": event_id}
+
+
+async def record_placement(act: Act, input: RecordPlacementInput) -> Row:
+    """The agency found the person work outside the network."""
+    handover = await act.reach("handover", "han", input.handover_id, "handoverId")
+    event_id = await relay.record_placement(
+        act.connection,
+        handover_id=handover["id"],
+        acting=act.partner_id,
+        starts_on=input.starts_on,
+        said=act.said(),
+    )
+    return {"handover_id": handover["id"], "event_id": event_id}
+
+
+async def reserve_slot(act: Act, input: ReserveSlotInput) -> Row:
+    """The company reserves a slot at offer: the one that expires first."""
+    account = await act.reach("relay_account", "acc", input.account_id, "accountId")
+    application = await act.reach("application", "app", input.application_id, "applicationId")
+    slot_id, event_id = await relay.reserve_slot(
+        act.connection,
+        account_id=account["id"],
+        application_id=application["id"],
+        acting=act.partner_id,
+        said=act.said(),
+    )
+    return {"slot_id": slot_id, "event_id": event_id}
+
+
+async def redeem_slot(act: Act, input: RedeemSlotInput) -> Row:
+    """The hire has begun: the reserved slot pays for it."""
+    slot = await act.reach("slot", "slot", input.slot_id, "slotId")
+    event_id = await relay.redeem_slot(act.connection, slot_id=slot["id"], acting=act.partner_id, said=act.said())
+    return {"slot_id": slot["id"], "event_id": event_id}
+
+
+async def release_slot(act: Act, input: ReleaseSlotInput) -> Row:
+    """The offer came to nothing: the slot is free again."""
+    slot = await act.reach("slot", "slot", input.slot_id, "slotId")
+    event_id = await relay.release_slot(act.connection, slot_id=slot["id"], acting=act.partner_id, said=act.said())
+    return {"slot_id": slot["id"], "event_id": event_id}

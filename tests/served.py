@@ -1,0 +1,119 @@
+"""The whole application on a real port over its own database, and short words for what API tests do again and again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+import uvicorn
+from graphql import OperationType, parse
+
+from api.app import create_app
+from api.settings import Settings
+from auth.scopes import PARTNER_SCOPES
+from models import db, oauth
+from models.db import unit_of_work
+from tests.builders import MASTER_KEY
+
+ALL = tuple(sorted(PARTNER_SCOPES))
+
+
+@dataclass
+class Served:
+    """The running server and its database."""
+
+    issuer: str
+    http: httpx.AsyncClient
+    database: str
+    statements: list[str] = field(default_factory=list)
+    _tokens: dict[tuple[UUID | None, tuple[str, ...]], str] = field(default_factory=dict)
+
+    async def token(self, partner_id: UUID | None, scope: Iterable[str] = ALL) -> str:
+        """An access token of a new confidential client of this partner (None: the operator), from the token endpoint."""
+        name = (partner_id, tuple(scope))
+        if name not in self._tokens:
+            async with unit_of_work() as connection:
+                client = await oauth.create_client(connection, name="test", scope=name[1], partner_id=partner_id)
+            answer = await self.http.post(
+                "/oauth/token",
+                data={"grant_type": "client_credentials", "scope": " ".join(name[1])},
+                auth=(client.client_id, client.client_secret or ""),
+            )
+            assert answer.status_code == 200, answer.text
+            self._tokens[name] = answer.json()["access_token"]
+        return self._tokens[name]
+
+    async def post(self, text: str, token: str | None, variables: dict[str, Any] | None = None) -> httpx.Response:
+        """One GraphQL request, as it is answered."""
+        headers = {"Accept": "application/graphql-response+json"} | (
+            {"Authorization": f"Bearer {token}"} if token else {}
+        )
+        return await self.http.post("/graphql", json={"query": text, "variables": variables}, headers=headers)
+
+    async def ask(
+        self,
+        partner_id: UUID | None,
+        text: str,
+        variables: dict[str, Any] | None = None,
+        *,
+        scope: Iterable[str] = ALL,
+    ) -> dict[str, Any]:
+        """The data of an answer without errors. A question must have cost exactly one SQL statement."""
+        token = await self.token(partner_id, scope)
+        await self.post("{ viewer { login } }", token)  # the token is verified once, and that asks the database too
+        self.statements.clear()
+        answer = (await self.post(text, token, variables)).json()
+        assert "errors" not in answer, answer
+        await asyncio.sleep(0)
+        if _is_question(text) and "personal" not in text:
+            assert len(self.statements) == 1, self.statements
+        return answer["data"]
+
+    async def errors(
+        self,
+        partner_id: UUID | None,
+        text: str,
+        variables: dict[str, Any] | None = None,
+        *,
+        scope: Iterable[str] = ALL,
+    ) -> list[dict[str, Any]]:
+        """The errors of an answer that must have some."""
+        return (await self.post(text, await self.token(partner_id, scope), variables)).json()["errors"]
+
+
+def _is_question(text: str) -> bool:
+    operations = [each for each in parse(text).definitions if hasattr(each, "operation")]
+    return all(each.operation is OperationType.QUERY for each in operations)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(name="served")
+async def running(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    """The application as `./kyoso serve` runs it, in this process, so that its statements can be counted."""
+    statements: list[str] = []
+    made = asyncpg.Connection.__init__
+
+    def watched(self: Any, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs)
+        if isinstance(self, db.Connection):
+            self.add_query_logger(lambda query: statements.append(query.query))
+
+    monkeypatch.setattr(db.Connection, "__init__", watched)
+    server = uvicorn.Server(uvicorn.Config("", port=0, log_level="warning", lifespan="on", ws_max_size=64 * 1024))
+    listener = server.config.bind_socket()
+    issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.config.app = create_app(Settings(database, database, issuer, MASTER_KEY, Path("/tmp")))
+    serving = asyncio.create_task(server.serve([listener]))
+    while not server.started:
+        if serving.done():
+            serving.result()
+            raise RuntimeError("the application did not start: see its log")
+        await asyncio.sleep(0.01)
+    async with httpx.AsyncClient(base_url=issuer, timeout=20) as http:
+        yield Served(issuer, http, database, statements)
+    server.should_exit = True
+    await serving
