@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from graphql import GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLType, is_enum_type
 
 from planner.errors import BAD_CURSOR, RequestError
@@ -136,3 +137,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
     return value
+
+
+def json_text(value: Any) -> str:
+    """A value as asyncpg wants it for jsonb."""
+    return orjson.dumps(value).decode()

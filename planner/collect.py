@@ -75,11 +75,11 @@ class Collector:
             return True
         return is_abstract_type(other) and self.schema.is_sub_type(_abstract(other), type_)
 
-    def _included(self, directives: Iterable[DirectiveNode]) -> bool:
-        for directive in directives:
+    def _included(self, directives: Iterable[DirectiveNode] | None) -> bool:
+        for directive in directives or ():
             name = directive.name.value
             if name in ("skip", "include"):
-                value = directive.arguments[0].value
+                value = (directive.arguments or ())[0].value
                 held = self.shape.get(value.name.value) if isinstance(value, VariableNode) else value.value  # pyright: ignore
                 if bool(held) is (name == "skip"):
                     return False

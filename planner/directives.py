@@ -8,6 +8,7 @@ from typing import Any
 
 from graphql import GraphQLField, GraphQLInputField, GraphQLNamedType
 from strawberry.federation.schema_directives import Authenticated, Cost, Key, RequiresScopes
+from strawberry.types.arguments import convert_arguments
 
 from planner.words import Argument, Returned, Table, Word
 
@@ -70,3 +71,10 @@ def cost_on_objects_only(cls: type) -> None:
             field.directives = [each for each in field.directives if not isinstance(each, Cost)]
             own.directives = [*field.directives, Cost(weight=word.cost)]
             definition.fields[position] = own
+
+
+def input_of(schema: Any, field: GraphQLField, values: dict[str, Any]) -> Any:
+    """The one input object of a verb, as an instance of its Strawberry class."""
+    definition: Any = field.extensions["strawberry-definition"]
+    registry = schema.schema_converter.scalar_registry
+    return convert_arguments(values, definition.arguments, registry, schema.config)["input"]

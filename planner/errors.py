@@ -19,6 +19,14 @@ class RequestError(GraphQLError):
         super().__init__(message, nodes, extensions={"code": code, **extensions})
 
 
+class InvalidRequestError(Exception):
+    """A request that cannot be answered at all; `errors` are for the answer's `errors`, without `data`."""
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = tuple(errors)
+
+
 BAD_PAGE = "BAD_PAGE"
 BAD_CURSOR = "BAD_CURSOR"
 BAD_VALUE = "BAD_VALUE"

@@ -56,7 +56,7 @@ class Fragments:
         binds: dict[str, Bind] = {}
         for hole in holes(text):
             name, _, rest = hole.partition(".")
-            if name in ROWS:
+            if name in ROWS or (name == "key" and key is None):
                 continue
             if name == "viewer":
                 binds[hole] = self._viewer(rest, text)

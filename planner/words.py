@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -164,3 +165,9 @@ def relation_name(call_or_table: str) -> str:
 def holes(sql: str) -> tuple[str, ...]:
     """The names in braces in a piece of declared SQL."""
     return tuple(dict.fromkeys(HOLE.findall(sql)))
+
+
+def order_columns(order: Enum | Sequence[str] | str | None) -> tuple[str, ...]:
+    """The columns of an order: an enum member's value (one column or several), or the columns themselves."""
+    value = order.value if isinstance(order, Enum) else order
+    return (value,) if isinstance(value, str) else tuple(value or ())

@@ -77,7 +77,7 @@ class JobOrder(enum.Enum):
     NEWEST = strawberry.enum_value("-opened_at", description="Newest first")
     OLDEST = strawberry.enum_value("opened_at", description="Oldest first")
     MIXED = strawberry.enum_value(("-openings", "title"), description="Both ways")
-    CLOSING = strawberry.enum_value("coalesce({row}.closes_on, 'infinity')", description="An expression")
+    CLOSING = strawberry.enum_value("coalesce({row}.closes_on, 'infinity')::date", description="An expression")
 
 
 @strawberry.enum(description="Order of referrals")

@@ -89,7 +89,7 @@ create table mail (
     unique (partner_id, language)
 );
 
-create function figures(viewer uuid, subject uuid, names text[], least integer)
+create function figures(viewer uuid, subject uuid, names text[], minimum integer)
 returns table (id text, name text, subject_id uuid, value double precision, low double precision, high double precision,
                first_month text, steps jsonb)
 stable language sql as $$
@@ -101,7 +101,7 @@ stable language sql as $$
     cross join lateral (values
         ('COUNT', cardinality(p.tags)::double precision, null::double precision, null::double precision),
         ('RATE', 0.5, 0.25, 0.75)) n(name, value, low, high)
-    where (subject is null or p.id = subject) and (names is null or n.name = any(names)) and n.value >= coalesce(least, 0)
+    where (subject is null or p.id = subject) and (names is null or n.name = any(names)) and n.value >= coalesce(minimum, 0)
 $$;
 
 create function figure(viewer uuid, wanted text)

@@ -1,0 +1,131 @@
+"""Lookups in the tree: `node`, `nodes` and `_entities`, by global id and by natural key."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from graphql import FieldNode, GraphQLInterfaceType, GraphQLObjectType, Undefined
+
+from planner import tree, words
+from planner.arguments import Bind, Constant, KeyOf, Length, Ref, Sought, Together, Variable, given, key_field
+from planner.catalog import Home
+from planner.codec import named, read_global_id
+from planner.declare import word_of
+from planner.directives import python_name
+from planner.door import rows_of
+from planner.errors import BAD_VALUE, RequestError
+from planner.spot import Asked, Spot
+from planner.text import quoted
+from planner.tree import Arm, Field, Sql
+
+if TYPE_CHECKING:
+    from planner.select import Selector
+
+
+def node(selector: Selector, asked: Asked, word: words.Lookup) -> Field:
+    """`node(id:)` or `nodes(ids:)`."""
+    if word.many:
+        return _nodes(selector, asked)
+    ref = selector.arguments(asked)["id"].given
+    assert isinstance(ref, (Constant, Variable))
+    home = selector.catalogue.by_prefix.get(next(iter(_prefixes(selector, ref)), ""))
+    if home is None:
+        return tree.Nothing(**asked.common)
+    key = Bind(ref, home.key_type, KeyOf(home.prefix, home.key_type))
+    type_ = named(asked.field.type)
+    call = selector.sql.sql(home.source, key=key) if home.source else None
+    conditions = [] if home.source else [Sql(f"{{row}}.{quoted(home.key)} = {{key}}", {"key": key})]
+    rows = rows_of(selector, type_, home, call, home.name, conditions)
+    record = selector.record(type_, asked.nodes, Spot(home.relation.columns, home), asked.depth)
+    return tree.Object(**asked.common, record=record, rows=rows)
+
+
+def _nodes(selector: Selector, asked: Asked) -> Field:
+    ref = selector.arguments(asked)["ids"].given
+    assert isinstance(ref, (Constant, Variable, Together))
+    type_ = named(asked.field.type)
+    arms: list[Arm] = []
+    for prefix in sorted(_prefixes(selector, ref)):
+        home = selector.catalogue.by_prefix.get(prefix)
+        if home is not None:
+            arms.append(_arm(selector, home, type_, type_, asked.nodes, asked.depth, ref))
+    return tree.Lookup(**asked.common, arms=tuple(arms), length=_length(selector, ref))
+
+
+def entities(selector: Selector, nodes: Sequence[FieldNode], common: Mapping[str, Any], depth: int) -> Field:
+    """`_entities(representations:)`."""
+    field = selector.catalogue.schema.query_type.fields["_entities"]  # pyright: ignore[reportOptionalMemberAccess]
+    values = {each.name.value: each.value for each in nodes[0].arguments or ()}
+    ref = given(values["representations"], field.args["representations"].type, Undefined, selector.shape)
+    if not isinstance(ref, (Constant, Variable)) or (isinstance(ref, Constant) and not isinstance(ref.value, list)):
+        raise RequestError(BAD_VALUE, "Send `representations` as a variable.", nodes[0])
+    arms: list[Arm] = []
+    for type_name, key in represented(ref, selector.shape, selector.catalogue.keys):
+        type_ = selector.catalogue.schema.type_map[type_name]
+        home = selector.catalogue.homes[type_name]
+        assert isinstance(type_, (GraphQLObjectType, GraphQLInterfaceType))
+        arms.append(_arm(selector, home, type_, type_, nodes, depth, ref, key))
+    return tree.Lookup(**common, arms=tuple(arms), length=_length(selector, ref))
+
+
+def represented(ref: Ref, shape: Mapping[str, Hashable], keys: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
+    """The types, each with the key, among representations: of a variable, its shape; of a literal, counted here."""
+    if isinstance(ref, Variable):
+        return list(shape[ref.path[0]])  # pyright: ignore
+    assert isinstance(ref, Constant)
+    return entity_shape(ref.value, keys)
+
+
+def entity_shape(representations: Any, keys: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
+    """Sorted (type, key) pairs that occur; what cannot be looked up is left out."""
+    found: set[tuple[str, str]] = set()
+    for each in representations:
+        name = each.get("__typename") if isinstance(each, Mapping) else None  # pyright: ignore
+        if isinstance(name, str) and name in keys:
+            key = key_field(each, name, keys[name])
+            if key is not None:
+                found.add((name, key))
+    return sorted(found)
+
+
+def _arm(
+    selector: Selector, home: Home, type_: Any, asked: Any, nodes: Sequence[FieldNode], depth: int, ref: Ref,
+    key: str | None = None,
+) -> Arm:  # fmt: skip
+    keys = selector.catalogue.keys.get(type_.name, ()) if key is not None else ()
+    column = home.key if key in (None, "id") else _column(type_, key)
+    key_type = home.relation.columns[column].type
+    sought: dict[str, Any] = {"prefix": home.prefix, "key_type": key_type, "keys": keys, "field": key or "id"}
+    if key is not None:
+        sought["type"] = type_.name
+    call = selector.sql.sql(home.source) if home.source else None
+    return Arm(
+        rows=rows_of(selector, type_, home, call, home.name, []),
+        record=selector.record(asked, nodes, Spot(home.relation.columns, home), depth),
+        positions=Bind(ref, "integer[]", Sought(**sought, positions=True)),
+        keys=Bind(ref, f"{key_type}[]", Sought(**sought)),
+        column=column,
+        key_type=key_type,
+    )
+
+
+def _column(type_: Any, key: str) -> str:
+    word = word_of(type_.fields[key])
+    assert isinstance(word, words.Column)
+    return word.name or python_name(type_.fields[key])
+
+
+def _prefixes(selector: Selector, ref: Ref) -> set[str]:
+    if isinstance(ref, Together):
+        return {prefix for part in ref.parts for prefix in _prefixes(selector, part)}
+    if isinstance(ref, Variable):
+        held = selector.shape[ref.path[0]]
+        return set(held) if isinstance(held, tuple) else {str(held)}
+    assert isinstance(ref, Constant)
+    values: list[Any] = ref.value if isinstance(ref.value, list) else [ref.value]
+    return {parts[0] for each in values if isinstance(each, str) and (parts := read_global_id(each))}
+
+
+def _length(selector: Selector, ref: Ref) -> Bind:
+    return Bind(ref, "integer", Length(selector.limits.entities))

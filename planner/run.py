@@ -1,0 +1,157 @@
+"""Running plans: bind, one fetch, send the bytes. The rest is for the few answers that need more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import asyncpg
+import orjson
+from graphql import GraphQLError
+
+from planner.arguments import Run
+from planner.errors import BAD_VALUE, INTERNAL, TIMEOUT, RequestError
+from planner.finish import Completion
+from planner.plan import Plan, Step, Steps
+from planner.words import Verb
+
+Acquire = Callable[[], AbstractAsyncContextManager[Any]]
+"""Gives an asyncpg connection for a while."""
+Perform = Callable[[Verb, Any, Any], AbstractAsyncContextManager[tuple[Mapping[str, Any], Any]]]
+"""Runs a verb with (context, input) in its own unit of work; yields the payload's row and the connection it ran on."""
+
+QUERY_CANCELED = "57014"
+DATA_EXCEPTIONS = "22"
+
+
+class Viewer(Protocol):
+    """Who asks. `standing` is all that compiling may look at; `values` are bound when a statement runs."""
+
+    @property
+    def standing(self) -> Any:
+        """Hashable: scopes, role."""
+        ...
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Named values, such as the partner's id."""
+        ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to send. `errors` are in the body already; `failures` are the exceptions behind them, for the log."""
+
+    body: bytes
+    errors: tuple[GraphQLError, ...] = ()
+    failures: tuple[Exception, ...] = ()
+    statements: int = 0
+
+
+class Runner:
+    """Runs plans. `session` names the settings of a personal plan, each with the viewer's value it takes."""
+
+    def __init__(self, session: Mapping[str, str]) -> None:
+        pairs = list(session.items())
+        calls = ", ".join(f"set_config(${2 * place + 1}, ${2 * place + 2}, true)" for place in range(len(pairs)))
+        self._set = f"select {calls}" if pairs else ""
+        self._session = pairs
+
+    async def text(self, plan: Plan, connection: asyncpg.Connection[Any], run: Run) -> str:
+        """The answer of a plan's statement. Raises RequestError where the request's values are at fault."""
+        values = plan.values(run)
+        try:
+            return await connection.fetchval(plan.sql, *values)
+        except asyncpg.PostgresError as error:
+            if isinstance(error, asyncpg.DataError) or (error.sqlstate or "").startswith(DATA_EXCEPTIONS):
+                raise RequestError(BAD_VALUE, "A value of this request cannot be what the field needs.") from error
+            if error.sqlstate == QUERY_CANCELED:
+                raise RequestError(TIMEOUT, "This operation took too long; ask for less at once.") from error
+            raise
+        except UnicodeEncodeError as error:
+            raise RequestError(BAD_VALUE, "A text of this request is not Unicode.") from error
+
+    async def query(self, plan: Plan, acquire: Acquire, run: Run, context: Any) -> Answer:
+        """The answer of a query or of one event."""
+        if not plan.sql:
+            return Answer(b'{"data":{}}')
+        async with acquire() as connection:
+            if not plan.personal:
+                text = await self.text(plan, connection, run)
+                if not plan.finishing:
+                    return self._checked(plan, text)
+                return await self._finished(plan, text, context, 1)
+            async with connection.transaction():
+                await self.identify(connection, run)
+                text = await self.text(plan, connection, run)
+                return await self._finished(plan, text, context, 2)
+
+    async def identify(self, connection: asyncpg.Connection[Any], run: Run) -> None:
+        """Tell the transaction whose data may be seen."""
+        values = [part for name, value in self._session for part in (name, str(run.viewer[value]))]
+        await connection.fetchval(self._set, *values)
+
+    def _checked(self, plan: Plan, text: str) -> Answer:
+        body = text.encode()
+        if not plan.guarded or b"null" not in body:
+            return Answer(body, statements=1)
+        completion = Completion()
+        data = completion.checked(plan.fields, orjson.loads(body)["data"], ())
+        return _answer(data, completion, 1)
+
+    async def _finished(self, plan: Plan, text: str, context: Any, statements: int) -> Answer:
+        completion = Completion()
+        data = await completion.complete(plan.fields, orjson.loads(text)["data"], context)
+        return _answer(data, completion, statements)
+
+    async def mutation(
+        self, plan: Steps, inputs: Mapping[str, Any], perform: Perform, run: Run, context: Any
+    ) -> Answer:
+        """Each verb in turn, its payload read before its unit of work ends; one that fails leaves the others be."""
+        data: dict[str, Any] | None = {}
+        completion = Completion()
+        statements = 0
+        for step in plan.steps:
+            if step.payload is None:
+                data[step.key] = "Mutation"
+                continue
+            try:
+                data[step.key] = await self._step(step, inputs[step.key], perform, run, context, completion)
+                statements += 1
+            except Exception as failure:
+                completion.errors.append(_located(failure, step, completion))
+                if step.nonnull:
+                    data = None
+                    break
+                data[step.key] = None
+        return _answer(data, completion, statements)
+
+    async def _step(
+        self, step: Step, given: Any, perform: Perform, run: Run, context: Any, completion: Completion
+    ) -> Any:
+        plan = step.payload
+        assert plan is not None
+        assert step.verb is not None
+        async with perform(step.verb, context, given) as (row, connection):
+            if plan.personal:
+                await self.identify(connection, run)
+            text = await self.text(plan, connection, run._replace(row=row))
+            data = await completion.complete(plan.fields, orjson.loads(text)["data"], context)
+        return None if data is None else data[step.key]
+
+
+def _located(failure: Exception, step: Step, completion: Completion) -> GraphQLError:
+    if isinstance(failure, GraphQLError):
+        return GraphQLError(failure.message, [step.node], path=[step.key], extensions=failure.extensions)
+    completion.failures.append(failure)
+    return GraphQLError("This failed on our side; nothing was changed.", [step.node], path=[step.key],
+                        extensions={"code": INTERNAL})  # fmt: skip
+
+
+def _answer(data: Any, completion: Completion, statements: int) -> Answer:
+    body: dict[str, Any] = {"data": data}
+    if completion.errors:
+        body["errors"] = [error.formatted for error in completion.errors]
+    return Answer(orjson.dumps(body), tuple(completion.errors), tuple(completion.failures), statements)
