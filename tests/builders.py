@@ -1,14 +1,17 @@
 """Small real worlds for tests, built through the verbs: partners whose public numbers are valid, and what ties them."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from models import partner, seal
+from models import agreement, partner, seal
 from models.outbox import Said
 from models.registry import corporate_number_ok, school_code_ok
+from models.terms import RelayTerms, Sharing, Terms
 
 MASTER_KEY = bytes(range(32))
 NOW = datetime(2026, 4, 1, 3, tzinfo=UTC)  # noon in Japan
@@ -87,3 +90,43 @@ async def community(connection: Connection, name: str = "東京ものづくり�
 def days(number: float) -> timedelta:
     """So many days."""
     return timedelta(days=number)
+
+
+SHARING = (Sharing("OUTCOMES", "FIELDS"), Sharing("APPLICATIONS", "COUNTS_ONLY"))
+
+
+def terms(*, relay: RelayTerms | None = None, sharing: Sequence[Sharing] = SHARING, **rest: Any) -> Terms:
+    """Terms from long ago with an open end."""
+    return Terms(sharing=sharing, starts_on=date(2024, 4, 1), relay=relay, **rest)
+
+
+async def latest_hash(connection: Connection, agreement_id: UUID) -> str:
+    """The hash of an agreement's latest version, as a party reads it."""
+    return await connection.fetchval(
+        "select hash from agreement_version where agreement_id = $1 order by number desc limit 1", agreement_id
+    )
+
+
+async def agreed(connection: Connection, kind: str, *parties: UUID, given: Terms | None = None) -> UUID:
+    """An agreement in force: offered by the first party, accepted by the others."""
+    first, *others = parties
+    agreement_id = await agreement.offer(
+        connection,
+        said=said(first),
+        kind=kind,
+        party_ids=others,
+        purpose="採用における連携のため",
+        terms=given or terms(),
+    )
+    digest = await latest_hash(connection, agreement_id)
+    for other in others:
+        await agreement.accept(connection, said=said(other), agreement_id=agreement_id, version_hash_read=digest)
+    return agreement_id
+
+
+async def relay_agreement(
+    connection: Connection, company_id: UUID, agency_id: UUID, *, handovers_per_slot: int = 10
+) -> UUID:
+    """A relay agreement (キャリアリレー) in force, with its account."""
+    given = terms(relay=RelayTerms(handovers_per_slot=handovers_per_slot), sharing=())
+    return await agreed(connection, "CAREER_RELAY", company_id, agency_id, given=given)
