@@ -1,0 +1,1 @@
+"""Synthetic networks, and what the reads cost on them."""

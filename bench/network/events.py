@@ -1,0 +1,88 @@
+"""Outcome events, gathered by the week of their recording so that they can be written in order of time."""
+
+from __future__ import annotations
+
+import marshal
+
+from bench.network.chance import Chance
+from bench.network.rows import COLUMNS, DAY, MINUTE, NULL, Field, Sheet, instant, uuids, word
+from models.outbox import CATEGORY
+
+WEEK = 7 * DAY
+LAG = 10 * MINUTE  # at most, from when something happens to its record
+
+_HEADS = {kind: word(kind) + word(category) for kind, category in CATEGORY.items()}
+API, ATS, CANDIDATE, SYSTEM = word("API"), word("ATS"), word("CANDIDATE"), word("SYSTEM")
+
+
+def parties(company: Field, *others: Field) -> Field:
+    """Whose own event it is: the company and the others, as the outbox writes them."""
+    return uuids(sorted({company, *others}))
+
+
+class Events:
+    """Events by week. `recorded` and the bytes of the row, so that sorting them needs nothing else."""
+
+    def __init__(self, chance: Chance, until: int) -> None:
+        self._chance = chance
+        self._until = until
+        self._sheet = Sheet(len(COLUMNS["outcome_event"]))
+        self.weeks: dict[int, list[tuple[int, bytes]]] = {}
+
+    def say(
+        self,
+        kind: str,
+        at: int,
+        by: Field,
+        source: Field,
+        company: Field,
+        whose: Field,
+        *,
+        stage: Field = NULL,
+        referral: Field = NULL,
+        application: Field = NULL,
+        handover: Field = NULL,
+        invitation: Field = NULL,
+        slot: Field = NULL,
+        hire: Field = NULL,
+        corrects: Field = NULL,
+        source_event: Field = NULL,
+    ) -> Field:
+        """Records one event; returns its id."""
+        event = self._chance.id(at)
+        recorded = min(at + 1 + int(self._chance.random() * LAG), self._until)
+        row = self._sheet.row(
+            event,
+            _HEADS[kind],
+            instant(at),
+            instant(recorded),
+            by,
+            source,
+            source_event,
+            stage,
+            company,
+            whose,
+            referral,
+            application,
+            handover,
+            invitation,
+            slot,
+            hire,
+            corrects,
+        )
+        week = recorded // WEEK
+        if week in self.weeks:
+            self.weeks[week].append((recorded, row))
+        else:
+            self.weeks[week] = [(recorded, row)]
+        return event
+
+    def packed(self) -> dict[int, bytes]:
+        """The events of each week, for a file or another process."""
+        return {week: marshal.dumps(rows) for week, rows in self.weeks.items()}
+
+
+def in_order(rows: list[tuple[int, bytes]]) -> bytes:
+    """The rows of one week in order of time; simultaneous ones have an order too, so that bytes repeat."""
+    rows.sort()
+    return b"".join([row for _, row in rows])

@@ -1,0 +1,175 @@
+"""Writes a network with COPY, in one transaction: either all of it is there, or nothing is.
+
+One backend takes the rows while other processes live the people's lives. Within the transaction indexes that no
+constraint needs are dropped and made again from sorted rows; whoever interrupts it leaves the database as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import aiosql
+import asyncpg
+
+from bench.network.accounts import keep_books
+from bench.network.hands import Hands
+from bench.network.rows import COLUMNS, SIGNATURE, TRAILER, sheets
+from bench.network.story import Count, Offer
+from bench.network.world import Sheets, Size, World
+from models import db
+
+Progress = Callable[[str, float], None]
+
+# Shares of the whole time, for the progress bar.
+LIVED, TOLD, INDEXED = 0.55, 0.72, 0.92
+
+
+class NotEmpty(Exception):  # noqa: N818  (a state of the database)
+    """There is a network already; a synthetic one is never mixed into it."""
+
+
+class NotPrivileged(Exception):  # noqa: N818
+    """Loading switches off triggers and passes row-level security, which takes a superuser."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written: rows by table, and the fingerprint (SHA-256) of everything that was copied."""
+
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+    fingerprint: str = ""
+
+
+async def write(url: str, master_key: bytes, size: Size, seed: int, progress: Progress) -> Written:
+    """Writes the network of that size and seed into an empty, migrated database.
+
+    `url`: a superuser's, on the database itself. Raises NotEmpty and NotPrivileged, and then changes nothing.
+    """
+    connection = await asyncpg.connect(**db.credentials(url))
+    try:
+        standing = await _sql().standing(connection)
+        if standing["has_partners"]:
+            raise NotEmpty
+        if not standing["may_load"]:
+            raise NotPrivileged
+        with tempfile.TemporaryDirectory(prefix="kyoso-simulate-") as directory:
+            async with connection.transaction():
+                return await _Load(connection, master_key, size, seed, progress, Path(directory)).run()
+    finally:
+        await connection.close()
+
+
+class _Load:
+    def __init__(
+        self,
+        connection: asyncpg.Connection[asyncpg.Record],
+        master_key: bytes,
+        size: Size,
+        seed: int,
+        progress: Progress,
+        directory: Path,
+    ) -> None:
+        self._connection, self._master_key, self._progress = connection, master_key, progress
+        self._size, self._seed, self._directory = size, seed, directory
+        self._rows: Counter[str] = Counter()
+        self._hashes = {table: hashlib.sha256() for table in COLUMNS}
+        self._counts: list[Count] = []
+        self._offers: list[Offer] = []
+        self._weeks: set[int] = set()
+
+    async def run(self) -> Written:
+        connection, sql = self._connection, _sql()
+        loaded = [table for table in COLUMNS if table != "partner"]  # logins and clients refer to partners: not emptied
+        await sql.prepare_session(connection)
+        await connection.execute(await sql.truncate_statement(connection, tables=loaded))
+        indexes = [row async for row in sql.secondary_indexes(connection, tables=[*COLUMNS, "contribution_link"])]
+        for index in indexes:
+            await connection.execute(index["drop_statement"])
+        with Hands(self._master_key, self._size, self._seed) as hands:
+            await self._copy_sheets(hands.filled)
+            await self._people(hands)
+            await self._accounts(hands.world)
+            await self._events(hands)
+        self._progress("Contributions", TOLD)
+        await sql.link_contributions(connection)
+        await self._index(indexes)
+        self._progress("Figures", INDEXED)
+        await sql.analyze(connection)
+        # KPI
+        self._progress("Done", 1.0)
+        return Written(dict(self._rows), self._fingerprint())
+
+    async def _people(self, hands: Hands) -> None:
+        number = 0
+        async for part in hands.parts():
+            number += 1
+            for table in COLUMNS:
+                if table in part.tables:
+                    await self._copy(table, part.tables[table], part.rows[table])
+            self._rows["outcome_event"] += part.rows["outcome_event"]
+            self._keep(part.weeks)
+            self._counts += part.counts
+            self._offers += part.offers
+            self._progress("People", LIVED * number / hands.count)
+
+    async def _accounts(self, world: World) -> None:
+        self._progress("Relay accounts", LIVED)
+        books = sheets()
+        events = keep_books(world, books, self._counts, self._offers)
+        self._rows["outcome_event"] += sum(len(week) for week in events.weeks.values())
+        self._keep(events.packed())
+        await self._copy_sheets(books)
+
+    async def _events(self, hands: Hands) -> None:
+        number = 0
+        async for rows in hands.weeks([self._file(week) for week in sorted(self._weeks)]):
+            number += 1
+            await self._copy("outcome_event", rows, 0)
+            self._progress("Events", LIVED + (TOLD - LIVED) * number / len(self._weeks))
+
+    async def _index(self, indexes: list[Any]) -> None:
+        for number, index in enumerate(indexes):
+            self._progress(f"Index {index['name']}", TOLD + (INDEXED - TOLD) * number / len(indexes))
+            await self._connection.execute(index["create_statement"])
+
+    def _keep(self, weeks: dict[int, bytes]) -> None:
+        for week, pack in weeks.items():
+            self._weeks.add(week)
+            with self._file(week).open("ab") as file:
+                file.write(pack)
+
+    def _file(self, week: int) -> Path:
+        return self._directory / str(week)
+
+    async def _copy_sheets(self, filled: Sheets) -> None:
+        for table, sheet in filled.items():
+            if sheet.rows:
+                await self._copy(table, b"".join(sheet.rows), len(sheet.rows))
+
+    async def _copy(self, table: str, rows: bytes, count: int) -> None:
+        self._hashes[table].update(rows)
+        self._rows[table] += count
+        await self._connection.copy_to_table(
+            table,
+            source=BytesIO(b"".join((SIGNATURE, rows, TRAILER))),
+            columns=COLUMNS[table],
+            format="binary",
+            freeze=table != "partner",
+        )
+
+    def _fingerprint(self) -> str:
+        lines = [f"{table} {digest.hexdigest()}\n" for table, digest in self._hashes.items()]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@cache
+def _sql() -> Any:
+    return aiosql.from_path(Path(__file__).with_name("network.sql"), "asyncpg", mandatory_parameters=False)
