@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -15,7 +15,6 @@ import asyncpg
 import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 from joserfc.jws import extract_compact
 
 from auth import scopes
@@ -23,6 +22,7 @@ from auth.keys import ALGORITHM, Keyring
 from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
 from models import member as people
 from models import oauth
+from models.audit import Connection
 from models.db import credentials, pool, unit_of_work, uuid7
 from models.member import Member
 from models.oauth import Client
@@ -52,6 +52,10 @@ class InvalidTokenError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__("the access token is invalid or has expired: ask the token endpoint for a new one")
         self.reason = reason
+
+
+class UnknownKeyError(InvalidTokenError):
+    """The token names a key that this worker has not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +133,10 @@ class Tokens:
         """
         self._revoked[subject] = time.time()
 
-    async def claims(self, bearer: str) -> dict[str, Any]:
+    def claims(self, bearer: str) -> dict[str, Any]:
         """The claims of a token that this installation signed for its own API and that has not expired.
 
-        Raises InvalidTokenError.
+        Raises InvalidTokenError; UnknownKeyError when its key may be one that this worker has not read yet.
         """
         if len(bearer) > TOKEN_CHARACTERS_MAX:
             raise InvalidTokenError("too long")
@@ -142,7 +146,9 @@ class Tokens:
             raise InvalidTokenError("not a JWT") from error
         if header.keys() != _HEADER or str(header["typ"]).lower() not in _TYPES or not isinstance(header["kid"], str):
             raise InvalidTokenError("not an access token's header")
-        key = self.keyring.find(header["kid"]) or await self._look_again(header["kid"])
+        key = self.keyring.find(header["kid"])
+        if key is None:
+            raise UnknownKeyError("unknown key")
         try:
             claims = jwt.decode(bearer, key, [ALGORITHM]).claims
         except (JoseError, ValueError, RecursionError) as error:
@@ -150,16 +156,38 @@ class Tokens:
         _check_claims(claims, self.issuer, self.resource)
         return claims
 
+    async def read(self, bearer: str, connection: Connection) -> tuple[Viewer, dict[str, Any]]:
+        """Who is asking, and the claims, as the database has it now: for whoever holds a connection already.
+
+        Raises InvalidTokenError.
+        """
+        found, claims = await self._read(bearer, connection)
+        return found.viewer, claims
+
     async def _verify(self, bearer: str) -> _Verified:
-        claims = await self.claims(bearer)
+        with suppress(UnknownKeyError):
+            self.claims(bearer)  # what is not ours never reaches the database
+        async with pool().acquire() as connection:
+            return (await self._read(bearer, connection))[0]
+
+    async def _read(self, bearer: str, connection: Connection) -> tuple[_Verified, dict[str, Any]]:
+        try:
+            claims = self.claims(bearer)
+        except UnknownKeyError:
+            await self.keyring.look_again(connection)
+            claims = self.claims(bearer)
         member_id, grant_id = _optional_id(claims, "member_id"), _optional_id(claims, "grant_id")
         token_id = UUID(claims["jti"])
-        async with pool().acquire() as connection:
-            row = await oauth.standing(
-                connection, client_id=claims["client_id"], member_id=member_id, grant_id=grant_id, token_id=token_id
-            )
+        row = await oauth.standing(
+            connection,
+            client_id=claims["client_id"],
+            member_id=member_id,
+            grant_id=grant_id,
+            token_id=token_id,
+            issued_at=claims["iat"],
+        )
         if row is None:
-            raise InvalidTokenError("its client, member or grant has ended")
+            raise InvalidTokenError("it, its client, member or grant was ended")
         viewer = Viewer(
             partner_id=row["partner_id"] or NOBODY,
             kind=row["partner_kind"] or OPERATOR_KIND,
@@ -171,15 +199,7 @@ class Tokens:
             token_id=claims["jti"],
         )
         subjects = tuple(subject for subject in (token_id, grant_id, member_id, row["client"]) if subject)
-        return _Verified(viewer, subjects, claims["iat"], claims["exp"])
-
-    async def _look_again(self, kid: str) -> ECKey:
-        async with pool().acquire() as connection:
-            await self.keyring.look_again(connection)
-        key = self.keyring.find(kid)
-        if key is None:
-            raise InvalidTokenError("unknown key")
-        return key
+        return _Verified(viewer, subjects, claims["iat"], claims["exp"]), claims
 
     @asynccontextmanager
     async def running(self, database_url: str) -> AsyncGenerator[None]:

@@ -264,11 +264,25 @@ async def revocations(connection: Connection) -> dict[UUID, float]:
 
 
 async def standing(
-    connection: Connection, *, client_id: str, member_id: UUID | None, grant_id: UUID | None, token_id: UUID
+    connection: Connection,
+    *,
+    client_id: str,
+    member_id: UUID | None,
+    grant_id: UUID | None,
+    token_id: UUID,
+    issued_at: int,
 ) -> asyncpg.Record | None:
-    """Client, login name and partner behind a token; None when one of the things it names has ended."""
+    """Client, login name and partner behind a token; None when it or one of the things it names has ended.
+
+    `issued_at`: seconds since 1970.
+    """
     return await queries("oauth").standing(
-        connection, client_id=client_id, member_id=member_id, grant_id=grant_id, token_id=token_id
+        connection,
+        client_id=client_id,
+        member_id=member_id,
+        grant_id=grant_id,
+        token_id=token_id,
+        issued_at=issued_at,
     )
 
 

@@ -151,8 +151,8 @@ def light_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(member, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
-@pytest.fixture
-async def house(connected: str, light_hashes: None) -> AsyncIterator[House]:
+@pytest.fixture(name="house")
+async def running_house(connected: str, light_hashes: None) -> AsyncIterator[House]:
     """Everything running; each test has its own database and port."""
     server = uvicorn.Server(uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off"))
     app.router.routes += [*edge.routes, *login.routes, *page.routes]

@@ -6,9 +6,17 @@ from argon2 import PasswordHasher
 
 from models import member
 from models.db import pool, queries, uuid7
-from tests.oauth_house import CALLBACK, EMAIL, House, add_partner, fields, parameters, proof_key
-
-pytest_plugins = ["tests.oauth_house"]
+from tests.oauth_house import (  # noqa: F401  (fixtures)
+    CALLBACK,
+    EMAIL,
+    House,
+    add_partner,
+    fields,
+    light_hashes,
+    parameters,
+    proof_key,
+    running_house,
+)
 
 APP = {"redirect_uris": [CALLBACK], "public": True, "scope": ["network:read", "relay:write", "candidates:read"]}
 

@@ -99,7 +99,9 @@ left join partner p on p.id = coalesce(m.partner_id, c.partner_id)
 where c.client_id = :client_id and c.disabled_at is null
   and (:member_id::uuid is null or (m.id is not null and m.disabled_at is null))
   and (:grant_id::uuid is null or exists (select from oauth_grant g where g.id = :grant_id and g.revoked_at is null))
-  and not exists (select from oauth_revocation r where r.subject = :token_id);
+  and not exists (
+    select from oauth_revocation r
+    where r.subject in (:token_id, :grant_id, :member_id, c.id) and r.revoked_at >= to_timestamp(:issued_at));
 
 -- name: sweep_codes!
 -- Codes whose second use would no longer tell anything.

@@ -1,0 +1,132 @@
+"""`client create` registers a program; `token` gets an access token the way that program would."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+import httpx
+
+from api import settings
+from api.cli.installation import DEFAULT_DATA_DIR, DataDirectory, installation
+from api.settings import Settings
+from auth import scopes
+from models import db, oauth
+from models.oauth import Credentials
+from models.partner import Partner
+
+TOKEN_ANSWER_SECONDS = 10
+
+
+@click.group(short_help="Register programs that may use the API.")
+def client() -> None:
+    """Register programs (OAuth clients) that may use the API."""
+
+
+@client.command()
+@click.option("--partner", metavar="SLUG", help="The partner it acts for, by its short name.")
+@click.option("--operator", is_flag=True, help="It acts for the platform's operator instead.")
+@click.option("--scope", required=True, help='What it may ask for, such as "network:read relay:write".')
+@click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Where people return after login.")
+@click.option("--public", is_flag=True, help="It cannot keep a secret: a page or an app on a phone.")
+@click.option("--name", help="What people see on the consent page; its short name when left out.")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def create(
+    partner: str | None,
+    operator: bool,
+    scope: str,
+    redirect_uris: tuple[str, ...],
+    public: bool,
+    name: str | None,
+    data_dir: Path,
+    as_json: bool,
+) -> None:
+    """Register a client and print its client_id and, once, its client_secret.
+
+    With --redirect-uri people can log in to it; with a secret it can also act for itself.
+    """
+    if operator == bool(partner):
+        raise click.UsageError("say whom the client acts for: --partner SLUG, or --operator")
+    if public and not redirect_uris:
+        raise click.UsageError("a public client has no secret, so people must log in to it: add --redirect-uri")
+    asked = _known_scopes(scope, scopes.OPERATOR_SCOPES if operator else scopes.PARTNER_SCOPES)
+    with installation(data_dir) as installed:
+        words = {"scope": asked, "redirect_uris": redirect_uris, "public": public}
+        try:
+            made = asyncio.run(_create(installed, partner, name, words))
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+    _print({"client_id": made.client_id, "client_secret": made.client_secret, "scope": scopes.join(asked)}, as_json)
+
+
+@click.command(short_help="Print an access token for a client.")
+@click.option("--client-id", required=True, help="As printed by `client create`.")
+@click.option("--client-secret", required=True, help="As printed by `client create`.")
+@click.option("--scope", default="", help="All that the client may ask for when left out.")
+@click.option("--issuer", metavar="URL", help="The server's address; that of this installation when left out.")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print the token endpoint's whole answer.")
+def token(client_id: str, client_secret: str, scope: str, issuer: str | None, data_dir: Path, as_json: bool) -> None:
+    """Print an access token, from the token endpoint of the running server; it lives five minutes."""
+    address = (issuer or _issuer(data_dir)).rstrip("/")
+    form = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
+    try:
+        answer = httpx.post(
+            f"{address}/oauth/token", data=form, auth=(client_id, client_secret), timeout=TOKEN_ANSWER_SECONDS
+        )
+        body = answer.json()
+    except httpx.HTTPError as error:
+        raise click.ClickException(f"cannot reach {address} ({error}): start it, or name it with --issuer") from None
+    except ValueError:
+        raise click.ClickException(f"{address} does not answer as a token endpoint: name it with --issuer") from None
+    if answer.status_code != 200:
+        raise click.ClickException(f"{body.get('error')}: {body.get('error_description')}")
+    click.echo(json.dumps(body) if as_json else body["access_token"])
+
+
+async def _create(
+    installed: Settings, partner: str | None, name: str | None, words: dict[str, tuple[str, ...] | list[str] | bool]
+) -> Credentials:
+    await db.connect(installed.database_url, pool_max=1)
+    try:
+        async with db.unit_of_work() as connection:
+            found = await Partner.get_or_none(slug=partner) if partner else None
+            if partner and found is None:
+                raise ValueError(f"there is no partner {partner!r}: --partner takes its short name (slug)")
+            return await oauth.create_client(
+                connection, name=name or partner or "operator", partner_id=found.id if found else None, **words
+            )
+    finally:
+        await db.disconnect()
+
+
+def _known_scopes(text: str, allowed: frozenset[str]) -> list[str]:
+    asked = scopes.split(text)
+    wrong = [name for name in asked if name not in allowed]
+    if wrong or not asked:
+        known = scopes.join(allowed)
+        raise click.BadParameter(
+            f"{' '.join(wrong) or 'nothing'} cannot be held; choose from: {known}", param_hint="--scope"
+        )
+    return asked
+
+
+def _issuer(data_dir: Path) -> str:
+    if settings.names_a_database():
+        try:
+            return settings.from_environment().issuer
+        except settings.SettingsError as error:
+            raise click.ClickException(str(error)) from None
+    return f"http://127.0.0.1:{DataDirectory(data_dir).port()}"
+
+
+def _print(facts: dict[str, str | None], as_json: bool) -> None:
+    told = {name: value for name, value in facts.items() if value is not None}
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    for name, value in told.items():
+        click.echo(f"{name}: {value}")
+    if "client_secret" in told:
+        click.echo("Keep the secret now: it is not shown again.", err=True)
