@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import asyncpg
 import orjson
 import structlog
-from graphql import GraphQLError
+from graphql import OperationType
 from starlette.types import Message, Receive, Scope, Send
 
 from api.asker import Asker, Budget, asker
@@ -23,7 +23,7 @@ from api.perform import Context, perform
 from auth.tokens import InvalidTokenError, Tokens
 from auth.viewer import Viewer
 from models.db import pool
-from planner import Answer, Planner, Prepared, Request
+from planner import Answer, InvalidRequestError, Planner, Prepared, Request, body
 
 MAXIMUM_BODY_BYTES = 256 * 1024
 MAXIMUM_QUERY_STRING_BYTES = 16 * 1024
@@ -60,17 +60,18 @@ class Endpoint:
             request = await _request(scope, headers, receive)
             context = Context(viewer, _language(headers))
             prepared, who = self.prepare(request, viewer)
-            if scope["method"] == "GET" and prepared.operation != "query":
+            if scope["method"] == "GET" and prepared.operation is not OperationType.QUERY:
                 raise RefusedError(405, "METHOD_NOT_ALLOWED", "A mutation needs POST.", {"Allow": "POST"})
-            if prepared.operation == "subscription":
+            if prepared.operation is OperationType.SUBSCRIPTION:
                 return await self._events(request, who, viewer, headers, send)
             answer = await self.planner.run(prepared, pool().acquire, context, perform)
-            status = 400 if answer.refused and media is GRAPHQL_JSON else 200
-            await respond(send, status, answer.body, media)
+            self.note(answer)
+            await respond(send, 200, answer.body, media)
         except RefusedError as refused:
             await _refuse(send, refused, media)
-        except GraphQLError as error:
-            await _request_error(send, error, media)
+        except InvalidRequestError as invalid:
+            # Plain JSON promises 200 for every well-formed request; the media type of its own can say more.
+            await respond(send, 400 if media is GRAPHQL_JSON else 200, body(invalid), media)
         except (
             asyncpg.PostgresConnectionError,
             asyncpg.CannotConnectNowError,
@@ -93,7 +94,7 @@ class Endpoint:
             raise RefusedError(401, "UNAUTHENTICATED", str(invalid), {"WWW-Authenticate": invalid.challenge}) from None
 
     def prepare(self, request: Request, viewer: Viewer) -> tuple[Prepared, Asker]:
-        """Plans a request and takes its cost out of the client's budget. Raises GraphQLError and RefusedError(429)."""
+        """Plans a request and takes its cost out of the client's budget. Raises InvalidRequestError and RefusedError(429)."""
         who = asker(viewer, self.issuer, self.budget)
         prepared = self.planner.prepare(request, who)
         if not self.budget.spend(viewer.client_id, prepared.cost):
@@ -107,22 +108,27 @@ class Endpoint:
             )
         return prepared, who
 
+    def note(self, answer: Answer) -> None:
+        """Logs what failed behind an answer, by its kind alone: a message may carry a caller's value."""
+        for failure in answer.failures:
+            log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
+
     async def _events(
         self, request: Request, who: Asker, viewer: Viewer, headers: Mapping[bytes, bytes], send: Send
     ) -> None:
         if b"text/event-stream" not in headers.get(b"accept", b""):
             raise RefusedError(406, "NOT_ACCEPTABLE", "Subscribe over WebSocket, or accept text/event-stream.")
         token = headers[b"authorization"].decode("latin-1").partition(" ")[2]
-        deliveries = self.live.subscribe(self.planner.stream(request, who), request, who, viewer)
+        deliveries = self.live.subscribe(self.planner.stream(request, who), who, viewer)
         started = False
         try:
-            async for body in deliveries:
+            async for event in deliveries:
                 await self.tokens.verify(token)
                 if not started:
                     await send(_start(200, b"text/event-stream; charset=utf-8", {"Cache-Control": "no-store"}))
                     started = True
                 await send(
-                    {"type": "http.response.body", "body": b"event: next\ndata: " + body + b"\n\n", "more_body": True}
+                    {"type": "http.response.body", "body": b"event: next\ndata: " + event + b"\n\n", "more_body": True}
                 )
         except (InvalidTokenError, Overflow):
             pass  # the stream ends; the client resumes after its last cursor
@@ -206,12 +212,6 @@ async def _refuse(send: Send, refused: RefusedError, media: bytes) -> None:
     await respond(send, refused.status, orjson.dumps({"errors": [error]}), media, refused.headers)
 
 
-async def _request_error(send: Send, error: GraphQLError, media: bytes) -> None:
-    errors: list[GraphQLError] = getattr(error, "all", [error])
-    body = orjson.dumps({"errors": [each.formatted for each in errors]}, default=str)
-    await respond(send, 400 if media is GRAPHQL_JSON else 200, body, media)
-
-
 def _headers(scope: Scope) -> dict[bytes, bytes]:
     return dict(scope["headers"])
 
@@ -228,6 +228,3 @@ def _challenge() -> dict[str, str]:
 
 def _retry() -> dict[str, str]:
     return {"Retry-After": str(RETRY_SECONDS)}
-
-
-__all__ = ["Answer", "Endpoint", "RefusedError", "read_request", "respond"]

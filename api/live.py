@@ -25,8 +25,9 @@ from auth.policy import seers
 from auth.viewer import Viewer
 from models.db import credentials, pool, queries
 from models.outbox import CHANNEL
-from planner import Planner, Request, Stream
+from planner import InvalidRequestError, Planner, Stream
 from planner.codec import cursor, read_cursor
+from planner.errors import BAD_CURSOR, RequestError
 from schema.act import read_id
 
 POLL_SECONDS = 1.0
@@ -117,10 +118,10 @@ class Live:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    async def subscribe(self, stream: Stream, request: Request, who: Asker, viewer: Viewer) -> AsyncGenerator[bytes]:
+    async def subscribe(self, stream: Stream, who: Asker, viewer: Viewer) -> AsyncGenerator[bytes]:
         """Answers, as bytes, for ever: first what was missed after the cursor, then what happens, then bookmarks.
 
-        Raises GraphQLError for a cursor, kind or agreement that cannot be read, Overflow when too slow.
+        Raises InvalidRequestError for a cursor that cannot be read, Overflow when too slow.
         """
         given = stream.arguments
         subscriber = Subscriber(
@@ -179,7 +180,8 @@ class Live:
                 return
 
     async def _encode(self, subscriber: Subscriber, row: dict[str, Any]) -> bytes:
-        return await self.planner.encode(subscriber.stream.bind(row, subscriber.who), pool().acquire, None)
+        bound = self.planner.bind(subscriber.stream, row, subscriber.who)
+        return (await self.planner.encode(bound, pool().acquire)).body
 
     async def _read(self, database_url: str) -> None:
         news = asyncio.Event()
@@ -234,10 +236,10 @@ class Live:
     async def _hand_out(self, row: dict[str, Any], listeners: Iterable[Subscriber]) -> None:
         groups: dict[Any, tuple[Any, list[Subscriber]]] = {}
         for each in listeners:
-            bound = each.stream.bind(row, each.who)
+            bound = self.planner.bind(each.stream, row, each.who)
             groups.setdefault(bound.group, (bound, []))[1].append(each)
         for bound, members in groups.values():
-            body = await self.planner.encode(bound, pool().acquire, None)
+            body = (await self.planner.encode(bound, pool().acquire)).body
             for each in members:
                 each.offer(row["cursor"], body)
 
@@ -287,11 +289,12 @@ def _place_of(row: Any) -> Place:
 def _place(after: str | None) -> Place | None:
     if after is None:
         return None
-    xid, position, event_id = read_cursor(after, ORDER, 3)
     try:
+        xid, position, event_id = read_cursor(after, ORDER, 3)
         return Place(int(xid), int(position), UUID(event_id))
-    except ValueError:
-        raise GraphQLError("This cursor is damaged.", extensions={"code": "BAD_CURSOR"}) from None
+    except (GraphQLError, ValueError) as error:
+        known = error if isinstance(error, GraphQLError) else RequestError(BAD_CURSOR, "This cursor is damaged.")
+        raise InvalidRequestError([known]) from None
 
 
 def _kinds(names: Sequence[Any] | None) -> frozenset[str] | None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 import structlog
-from graphql import GraphQLError
+from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.graphql import Endpoint, RefusedError, read_request
@@ -22,6 +22,7 @@ from api.perform import Context, perform
 from auth.tokens import InvalidTokenError
 from auth.viewer import Viewer
 from models.db import pool
+from planner import InvalidRequestError
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
@@ -152,8 +153,8 @@ class Socket:
         except Overflow as overflow:
             extensions = {"code": "TOO_SLOW", "cursor": overflow.cursor}
             await self._error(key, [{"message": str(overflow), "extensions": extensions}])
-        except GraphQLError as error:
-            await self._error(key, [each.formatted for each in getattr(error, "all", [error])])
+        except InvalidRequestError as invalid:
+            await self._error(key, [error.formatted for error in invalid.errors])
         except InvalidTokenError:
             return  # the watcher closes the socket
         else:
@@ -165,13 +166,15 @@ class Socket:
         assert viewer is not None
         request = read_request(payload)
         prepared, who = self.endpoint.prepare(request, viewer)
-        if prepared.operation == "subscription":
+        if prepared.operation is OperationType.SUBSCRIPTION:
             stream = self.endpoint.planner.stream(request, who)
-            async for body in self.endpoint.live.subscribe(stream, request, who, viewer):
+            async for body in self.endpoint.live.subscribe(stream, who, viewer):
                 yield body
         else:
             context = Context(viewer, "en")
-            yield (await self.endpoint.planner.run(prepared, pool().acquire, context, perform)).body
+            answer = await self.endpoint.planner.run(prepared, pool().acquire, context, perform)
+            self.endpoint.note(answer)
+            yield answer.body
 
     async def _error(self, key: str, errors: list[Any]) -> None:
         self.operations.pop(key, None)
