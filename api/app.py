@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> Starlette:
             endpoint.planner = await make_planner()
             endpoint.live = Live(endpoint.planner)
             await stack.enter_async_context(endpoint.live.running(settings.database_url))
-            await stack.enter_async_context(courier.running(settings))
+            app.state.courier = await stack.enter_async_context(courier.running(settings))
             app.state.settings, app.state.endpoint = settings, endpoint
             yield
 

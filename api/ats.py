@@ -24,7 +24,7 @@ from api.settings import Settings
 from models import delivery, seal
 from models.db import unit_of_work
 
-DELIVERY_BYTES_MAX = 8 * 1024 * 1024
+DELIVERY_BYTES_MAX = 1024 * 1024
 EVENT_ID_CHARACTERS_MAX = 200
 NOBODY = b"no such integration"  # the secret that an unknown address is checked against: the same work, the same answer
 

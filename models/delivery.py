@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeAlias, Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -129,30 +129,32 @@ async def claim(connection: Connection) -> Delivery | None:
 async def settle(
     connection: Connection, delivery: Delivery, *, applied: bool, person_id: UUID | None, erased: bool
 ) -> None:
-    """Marks a delivery applied, or of no concern here. `erased`: it told of an erasure and goes with it."""
+    """Marks a delivery applied, or of no concern here. `erased`: it told of an erasure, and its own text goes too."""
     sql = queries("delivery")
     state = "APPLIED" if applied else "IGNORED"
     await sql.settle(connection, id=delivery.id, state=state, person_id=person_id, erased=erased)
     await sql.received(connection, id=delivery.integration_id, received_at=delivery.received_at)
 
 
-async def postpone(connection: Connection, delivery: Delivery, *, failure: str, now: datetime) -> None:
-    """Notes a failed attempt: the next is due later and later, the last waits for an operator."""
+async def postpone(
+    connection: Connection, delivery: Delivery, *, failure: str, now: datetime, give_up: Literal["FAILED", "IGNORED"]
+) -> None:
+    """Notes a failed attempt: the next is due later and later; after the last one, `give_up` is what becomes of it."""
     last = delivery.attempts >= len(RETRY_SECONDS)
     seconds = RETRY_SECONDS[-1] if last else RETRY_SECONDS[delivery.attempts]
     await queries("delivery").postpone(
         connection,
         id=delivery.id,
         failure=failure,
-        state="FAILED" if last else "PENDING",
+        state=give_up if last else "PENDING",
         due_at=now + timedelta(seconds=seconds),
     )
 
 
-async def hasten(connection: Connection, delivery: Delivery, subject: str) -> None:
-    """Makes what waited for this application or candidate due now."""
+async def hasten(connection: Connection, delivery: Delivery, subjects: Iterable[str]) -> None:
+    """Makes what came too early, and waited for these applications or candidates, due now."""
     await queries("delivery").hasten(
-        connection, integration_id=delivery.integration_id, subject=subject, except_id=delivery.id
+        connection, integration_id=delivery.integration_id, subjects=list(subjects), except_id=delivery.id
     )
 
 

@@ -6,7 +6,19 @@ alter table ats_delivery
   add column due_at timestamptz not null default now();
 drop index ats_delivery_pending;
 create index ats_delivery_due on ats_delivery (due_at) where state = 'PENDING';
-create index ats_delivery_by_subject on ats_delivery (integration_id, subject) where state in ('PENDING', 'FAILED');
+create index ats_delivery_by_subject on ats_delivery (integration_id, subject) where state <> 'APPLIED';
+
+-- When the newest personal data of a candidate was true, so that an older delivery does not bring an old address back.
+alter table ats_candidate add column told_at timestamptz not null default '-infinity';
+
+-- Whom an ATS deleted or anonymised: what it said before then is not taken in again. An id of theirs, and no more.
+create table ats_forgotten (
+  company_id uuid not null references partner on delete cascade,
+  system text not null,
+  external_id text not null,
+  forgotten_at timestamptz not null,
+  primary key (company_id, system, external_id)
+);
 
 -- The newest state that an ATS told of an application, so that an older delivery never overwrites a newer one.
 create table ats_application (
@@ -30,5 +42,5 @@ create table ats_referrer (
 );
 create index ats_referrer_by_referrer on ats_referrer (referrer_id);
 
-grant select, insert, update on ats_application, ats_referrer to kyoso_app;
+grant select, insert, update on ats_application, ats_referrer, ats_forgotten to kyoso_app;
 grant delete on ats_candidate to kyoso_app;                         -- a company may forget whom it deleted in its ATS

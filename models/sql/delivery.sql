@@ -52,9 +52,10 @@ update ats_integration set last_delivery_at = greatest(last_delivery_at, :receiv
 update ats_delivery set attempts = attempts + 1, failure = :failure, state = :state, due_at = :due_at where id = :id;
 
 -- name: hasten!
--- What waited for this application or candidate is due now.
+-- What came too early, and waited for this application or candidate, is due now.
 update ats_delivery set state = 'PENDING', due_at = clock_timestamp()
-where integration_id = :integration_id and subject = :subject and id <> :except_id and state in ('PENDING', 'FAILED');
+where integration_id = :integration_id and subject = any(:subjects::text[]) and id <> :except_id
+  and failure = 'TOO_EARLY' and state <> 'APPLIED' and sealed is not null;
 
 -- name: replay
 -- Failed deliveries, or one that an operator names, become due again. A reduced one has nothing left to apply.
@@ -77,26 +78,41 @@ where id in (select id from ats_delivery where sealed is not null and received_a
   order by received_at limit :most for update skip locked)
 returning id;
 
--- name: bare!
--- Everything this company's ATS sent about one person loses its personal part.
-update ats_delivery d set sealed = null from ats_integration i
-where i.id = d.integration_id and i.company_id = :company_id and d.person_id = :person_id and d.sealed is not null
-  and d.id <> :except_id;
-
--- name: person_of_candidate$
--- Whom an ATS means by its candidate id.
-select person_id from ats_candidate where company_id = :company_id and system = :system and external_id = :external_id;
+-- name: candidate^
+-- Whom an ATS means by its candidate id, and how new what it told of them is.
+select person_id, told_at from ats_candidate where company_id = :company_id and system = :system and external_id = :external_id;
 
 -- name: know_candidate!
 -- An ATS's candidate id means this person from now on.
-insert into ats_candidate (company_id, system, external_id, person_id)
-values (:company_id, :system, :external_id, :person_id)
-on conflict (company_id, system, external_id) do update set person_id = excluded.person_id
-where ats_candidate.person_id <> excluded.person_id;
+insert into ats_candidate (company_id, system, external_id, person_id, told_at)
+values (:company_id, :system, :external_id, :person_id, :told_at)
+on conflict (company_id, system, external_id) do update
+set person_id = excluded.person_id, told_at = greatest(ats_candidate.told_at, excluded.told_at);
 
--- name: forget_candidate!
+-- name: unknow_candidate!
 -- An ATS's candidate id means nobody any more.
 delete from ats_candidate where company_id = :company_id and system = :system and external_id = :external_id;
+
+-- name: forget!
+-- An ATS deleted or anonymised this candidate.
+insert into ats_forgotten (company_id, system, external_id, forgotten_at)
+values (:company_id, :system, :external_id, :at)
+on conflict (company_id, system, external_id) do update set forgotten_at = greatest(ats_forgotten.forgotten_at, excluded.forgotten_at);
+
+-- name: forgotten$
+-- Whether an ATS deleted or anonymised this candidate at that time or later.
+select exists (select from ats_forgotten
+  where company_id = :company_id and system = :system and external_id = :external_id and forgotten_at >= :at);
+
+-- name: drop_items!
+-- Some items of a candidate's personal data go; row-level security keeps this to the viewer's own.
+delete from personal_data d using candidate c
+where c.id = d.candidate_id and c.partner_id = :company_id and c.person_id = :person_id and d.item = any(:items::text[]);
+
+-- name: bare!
+-- Everything this company's ATS sent about one person loses its personal part.
+update ats_delivery d set sealed = null from ats_integration i
+where i.id = d.integration_id and i.company_id = :company_id and d.person_id = :person_id and d.sealed is not null;
 
 -- name: told^
 -- The newest state an ATS told of an application, with what it is here, held.
@@ -121,8 +137,8 @@ set status = excluded.status, as_of = excluded.as_of,
   application_id = coalesce(excluded.application_id, ats_application.application_id);
 
 -- name: live_applications
--- Applications of a person that the ATS has not deleted.
-select t.external_id, t.application_id from ats_application t join application a on a.id = t.application_id
+-- A person's applications that the ATS has not deleted.
+select t.external_id from ats_application t join application a on a.id = t.application_id
 where t.company_id = :company_id and t.system = :system and a.person_id = :person_id and t.status <> 'DELETED'
 order by t.application_id;
 
@@ -130,9 +146,9 @@ order by t.application_id;
 -- Whether this very decision is on record.
 select exists (select from outcome_event where application_id = :application_id and kind = :kind and occurred_at = :at);
 
--- name: job_of$
+-- name: job_of^
 -- A job by its ATS's id.
-select id from job where company_id = :company_id and external_id = :external_id;
+select id, title, openings, prefecture, status from job where company_id = :company_id and external_id = :external_id;
 
 -- name: referrer_of
 -- Who is known by any of these marks of an ATS.
@@ -146,6 +162,6 @@ insert into ats_referrer (company_id, key, kind, referrer_id)
 select :company_id, mark.key, mark.kind, :referrer_id from unnest(:keys::bytea[], :kinds::text[]) as mark (key, kind)
 on conflict (company_id, key) do nothing;
 
--- name: known_to_others$
--- Whether any other partner knows this person.
-select exists (select from candidate where person_id = :person_id and partner_id <> :partner_id);
+-- name: seat$
+-- Where a company sits.
+select prefecture from partner where id = :company_id;

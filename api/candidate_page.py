@@ -1,0 +1,134 @@
+"""What every page for candidates shares: its language, its refusals, and how long a guesser may guess."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import page
+from api.letters import day
+from api.oauth import FormError, read_form
+from models.errors import Refusal
+
+Language = Literal["JA", "EN"]
+
+GUESSES_MAX = 20  # wrong URLs from one address
+WINDOW_SECONDS = 900.0
+ADDRESSES_MAX = 10_000  # remembered at once by one worker
+
+ITEMS = {
+    "NAME": ("お名前", "Name"),
+    "EMAIL": ("メールアドレス", "E-mail address"),
+    "PHONE": ("電話番号", "Telephone number"),
+    "PREFECTURE": ("お住まいの都道府県", "Prefecture of residence"),
+    "RECOMMENDATION": ("推薦文", "Recommendation"),
+    "RESUME": ("履歴書", "Résumé"),
+    "STAGES": ("選考の段階", "Stages reached"),
+    "OUTCOME": ("就職が決まったこと", "That you found work"),
+}
+"""Items of personal data as people call them."""
+
+
+class Throttle:
+    """Counts per address, in this worker's memory: a GET on these pages must not change the database."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def count(self, request: Request) -> None:
+        """One more from this address."""
+        address = request.client.host if request.client else ""
+        since, count = self._current(address)
+        self._counts[address] = (since, count + 1)
+        self._counts.move_to_end(address)
+        if len(self._counts) > ADDRESSES_MAX:
+            self._counts.popitem(last=False)
+
+    def refuses(self, request: Request) -> bool:
+        """Whether this address has had enough for now."""
+        return self._current(request.client.host if request.client else "")[1] >= self._most
+
+    def _current(self, address: str) -> tuple[float, int]:
+        now = time.monotonic()
+        since, count = self._counts.get(address, (now, 0))
+        return (since, count) if now - since < WINDOW_SECONDS else (now, 0)
+
+
+def language_of(request: Request) -> Language:
+    """The language asked for: `?lang=` before the browser's own preference; Japanese when in doubt."""
+    asked = request.query_params.get("lang", "").lower()
+    if asked in ("ja", "en"):
+        return "EN" if asked == "en" else "JA"
+    for part in request.headers.get("accept-language", "").split(","):
+        code = part.partition(";")[0].strip().lower()[:2]
+        if code in ("ja", "en"):
+            return "EN" if code == "en" else "JA"
+    return "JA"
+
+
+def show(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
+    """A page for candidates in their language."""
+    language = language_of(request)
+
+    def say(ja: str, en: str) -> str:
+        return en if language == "EN" else ja
+
+    other = "ja" if language == "EN" else "en"
+    return page.render(
+        f"relay/{template}.html",
+        status=status,
+        language=language.lower(),
+        other_url=f"?{urlencode({'lang': other})}",
+        say=say,
+        day=lambda at: day(at, language),
+        item=lambda name: say(*ITEMS[name]),
+        **context,
+    )
+
+
+def again(request: Request) -> Response:
+    """Back to the same page by GET, in the same language."""
+    lang = request.query_params.get("lang")
+    return page.redirect(request.url.path + (f"?{urlencode({'lang': lang})}" if lang else ""))
+
+
+def gone(request: Request, *, page_url: str | None = None) -> Response:
+    """The URL was good once. `page_url`: the person's own page, which lives on."""
+    return show(request, "gone", status=410, page_url=page_url)
+
+
+def unknown(request: Request) -> Response:
+    """No such URL; nothing says whether there ever was."""
+    return show(request, "unknown", status=404)
+
+
+def too_many(request: Request) -> Response:
+    """Too many wrong URLs, or mails asked for, from one address."""
+    answer = show(request, "too_many", status=429, minutes=int(WINDOW_SECONDS // 60))
+    answer.headers["Retry-After"] = str(int(WINDOW_SECONDS))
+    return answer
+
+
+async def with_form(request: Request, issuer: str, act: Callable[[Mapping[str, str]], Awaitable[Response]]) -> Response:
+    """Answers a POST of one of these pages; a refusal becomes a page that says what to do.
+
+    The token in the path stands for the person, so a foreign page cannot forge a POST without knowing it; one that
+    says it comes from elsewhere is refused all the same. Browsers that say nothing are let in: many phones do not.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site not in (None, "same-origin", "none") or origin not in (None, "null", issuer):
+        return show(request, "refused", status=403, text=None)
+    try:
+        return await act(await read_form(request))
+    except FormError as error:
+        return show(request, "refused", status=error.status, text=None)
+    except Refusal as refusal:
+        text = refusal.en if language_of(request) == "EN" else refusal.ja
+        return show(request, "refused", status=409, text=text)

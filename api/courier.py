@@ -1,0 +1,175 @@
+"""The courier: what happens by itself, on the clock or when woken, in short units of work.
+
+Three rounds run side by side: stored ATS deliveries are applied, queued mail is sent, and terms run out (silence
+becomes acceptance, slots and URLs expire, old deliveries lose their personal part). Every piece of work is taken
+with SKIP LOCKED or a lease, so any number of workers may run couriers at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+import structlog
+
+from api import ats, intake_apply, letters
+from api import mail as post
+from api.intake_people import TooEarly
+from api.settings import Settings
+from models import delivery, invitation, mail, referral, relay, slot
+from models.db import unit_of_work
+from models.errors import Refusal
+from models.mail import Connection
+
+POLL_SECONDS = 5.0
+CLOCK_SECONDS = 60.0
+PAUSE_SECONDS = 2.0  # after a failure, so that a database that is away is not asked in a busy loop
+STOP_SECONDS = 25.0  # the longest a mail server may take over the letter in hand
+
+CARRY_URL = ("REJECTION", "RELAY_LINK")
+TERMS: tuple[Callable[[Connection, datetime], Awaitable[object]], ...] = (
+    relay.accept_silent,
+    slot.expire_due,
+    invitation.expire_due,
+    referral.expire_waiting,
+    delivery.reduce,
+)
+"""What runs out by itself. Each takes a batch and gives what it took: nothing, when there is no more."""
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Courier]:
+    """A courier at work for as long as the block lasts."""
+    courier = Courier(settings)
+    async with courier.running():
+        yield courier
+
+
+class Courier:
+    """One worker's courier. `wake` after storing a delivery or queueing a mail; else it looks every POLL_SECONDS."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sender = post.sender(settings)
+        self._awake = [asyncio.Event(), asyncio.Event()]
+        self._stopping = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something to do now."""
+        for event in self._awake:
+            event.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Works until the block ends; then finishes what is in hand."""
+        rounds = [
+            asyncio.create_task(self._round(self.apply_deliveries, self._awake[0], POLL_SECONDS)),
+            asyncio.create_task(self._round(self.send_mail, self._awake[1], POLL_SECONDS)),
+            asyncio.create_task(self._round(self.keep_terms, asyncio.Event(), CLOCK_SECONDS)),
+        ]
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            self.wake()
+            _, late = await asyncio.wait(rounds, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+
+    async def apply_deliveries(self) -> int:
+        """Applies every delivery that is due. Returns how many were tried."""
+        return await self._until_idle(self._apply_one)
+
+    async def send_mail(self) -> int:
+        """Sends every mail that is due. Returns how many were tried."""
+        return await self._until_idle(self._send_one)
+
+    async def keep_terms(self, now: datetime | None = None) -> None:
+        """Lets every term that has run out take effect, a batch a transaction."""
+        now = now or datetime.now(UTC)
+        for keep in (
+            relay.accept_silent,
+            slot.expire_due,
+            invitation.expire_due,
+            referral.expire_waiting,
+            delivery.reduce,
+        ):
+            while not self._stopping.is_set():
+                async with unit_of_work() as connection:
+                    done = await keep(connection, now)
+                if not done:
+                    break
+
+    async def _apply_one(self) -> bool:
+        async with unit_of_work() as connection:
+            held = await delivery.claim(connection)
+            if held is None:
+                return False
+            try:
+                async with unit_of_work():
+                    applied = await intake_apply.deliver(connection, ats.ADAPTERS[held.system], held)
+            except Exception as error:  # whatever it is, the delivery must not be lost
+                await self._postpone(connection, held, error)
+                return True
+        post.erase(self._settings, applied.mail_ids)
+        self._awake[1].set()
+        return True
+
+    async def _postpone(self, connection: Connection, held: delivery.Delivery, error: Exception) -> None:
+        early = isinstance(error, TooEarly)
+        failure = "TOO_EARLY" if early else error.code.value if isinstance(error, Refusal) else type(error).__name__
+        give_up = "IGNORED" if early else "FAILED"
+        await delivery.postpone(connection, held, failure=failure, now=datetime.now(UTC), give_up=give_up)
+        attempt = held.attempts + 1
+        if early:
+            log.info("delivery came too early", action=held.action, attempt=attempt)
+        else:
+            log.warning("delivery not applied", action=held.action, reason=failure, attempt=attempt, exc_info=error)
+
+    async def _send_one(self) -> bool:
+        async with unit_of_work() as connection:
+            lent = await mail.claim(connection)
+        if lent is None:
+            return False
+        try:
+            async with unit_of_work() as connection:
+                letter = await letters.write(connection, lent, issuer=self._settings.issuer)
+            if letter is None:
+                raise post.NotSent("NO_ADDRESS", for_good=True)
+            await self._sender.send(post.message(letter, self._settings))
+        except post.NotSent as error:
+            await self._not_sent(lent, error)
+            return True
+        async with unit_of_work() as connection:
+            if await mail.sent(connection, lent) and lent.kind in CARRY_URL and lent.invitation_id:
+                await invitation.sent(connection, invitation_id=lent.invitation_id, at=datetime.now(UTC))
+        return True
+
+    async def _not_sent(self, lent: mail.Mail, error: post.NotSent) -> None:
+        async with unit_of_work() as connection:
+            now = datetime.now(UTC)
+            given_up = await mail.failed(connection, lent, failure=error.code, now=now, for_good=error.for_good)
+            if given_up and lent.kind in CARRY_URL and lent.invitation_id:
+                await invitation.bounced(connection, invitation_id=lent.invitation_id)
+        log.warning("mail not sent", action=lent.kind, reason=error.code, attempt=lent.attempts)
+
+    async def _until_idle(self, one: Callable[[], Awaitable[bool]]) -> int:
+        count = 0
+        while not self._stopping.is_set() and await one():
+            count += 1
+        return count
+
+    async def _round(self, work: Callable[[], Awaitable[object]], awake: asyncio.Event, seconds: float) -> None:
+        while not self._stopping.is_set():
+            awake.clear()
+            try:
+                await work()
+            except Exception as error:  # the round goes on: what it could not do is still there to be done
+                log.error("courier stumbled", exc_info=error)
+                await asyncio.sleep(PAUSE_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(awake.wait(), seconds)

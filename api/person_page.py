@@ -1,0 +1,177 @@
+"""A candidate's own pages: what was provided to whom, a referral to confirm, one question about a selection."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api import mail as post
+from api.candidate_page import Throttle, again, gone, show, too_many, unknown, with_form
+from api.settings import Settings
+from models import candidate, consent, mail, outcome, referral, relay, seal
+from models.db import queries, unit_of_work
+from models.errors import Refusal, RefusalCode
+from models.outbox import Said
+
+COMMENT_CHARACTERS_MAX = 1_000
+SCORES = {"1", "2", "3", "4", "5"}
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Find = Callable[[Connection, str], Awaitable[asyncpg.Record | None]]
+
+
+def routes(settings: Settings, guesses: Throttle) -> list[Route]:
+    """The pages behind a person's, a referral's and a survey's token. `guesses` counts wrong URLs."""
+    pages = _PersonPages(settings, guesses)
+    return [
+        Route("/relay/me/{token}", pages.show_person),
+        Route("/relay/me/{token}", pages.answer_person, methods=["POST"]),
+        Route("/referral/{token}", pages.show_referral),
+        Route("/referral/{token}", pages.answer_referral, methods=["POST"]),
+        Route("/survey/{token}", pages.show_survey),
+        Route("/survey/{token}", pages.answer_survey, methods=["POST"]),
+    ]
+
+
+class _PersonPages:
+    def __init__(self, settings: Settings, guesses: Throttle) -> None:
+        self._settings = settings
+        self._guesses = guesses
+
+    async def show_person(self, request: Request) -> Response:
+        """Every provision record about the person (開示), and the ways to end one or all (利用停止・消去)."""
+        async with unit_of_work() as connection:
+            found = await self._find(connection, request, _person)
+            if isinstance(found, Response):
+                return found
+            if found["erased"]:
+                return show(request, "erased")
+            records = await consent.records(connection, found["id"])
+        return show(request, "me", records=records, asked_to_erase="erase" in request.query_params)
+
+    async def answer_person(self, request: Request) -> Response:
+        """Withdraws one consent, or erases the person everywhere."""
+        erased: list[UUID] = []
+
+        async def act(connection: Connection, found: asyncpg.Record, form: Mapping[str, str]) -> None:
+            if form.get("action") == "erase" and form.get("sure") == "yes":
+                await _withdraw(connection, found["id"], None)
+                erased.extend(await mail.of_person(connection, found["id"]))
+                await candidate.erase(connection, found["id"])
+            elif form.get("action") == "withdraw":
+                await _withdraw(connection, found["id"], _uuid(form.get("consent", "")))
+
+        answer = await self._answer(request, _person, act)
+        post.erase(self._settings, erased)
+        return answer
+
+    async def show_referral(self, request: Request) -> Response:
+        """Who would recommend the person to whom, and what would be given."""
+        async with unit_of_work() as connection:
+            found = await self._find(connection, request, _referral)
+            if isinstance(found, Response):
+                return found
+            items = await candidate.read_items(
+                connection, partner_id=found["referrer_id"], person_id=found["person_id"]
+            )
+        if found["status"] == "EXPIRED" or (found["status"] == "SUBMITTED" and found["over"]):
+            return gone(request)
+        page_url = f"/relay/me/{seal.page_token(found['person_id'])}"
+        return show(request, "referral", facts=found, items=next(iter(items.values()), {}), page_url=page_url)
+
+    async def answer_referral(self, request: Request) -> Response:
+        """The person's yes or no."""
+
+        async def act(connection: Connection, found: asyncpg.Record, form: Mapping[str, str]) -> None:
+            answer = form.get("answer")
+            if answer not in ("yes", "no"):
+                raise Refusal(
+                    RefusalCode.INVALID, ja="「受ける」か「受けない」をお選びください。", en="Answer yes or no."
+                )
+            said = Said(by=found["referrer_id"], source="CANDIDATE", at=datetime.now(UTC))
+            await referral.confirm(connection, referral_id=found["id"], confirmed=answer == "yes", said=said)
+
+        return await self._answer(request, _referral, act)
+
+    async def show_survey(self, request: Request) -> Response:
+        """One question, 1 to 5, and room for a comment."""
+        async with unit_of_work() as connection:
+            found = await self._find(connection, request, _survey)
+            if isinstance(found, Response):
+                return found
+        return show(request, "survey", facts=found)
+
+    async def answer_survey(self, request: Request) -> Response:
+        """The person's answer; it is given once."""
+
+        async def act(connection: Connection, found: asyncpg.Record, form: Mapping[str, str]) -> None:
+            if form.get("score") not in SCORES:
+                raise Refusal(RefusalCode.INVALID, ja="1から5のどれかをお選びください。", en="Choose from 1 to 5.")
+            comment = form.get("comment", "").strip()[:COMMENT_CHARACTERS_MAX] or None
+            await outcome.answer_survey(connection, survey_id=found["id"], score=int(form["score"]), comment=comment)
+
+        return await self._answer(request, _survey, act)
+
+    async def _find(self, connection: Connection, request: Request, find: Find) -> asyncpg.Record | Response:
+        if self._guesses.refuses(request):
+            return too_many(request)
+        found = await find(connection, request.path_params["token"])
+        if found is None:
+            self._guesses.count(request)
+            return unknown(request)
+        return found
+
+    async def _answer(
+        self,
+        request: Request,
+        find: Find,
+        verb: Callable[[Connection, asyncpg.Record, Mapping[str, str]], Awaitable[None]],
+    ) -> Response:
+        async def act(form: Mapping[str, str]) -> Response:
+            async with unit_of_work() as connection:
+                found = await self._find(connection, request, find)
+                if isinstance(found, Response):
+                    return found
+                await verb(connection, found, form)
+            request.app.state.courier.wake()
+            return again(request)
+
+        return await with_form(request, self._settings.issuer, act)
+
+
+async def _withdraw(connection: Connection, person_id: UUID, only: UUID | None) -> None:
+    """Ends one consent, or every one; a handover that still waits for its agency ends with it."""
+    for record in await consent.records(connection, person_id):
+        if record.ended_at is None and only in (None, record.consent_id):
+            said = Said(by=record.giver_id, source="CANDIDATE", at=datetime.now(UTC))
+            ended = await consent.withdraw(connection, said=said, person_id=person_id, consent_id=record.consent_id)
+            await relay.withdrawn(connection, consent_ids=ended, said=said)
+
+
+async def _person(connection: Connection, token: str) -> asyncpg.Record | None:
+    person_id = seal.read_page_token(token)
+    return await queries("page").person(connection, id=person_id) if person_id else None
+
+
+async def _referral(connection: Connection, token: str) -> asyncpg.Record | None:
+    referral_id = seal.read_referral_token(token)
+    return await queries("page").referral(connection, id=referral_id) if referral_id else None
+
+
+async def _survey(connection: Connection, token: str) -> asyncpg.Record | None:
+    survey_id = seal.read_survey_token(token)
+    return await queries("page").survey(connection, id=survey_id) if survey_id else None
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Refusal(RefusalCode.INVALID, ja="ページの中からお選びください。", en="Choose from the page.") from None

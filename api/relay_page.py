@@ -1,0 +1,239 @@
+"""The relay's pages: the personal URL, the company's URL, and the company's confirmation. Plain forms, no script.
+
+GET shows and changes nothing: mail scanners open every link. The first POST (Continue) is "opened"; a POST with
+ticks is the consent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api import person_page
+from api.candidate_page import (
+    GUESSES_MAX,
+    Throttle,
+    again,
+    gone,
+    language_of,
+    show,
+    too_many,
+    unknown,
+    with_form,
+)
+from api.settings import Settings
+from models import candidate, invitation, registration, relay, seal
+from models.db import queries, unit_of_work
+from models.errors import Refusal, RefusalCode
+from models.invitation import Invitation
+from models.outbox import Said
+from models.registration import OFFERED_ITEMS, PURPOSE_AGENCY, PURPOSE_COMPANY, PURPOSE_TELL
+
+TEXT_VERSION = "relay-1"
+"""Of the words on `relay/choose.html` to which candidates consent. Change the words, and change this."""
+
+MAILS_ASKED_MAX = 10  # per address and window, at the company's URL
+EMAIL_CHARACTERS_MAX = 254
+NAME_CHARACTERS_MAX = 100
+_EMAIL = re.compile(r"[^@\s<>\"(),:;\\]+@[^@\s<>\"(),:;\\]+\.[^@\s<>\"(),:;\\.]{2,}")
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+def routes(settings: Settings) -> list[Route]:
+    """Every page for candidates, and the one page for the company that is asked to confirm."""
+    pages = _RelayPages(settings.issuer)
+    return [
+        *person_page.routes(settings, pages.guesses),
+        Route("/relay/c/{company}", pages.show_door),
+        Route("/relay/c/{company}", pages.knock, methods=["POST"]),
+        Route("/relay/confirm/{token}", pages.show_confirmation),
+        Route("/relay/confirm/{token}", pages.confirm, methods=["POST"]),
+        Route("/relay/{token}", pages.show_invitation),
+        Route("/relay/{token}", pages.answer_invitation, methods=["POST"]),
+    ]
+
+
+class _RelayPages:
+    def __init__(self, issuer: str) -> None:
+        self._issuer = issuer
+        self.guesses = Throttle(GUESSES_MAX)
+        self._mails = Throttle(MAILS_ASKED_MAX)
+
+    async def show_invitation(self, request: Request) -> Response:
+        """Whom the candidate may turn to. Before Continue a preview, after it the ticks."""
+        if self.guesses.refuses(request):
+            return too_many(request)
+        async with unit_of_work() as connection:
+            found = await _invitation(connection, request)
+            if found is None:
+                self.guesses.count(request)
+                return unknown(request)
+            page_url = f"/relay/me/{seal.page_token(found['person_id'])}"
+            if found["dead"] or found["erased"]:
+                return gone(request, page_url=page_url if found["provided"] and not found["erased"] else None)
+            words = await _choices(connection, request, found)
+        template = "choose" if found["opened_at"] else "preview"
+        return show(request, template, company=found["company"], until=found["expires_at"], page_url=page_url, **words)
+
+    async def answer_invitation(self, request: Request) -> Response:
+        """Continue, or the candidate's choices."""
+        if self.guesses.refuses(request):
+            return too_many(request)
+
+        async def act(form: Mapping[str, str]) -> Response:
+            async with unit_of_work() as connection:
+                found = await _invitation(connection, request)
+                if found is None:
+                    self.guesses.count(request)
+                    return unknown(request)
+                if found["dead"] or found["erased"]:
+                    return gone(request)
+                said = Said(by=found["company_id"], source="CANDIDATE", at=datetime.now(UTC))
+                if form.get("action") == "register":
+                    await _register(connection, request, found, form, said)
+                else:
+                    await invitation.open(connection, invitation_id=found["id"], said=said)
+            return again(request)
+
+        return await with_form(request, self._issuer, act)
+
+    async def show_door(self, request: Request) -> Response:
+        """The company's URL: it asks for an address, and for nothing else."""
+        async with unit_of_work() as connection:
+            company = await _company(connection, request)
+        return show(request, "door", company=company["name"], problem=False) if company else unknown(request)
+
+    async def knock(self, request: Request) -> Response:
+        """Sends the personal URL to the address given. The answer never says whether anybody knows it."""
+        if self._mails.refuses(request):
+            return too_many(request)
+
+        async def act(form: Mapping[str, str]) -> Response:
+            async with unit_of_work() as connection:
+                company = await _company(connection, request)
+                if company is None:
+                    return unknown(request)
+                email = form.get("email", "").strip()
+                if len(email) > EMAIL_CHARACTERS_MAX or not _EMAIL.fullmatch(email):
+                    return show(request, "door", status=400, company=company["name"], problem=True)
+                self._mails.count(request)
+                said = Said(by=company["id"], source="CANDIDATE", at=datetime.now(UTC))
+                await invitation.by_company_url(
+                    connection, company_id=company["id"], email=email, language=language_of(request), said=said
+                )
+            request.app.state.courier.wake()
+            return show(request, "sent", company=company["name"])
+
+        return await with_form(request, self._issuer, act)
+
+    async def show_confirmation(self, request: Request) -> Response:
+        """Asks the company whether it turned this person down."""
+        if self.guesses.refuses(request):
+            return too_many(request)
+        async with unit_of_work() as connection:
+            found = await _confirmation(connection, request)
+            if found is None:
+                self.guesses.count(request)
+                return unknown(request)
+            items = await candidate.read_items(connection, partner_id=found["company_id"], person_id=found["person_id"])
+        return show(request, "confirm", facts=found, items=next(iter(items.values()), {}))
+
+    async def confirm(self, request: Request) -> Response:
+        """The company's yes; a no, like silence, is no confirmation."""
+        if self.guesses.refuses(request):
+            return too_many(request)
+
+        async def act(form: Mapping[str, str]) -> Response:
+            async with unit_of_work() as connection:
+                found = await _confirmation(connection, request)
+                if found is None:
+                    self.guesses.count(request)
+                    return unknown(request)
+                if form.get("answer") == "yes":
+                    said = Said(by=found["company_id"], source="API", at=datetime.now(UTC))
+                    await relay.confirm_by_company(connection, invitation_id=found["id"], said=said)
+            return again(request)
+
+        return await with_form(request, self._issuer, act)
+
+
+async def _register(
+    connection: Connection,
+    request: Request,
+    found: asyncpg.Record,
+    form: Mapping[str, str],
+    said: Said,
+) -> None:
+    name = form.get("name", "").strip()
+    if name:
+        kept = {"company_id": found["company_id"], "person_id": found["person_id"]}
+        await candidate.keep(
+            connection,
+            partner_id=kept["company_id"],
+            person_id=kept["person_id"],
+            email=None,
+            items={"NAME": name[:NAME_CHARACTERS_MAX]},
+            at=said.at,
+        )
+    has = await _kept_items(connection, found)
+    # Without a name and an address nobody can help: these go with every tick, as the page says.
+    items = [item for item in OFFERED_ITEMS if item in has and (item in ("NAME", "EMAIL") or f"item {item}" in form)]
+    await registration.register(
+        connection,
+        invitation_id=found["id"],
+        agency_ids=_ticked(form, "agency"),
+        company_ids=_ticked(form, "company"),
+        items=items,
+        language=language_of(request),
+        text_version=TEXT_VERSION,
+        tell_company="tell" in form,
+        said=said,
+    )
+
+
+def _ticked(form: Mapping[str, str], kind: str) -> list[UUID]:
+    try:
+        return [UUID(name.removeprefix(f"{kind} ")) for name in form if name.startswith(f"{kind} ")]
+    except ValueError:
+        raise Refusal(RefusalCode.INVALID, ja="ページの中からお選びください。", en="Choose from the page.") from None
+
+
+async def _choices(connection: Connection, request: Request, found: asyncpg.Record) -> dict[str, Any]:
+    held = Invitation(**{part.name: found[part.name] for part in fields(Invitation)})
+    language = language_of(request)
+    return {
+        "offered": await registration.choices(connection, held, datetime.now(UTC)),
+        "kept": await _kept_items(connection, found),
+        "purpose_agency": PURPOSE_AGENCY[language],
+        "purpose_company": PURPOSE_COMPANY[language],
+        "purpose_tell": PURPOSE_TELL[language],
+    }
+
+
+async def _kept_items(connection: Connection, found: asyncpg.Record) -> set[str]:
+    items = await candidate.read_items(connection, partner_id=found["company_id"], person_id=found["person_id"])
+    return set(next(iter(items.values()), {}))
+
+
+async def _invitation(connection: Connection, request: Request) -> asyncpg.Record | None:
+    invitation_id = seal.read_relay_token(request.path_params["token"])
+    return await queries("page").invitation(connection, id=invitation_id) if invitation_id else None
+
+
+async def _confirmation(connection: Connection, request: Request) -> asyncpg.Record | None:
+    invitation_id = seal.read_confirmation_token(request.path_params["token"])
+    return await queries("page").confirmation(connection, id=invitation_id) if invitation_id else None
+
+
+async def _company(connection: Connection, request: Request) -> asyncpg.Record | None:
+    return await queries("page").company(connection, slug=request.path_params["company"])
