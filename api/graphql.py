@@ -94,7 +94,10 @@ class Endpoint:
             raise RefusedError(401, "UNAUTHENTICATED", str(invalid), {"WWW-Authenticate": invalid.challenge}) from None
 
     def prepare(self, request: Request, viewer: Viewer) -> tuple[Prepared, Asker]:
-        """Plans a request and takes its cost out of the client's budget. Raises InvalidRequestError and RefusedError(429)."""
+        """Plans a request and takes its cost out of the client's budget.
+
+        Raises InvalidRequestError, and RefusedError(429) when the budget is spent.
+        """
         who = asker(viewer, self.issuer, self.budget)
         prepared = self.planner.prepare(request, who)
         if not self.budget.spend(viewer.client_id, prepared.cost):

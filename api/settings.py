@@ -25,6 +25,7 @@ class Settings:
     `issuer`: the public base URL, without a slash at its end. `master_key`: 32 bytes that seal personal data and
     signing keys; losing it loses them. `migration_url`: a login that owns the tables. `smtp_url`:
     `smtp://user:password@host:port?starttls`, or None: mails become `.eml` files in `data_dir/mail`.
+    `cost_budget`: cost units (about a row each) that every client gets back per second, in each worker.
     `trusted_proxies`: whose X-Forwarded-* headers are believed, comma-separated.
     """
 
@@ -36,6 +37,7 @@ class Settings:
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str = "Kyoso <no-reply@localhost>"
     trusted_proxies: str = "127.0.0.1"
+    cost_budget: int = 20_000
     log_level: str = "info"
     log_format: Literal["json", "console"] = "json"
 
@@ -47,6 +49,8 @@ class Settings:
             raise SettingsError(f"KYOSO_MASTER_KEY must be {MASTER_KEY_BYTES} bytes in base64: {MAKE_A_KEY}")
         if self.smtp_url is not None and urlsplit(self.smtp_url).scheme not in ("smtp", "smtps"):
             raise SettingsError("KYOSO_SMTP_URL must look like smtp://user:password@host:587?starttls")
+        if self.cost_budget < 1:
+            raise SettingsError("KYOSO_COST_BUDGET must be 1 or more, such as 20000")
         if self.log_level not in LOG_LEVELS:
             raise SettingsError(f"KYOSO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
 
@@ -69,6 +73,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         smtp_url=environment.get("KYOSO_SMTP_URL") or None,
         mail_from=environment.get("KYOSO_MAIL_FROM") or Settings.mail_from,
         trusted_proxies=environment.get("KYOSO_TRUSTED_PROXIES") or Settings.trusted_proxies,
+        cost_budget=_number(environment, "KYOSO_COST_BUDGET", Settings.cost_budget),
         log_level=environment.get("KYOSO_LOG_LEVEL") or Settings.log_level,
     )
 
@@ -91,6 +96,15 @@ def _required(environment: Mapping[str, str], name: str, cure: str) -> str:
     if not value:
         raise SettingsError(f"{name} is not set: {cure}")
     return value
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal():
+        raise SettingsError(f"{name} must be a whole number, such as {default}")
+    return int(text)
 
 
 def _check_database_url(name: str, url: str) -> None:
