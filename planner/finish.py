@@ -12,7 +12,7 @@ from planner import tree
 from planner.errors import INTERNAL
 from planner.tree import Field, Record
 from planner.words import Finisher
-from planner.write import MARK
+from planner.write import ARM, MARK
 
 Path = tuple[str | int, ...]
 
@@ -143,12 +143,12 @@ class Completion:
     def _found(self, each: tree.Lookup, item: Any, path: Path) -> Any:
         if item is None:
             return None
-        number, value = item
+        arm = each.arms[item.pop(ARM)]
         try:
-            self._record(each.arms[number].record, value, path)
+            self._record(arm.record, item, path)
         except _NulledError:
             return None
-        return value
+        return item
 
     def _record(self, record: Record, value: dict[str, Any], path: Path) -> None:
         fields = _variant(record, value)
@@ -196,7 +196,7 @@ def _places(fields: Sequence[Field], data: dict[str, Any], path: Path, found: li
         elif isinstance(each, tree.Lookup):
             for place, item in enumerate(value):
                 if item is not None:
-                    _places(_variant(each.arms[item[0]].record, item[1]), item[1], (*here, place), found)
+                    _places(_variant(each.arms[item[ARM]].record, item), item, (*here, place), found)
 
 
 def _projected(record: Record | None, value: Any) -> Any:

@@ -27,10 +27,7 @@ def _arm(writer: Writer, arm: Arm, number: int) -> str:
     row, out, sought = writer.alias(), writer.alias(), writer.alias()
     scope = {"row": row, "own": row, "parent": "", "key": f'{sought}."k"'}
     joins: list[str] = []
-    text, refer = writer.made(arm.record, scope, joins)
-    answer = f"to_json({refer(out)})"
-    if writer.marked:
-        answer = f"json_build_array({number}, {answer})"
+    text, refer = writer.made(arm.record, scope, joins, number)
     conditions = writer.conditions(arm.rows, scope)
     if arm.rows.call is not None:
         source = f"cross join lateral {writer.fill(arm.rows.call, scope)} {row}"
@@ -38,6 +35,6 @@ def _arm(writer: Writer, arm: Arm, number: int) -> str:
         source = f'join {quoted(arm.rows.table)} {row} on {row}.{quoted(arm.column)} = {sought}."k"'
     asked = f'unnest({writer.bound(arm.positions)}, {writer.bound(arm.keys)}) {sought}("o", "k")'
     return (
-        f'select {sought}."o", {answer} as "j" from {asked} {source}{"".join(joins)}'
+        f'select {sought}."o", to_json({refer(out)}) as "j" from {asked} {source}{"".join(joins)}'
         f" cross join lateral (select {text}) {out}{where(conditions)}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -16,11 +17,15 @@ from planner.errors import BAD_VALUE, INTERNAL, TIMEOUT, RequestError
 from planner.finish import Completion
 from planner.plan import Plan, Step, Steps
 from planner.words import Verb
+from planner.write import ARM, MARK
 
 Acquire = Callable[[], AbstractAsyncContextManager[Any]]
 """Gives an asyncpg connection for a while."""
 Perform = Callable[[Verb, Any, Any], AbstractAsyncContextManager[tuple[Mapping[str, Any], Any]]]
 """Runs a verb with (context, input) in its own unit of work; yields the payload's row and the connection it ran on."""
+
+MARK_BYTES = f'"{MARK}'.encode()
+_MARKS = re.compile(f',?"(?:{ARM}|{MARK})":[0-9]+'.encode())
 
 QUERY_CANCELED = "57014"
 DATA_EXCEPTIONS = "22"
@@ -96,7 +101,7 @@ class Runner:
     def _checked(self, plan: Plan, text: str) -> Answer:
         body = text.encode()
         if not plan.guarded or b"null" not in body:
-            return Answer(body, statements=1)
+            return Answer(_MARKS.sub(b"", body) if plan.guarded and MARK_BYTES in body else body, statements=1)
         completion = Completion()
         data = completion.checked(plan.fields, orjson.loads(body)["data"], ())
         return _answer(data, completion, 1)

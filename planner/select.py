@@ -18,7 +18,7 @@ from graphql import (
     is_leaf_type,
 )
 
-from planner import relate, tree, words
+from planner import lookup, relate, tree, words
 from planner.arguments import Shape
 from planner.catalog import Catalogue
 from planner.codec import AS_TEXT, named, sql_type
@@ -126,7 +126,7 @@ class Selector:
         }  # fmt: skip
         if word is None:
             if node.name.value == "_entities":
-                return relate.entities(self, nodes, common, depth)
+                return lookup.entities(self, nodes, common, depth)
             raise DeclarationError(f"{parent.name}.{node.name.value} has neither a word nor a place at the root")
         asked = Asked(parent, field, nodes, word, common, spot, depth)
         if isinstance(word, (words.Key, words.Column, words.Computed)):

@@ -21,7 +21,9 @@ LONGEST_NAME_BYTES = 63
 """PostgreSQL cuts longer identifiers with a mere notice."""
 
 MARK = "#"
-"""Key of the variant's number in records that Python walks; no GraphQL name holds such a sign."""
+ARM = "##"
+"""Keys of the variant's and the lookup arm's number in records that Python walks. No GraphQL name holds such a sign,
+and no text can: inside a string its quotes would be escaped."""
 
 Scope = Mapping[str, str]
 """The SQL names of `row`, `parent`, `edge`, `own` (what a child calls parent), and on edges `cursor` and `key`."""
@@ -89,13 +91,16 @@ class Writer:
             return lookups.lookup(self, field)
         return "null::json"
 
-    def made(self, record: Record, scope: Scope, joins: list[str] | None) -> tuple[str, Reference]:
+    def made(
+        self, record: Record, scope: Scope, joins: list[str] | None, arm: int | None = None
+    ) -> tuple[str, Reference]:
         """What to select for a record, and how to refer to it by the alias of that selection."""
+        marks = [(ARM, str(arm))] if arm is not None and self.marked else []
         if len(record.variants) == 1:
-            return self.laid(self.columns(record.variants[0].fields, scope, joins))
+            return self.laid(self.columns(record.variants[0].fields, scope, joins) + marks)
         arms = ""
         for number, variant in enumerate(record.variants):
-            columns = self.columns(variant.fields, scope, None)
+            columns = self.columns(variant.fields, scope, None) + marks
             if self.marked:
                 columns.append((MARK, str(number)))
             text, refer = self.laid(columns)
