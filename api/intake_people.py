@@ -137,7 +137,7 @@ async def credit(
             prefecture=await seat(connection, source.company_id),
         )
     await delivery.know_referrer(connection, company_id=source.company_id, referrer_id=referrer_id, marks=marks.items())
-    return await referral.credit(
+    credited = await referral.credit(
         connection,
         referrer_id=referrer_id,
         company_id=source.company_id,
@@ -145,6 +145,7 @@ async def credit(
         person_id=person_id,
         said=source.said(told.received_at),
     )
+    return credited.referral_id
 
 
 async def seat(connection: Connection, company_id: UUID) -> str:

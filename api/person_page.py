@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import mail as post
-from api.candidate_page import Throttle, again, gone, show, too_many, unknown, with_form
+from api.candidate_page import Throttle, again, gone, language_of, show, too_many, unknown, with_form
 from api.settings import Settings
 from models import candidate, consent, mail, outcome, referral, relay, seal
 from models.db import queries, unit_of_work
@@ -78,13 +78,17 @@ class _PersonPages:
             found = await self._find(connection, request, _referral)
             if isinstance(found, Response):
                 return found
-            items = await candidate.read_items(
-                connection, partner_id=found["referrer_id"], person_id=found["person_id"]
-            )
         if found["status"] == "EXPIRED" or (found["status"] == "SUBMITTED" and found["over"]):
             return gone(request)
         page_url = f"/relay/me/{seal.page_token(found['person_id'])}"
-        return show(request, "referral", facts=found, items=next(iter(items.values()), {}), page_url=page_url)
+        return show(
+            request,
+            "referral",
+            facts=found,
+            items=referral.REFERRED_ITEMS,
+            purpose=referral.PURPOSE[language_of(request)],
+            page_url=page_url,
+        )
 
     async def answer_referral(self, request: Request) -> Response:
         """The person's yes or no."""
@@ -96,7 +100,13 @@ class _PersonPages:
                     RefusalCode.INVALID, ja="「受ける」か「受けない」をお選びください。", en="Answer yes or no."
                 )
             said = Said(by=found["referrer_id"], source="CANDIDATE", at=datetime.now(UTC))
-            await referral.confirm(connection, referral_id=found["id"], confirmed=answer == "yes", said=said)
+            await referral.confirm(
+                connection,
+                said=said,
+                referral_id=found["id"],
+                confirmed=answer == "yes",
+                language=language_of(request),
+            )
 
         return await self._answer(request, _referral, act)
 
