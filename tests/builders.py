@@ -8,7 +8,10 @@ from uuid import UUID
 
 import asyncpg
 
-from models import agreement, partner, seal
+from models import agreement, candidate, job, partner, seal
+from models import application as applications
+from models import referral as referrals
+from models.candidate import Kept
 from models.outbox import Said
 from models.registry import corporate_number_ok, school_code_ok
 from models.terms import RelayTerms, Sharing, Terms
@@ -130,3 +133,40 @@ async def relay_agreement(
     """A relay agreement (キャリアリレー) in force, with its account."""
     given = terms(relay=RelayTerms(handovers_per_slot=handovers_per_slot), sharing=())
     return await agreed(connection, "CAREER_RELAY", company_id, agency_id, given=given)
+
+
+async def kept(connection: Connection, partner_id: UUID, email: str = "taro@example.jp", **items: str) -> Kept:
+    """A candidate of one partner: 山田 太郎, unless said otherwise."""
+    return await candidate.keep(
+        connection, partner_id=partner_id, email=email, items={"NAME": "山田 太郎", "EMAIL": email, **items}, at=NOW
+    )
+
+
+async def open_job(connection: Connection, company_id: UUID, **rest: Any) -> UUID:
+    """A job (求人) that is open."""
+    return await job.post_job(
+        connection, said=said(company_id), title="設計エンジニア", requirements="CAD", prefecture="TOKYO", **rest
+    )
+
+
+async def referral(connection: Connection, referrer_id: UUID, company_id: UUID, **rest: Any) -> UUID:
+    """A referral (紹介) that waits for the candidate."""
+    arguments = {"job_id": None, "name": "山田 太郎", "email": "taro@example.jp", "relationship": "FRIEND", **rest}
+    submitted = await referrals.submit(
+        connection, said=said(referrer_id), referrer_id=referrer_id, company_id=company_id, **arguments
+    )
+    return submitted.referral_id
+
+
+async def application(connection: Connection, company_id: UUID, email: str = "taro@example.jp", **rest: Any) -> UUID:
+    """An application (応募) of a candidate who came directly."""
+    person = await kept(connection, company_id, email)
+    recorded = await applications.record(connection, said=said(company_id), person_id=person.person_id, **rest)
+    return recorded.application_id
+
+
+async def rejected(connection: Connection, company_id: UUID, email: str = "taro@example.jp", **rest: Any) -> UUID:
+    """An application that the company has rejected (不採用); nothing has followed from it yet."""
+    application_id = await application(connection, company_id, email, **rest)
+    await applications.reject(connection, said=said(company_id, NOW + days(7)), application_id=application_id)
+    return application_id

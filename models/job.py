@@ -1,0 +1,140 @@
+"""Jobs (求人): requisitions of one company."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+from tortoise import fields
+from tortoise.models import Model
+
+from models.db import queries, uuid7
+from models.errors import Refusal, RefusalCode, not_found
+from models.outbox import Said
+from models.registry import PREFECTURES
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+JOB_STATUSES = ("DRAFT", "OPEN", "CLOSED")
+TITLE_CHARACTERS, REQUIREMENTS_CHARACTERS, CHALLENGE_CHARACTERS = 200, 10_000, 2_000
+OPENINGS_MAX = 10_000
+
+
+class Job(Model):
+    """A requisition of one company."""
+
+    id = fields.UUIDField(primary_key=True, default=uuid7)
+    company_id = fields.UUIDField()
+    title = fields.CharField(max_length=200)
+    requirements = fields.TextField()
+    challenge = fields.TextField(null=True)
+    openings = fields.IntField()
+    prefecture = fields.TextField()
+    status = fields.CharField(max_length=6)
+    external_id = fields.TextField(null=True)
+    opened_at = fields.DatetimeField()
+    closed_at = fields.DatetimeField(null=True)
+    open_to_network = fields.BooleanField()
+
+    class Meta(Model.Meta):
+        table = "job"
+
+
+async def post_job(
+    connection: Connection,
+    *,
+    said: Said,
+    title: str,
+    requirements: str | None,
+    prefecture: str,
+    challenge: str | None = None,
+    openings: int | None = None,
+    open_to_network: bool = False,
+    status: str = "OPEN",
+    external_id: str | None = None,
+) -> UUID:
+    """Posts a job of the company that says it (求人の公開); the same `external_id` again brings that job up to date.
+
+    Then what is None stays as it was; in a new job, openings are 1.
+
+    Refuses INVALID for a value that breaks a rule.
+    """
+    _check_job(title, requirements, challenge, openings, status)
+    if prefecture not in PREFECTURES:
+        raise _invalid("prefecture", "選択肢にない都道府県です。", "Choose one of the 47 prefectures.")
+    return await queries("job").post_job(
+        connection,
+        id=uuid7(),
+        company_id=said.by,
+        title=title,
+        requirements=requirements,
+        challenge=challenge,
+        openings=openings,
+        prefecture=prefecture,
+        status=status,
+        external_id=external_id,
+        at=said.at,
+        open_to_network=open_to_network,
+    )
+
+
+async def update_job(
+    connection: Connection,
+    *,
+    said: Said,
+    job_id: UUID,
+    title: str | None = None,
+    requirements: str | None = None,
+    challenge: str | None = None,
+    openings: int | None = None,
+    status: str | None = None,
+) -> None:
+    """Changes a job of one's own (求人の変更); None leaves a value as it is. Refuses NOT_FOUND, NOT_YOURS, INVALID."""
+    _check_job(title, requirements, challenge, openings, status)
+    changed = await queries("job").update_job(
+        connection,
+        id=job_id,
+        by=said.by,
+        title=title,
+        requirements=requirements,
+        challenge=challenge,
+        openings=openings,
+        status=status,
+        at=said.at,
+    )
+    if changed is None:
+        if await queries("job").job_company(connection, id=job_id) is None:
+            raise not_found("input", "jobId")
+        raise _not_yours()
+
+
+def _check_job(
+    title: str | None, requirements: str | None, challenge: str | None, openings: int | None, status: str | None
+) -> None:
+    if title is not None and not 1 <= len(title) <= TITLE_CHARACTERS:
+        raise _too_long("title", TITLE_CHARACTERS)
+    if requirements is not None and len(requirements) > REQUIREMENTS_CHARACTERS:
+        raise _too_long("requirements", REQUIREMENTS_CHARACTERS)
+    if challenge is not None and len(challenge) > CHALLENGE_CHARACTERS:
+        raise _too_long("challenge", CHALLENGE_CHARACTERS)
+    if openings is not None and not 0 <= openings <= OPENINGS_MAX:
+        raise _invalid("openings", f"募集人数は0〜{OPENINGS_MAX}人です。", f"Openings are 0 to {OPENINGS_MAX}.")
+    if status is not None and status not in JOB_STATUSES:
+        raise _invalid("status", "選択肢にない状態です。", f"Choose one of {', '.join(JOB_STATUSES)}.")
+
+
+def _not_yours() -> Refusal:
+    return Refusal(
+        RefusalCode.NOT_YOURS,
+        ja="この操作ができるのは、その企業だけです。",
+        en="Only the company itself can do this.",
+    )
+
+
+def _too_long(path: str, most: int) -> Refusal:
+    return _invalid(path, f"1〜{most}文字で入力してください。", f"Give 1 to {most} characters.")
+
+
+def _invalid(path: str, ja: str, en: str) -> Refusal:
+    return Refusal(RefusalCode.INVALID, ja=ja, en=en, path=("input", path))

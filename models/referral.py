@@ -1,0 +1,328 @@
+"""Referrals (紹介): one partner recommends one candidate to one company or job, and the candidate confirms it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+from tortoise import fields
+from tortoise.models import Model
+
+from models import candidate, consent
+from models.db import queries, uuid7
+from models.errors import Refusal, RefusalCode, not_found
+from models.outbox import Said, publish
+from models.partner import require_licenses, today
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+RELATIONSHIPS = ("COLLEAGUE", "FORMER_COLLEAGUE", "FRIEND", "TEACHER", "CLIENT", "OTHER")
+CONFIRM_DAYS = 14
+EXPIRED_AT_ONCE = 500  # referrals per transaction
+REFERRED_ITEMS = ("NAME", "EMAIL", "RECOMMENDATION")
+TEXT_VERSION = "referral-1"
+PURPOSE = {"JA": "採用選考のため", "EN": "For selection by the company"}
+EMAIL_SHAPE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+EMAIL_CHARACTERS = 254
+
+
+class Referral(Model):
+    """A recommendation; `origin_id` is the handover it grew from, `role` what its maker's contribution would be."""
+
+    id = fields.UUIDField(primary_key=True, default=uuid7)
+    referrer_id = fields.UUIDField()
+    company_id = fields.UUIDField()
+    job_id = fields.UUIDField(null=True)
+    person_id = fields.UUIDField()
+    status = fields.CharField(max_length=12)
+    relationship = fields.CharField(max_length=16, null=True)
+    role = fields.CharField(max_length=13)
+    submitted_at = fields.DatetimeField()
+    confirmed_at = fields.DatetimeField(null=True)
+    closed_at = fields.DatetimeField(null=True)
+    confirm_by = fields.DatetimeField(null=True)
+    origin_id = fields.UUIDField(null=True)
+    consent_id = fields.UUIDField(null=True)
+
+    class Meta(Model.Meta):
+        table = "referral"
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """A referral after a verb, with the event it wrote; `event_id` is None when nothing was new."""
+
+    referral_id: UUID
+    event_id: UUID | None
+
+
+async def submit(
+    connection: Connection,
+    *,
+    said: Said,
+    referrer_id: UUID,
+    company_id: UUID,
+    job_id: UUID | None,
+    name: str,
+    email: str,
+    relationship: str,
+    recommendation: str | None = None,
+    handover_id: UUID | None = None,
+    language: str = "JA",
+) -> Referred:
+    """Recommends a person (紹介の提出); they are asked by mail, and the company learns nothing of them before.
+
+    May refer: a company's own referrers; partners with an agreement in force with the company; any partner to a job
+    open to the network. With `handover_id` the person is the one handed over, and the referral closes the loop.
+    Refuses NOT_YOURS, NOT_FOUND, INVALID, WRONG_STATE (job not open, handover not accepted), AGREEMENT_MISSING,
+    LICENSE_EXPIRED, and DUPLICATE when this referrer recommended them there before.
+    """
+    facts = await _standing(connection, referrer_id, company_id, job_id, handover_id)
+    _must_be_own(said.by, referrer_id, company_id, facts)
+    _check_person(email, relationship)
+    _check_job(facts, company_id, job_id)
+    _check_handover(facts, referrer_id, handover_id)
+    _must_be_covered(facts, company_id)
+    if facts["referrer_kind"] == "AGENCY":
+        await require_licenses(connection, [referrer_id], on=today())
+    items = {"NAME": name.strip(), "EMAIL": email.strip()}
+    if recommendation and recommendation.strip():
+        items["RECOMMENDATION"] = recommendation.strip()
+    kept = await candidate.keep(
+        connection,
+        partner_id=referrer_id,
+        email=email,
+        person_id=facts["handover_person_id"],
+        items=items,
+        at=said.at,
+    )
+    referral_id = uuid7()
+    submitted = await queries("referral").submit(
+        connection,
+        id=referral_id,
+        referrer_id=referrer_id,
+        company_id=company_id,
+        job_id=job_id,
+        person_id=kept.person_id,
+        relationship=relationship,
+        role=role_of(facts["referrer_kind"], facts["agreement_kind"]),
+        at=said.at,
+        confirm_by=said.at + timedelta(days=CONFIRM_DAYS),
+        origin_id=handover_id,
+        mail_id=uuid7(),
+        language=language,
+    )
+    if submitted is None:
+        raise Refusal(
+            RefusalCode.DUPLICATE,
+            ja="この方はすでにこの企業へご紹介済みです。",
+            en="You have referred this person to this company before.",
+        )
+    event_id = await publish(
+        connection,
+        "REFERRAL_SUBMITTED",
+        said,
+        company_id=company_id,
+        parties=[referrer_id],
+        referral_id=referral_id,
+    )
+    return Referred(referral_id, event_id)
+
+
+async def confirm(
+    connection: Connection,
+    *,
+    said: Said,
+    referral_id: UUID,
+    confirmed: bool,
+    language: str = "JA",
+    text_version: str = TEXT_VERSION,
+) -> Referred:
+    """The candidate confirms or declines (本人確認); whoever calls has checked the token that stands for them.
+
+    Confirming is their consent: the provision from referrer to company starts in this transaction. Refuses
+    TOKEN_INVALID when it was answered before or too late, AGREEMENT_MISSING when nothing covers it any more.
+    """
+    held = await queries("referral").hold(connection, id=referral_id)
+    if held is None or held["status"] != "SUBMITTED" or held["confirm_by"] <= said.at:
+        raise Refusal(
+            RefusalCode.TOKEN_INVALID,
+            ja="この確認リンクは回答済みか、期限が切れています。",
+            en="This confirmation was answered before, or has expired.",
+        )
+    if confirmed:
+        consent_id = await _provide(connection, said, held, language, text_version)
+        await queries("referral").confirm(connection, id=referral_id, consent_id=consent_id, at=said.at)
+    else:
+        await queries("referral").decline(connection, id=referral_id, at=said.at)
+    await queries("referral").cancel_mail(connection, ids=[referral_id])
+    return await _told(connection, "REFERRAL_CONFIRMED" if confirmed else "REFERRAL_DECLINED", said, held)
+
+
+async def credit(
+    connection: Connection,
+    *,
+    said: Said,
+    referrer_id: UUID,
+    company_id: UUID,
+    person_id: UUID,
+    job_id: UUID | None = None,
+    relationship: str | None = None,
+) -> Referred:
+    """A referral that the company's ATS credits: confirmed by the person's own application, so nobody is asked.
+
+    Credited again, or submitted before by the same referrer, it is the same referral; one that waited (or waited too
+    long) is confirmed thereby.
+    """
+    facts = await _standing(connection, referrer_id, company_id, job_id, None)
+    await candidate.keep(connection, partner_id=referrer_id, email=None, person_id=person_id, items={}, at=said.at)
+    which = {"referrer_id": referrer_id, "company_id": company_id, "person_id": person_id}
+    fresh: UUID | None = await queries("referral").credit(
+        connection,
+        **which,
+        id=uuid7(),
+        job_id=job_id,
+        relationship=relationship,
+        role=role_of(facts["referrer_kind"], facts["agreement_kind"]),
+        at=said.at,
+    )
+    if fresh is None:
+        known = await queries("referral").hold_of_person(connection, **which)
+        if known["status"] not in ("SUBMITTED", "EXPIRED"):
+            return Referred(known["id"], None)
+        await queries("referral").confirm(connection, id=known["id"], consent_id=None, at=said.at)
+        await queries("referral").cancel_mail(connection, ids=[known["id"]])
+        return await _told(connection, "REFERRAL_CONFIRMED", said, {**which, "id": known["id"]})
+    told = {**which, "id": fresh}
+    await _told(connection, "REFERRAL_SUBMITTED", said, told)
+    return await _told(connection, "REFERRAL_CONFIRMED", said, told)
+
+
+async def expire_waiting(connection: Connection, now: datetime) -> list[UUID]:
+    """Ends referrals that were not confirmed in time, at most EXPIRED_AT_ONCE. Returns them."""
+    rows = queries("referral").expire_waiting(connection, now=now, most=EXPIRED_AT_ONCE)
+    ids = [row["id"] async for row in rows]
+    await queries("referral").cancel_mail(connection, ids=ids)
+    return ids
+
+
+def role_of(referrer_kind: str, agreement_kind: str | None) -> str:
+    """What a referrer's contribution would be, by who they are and under which agreement they refer."""
+    if referrer_kind == "AGENCY":
+        return "PLACED"
+    if referrer_kind == "COMMUNITY" and agreement_kind == "JOINT_PROJECT":
+        return "HOSTED"
+    if referrer_kind == "COMPANY" and agreement_kind == "ALLIANCE":
+        return "HIRED_THROUGH"
+    return "REFERRED"
+
+
+async def _standing(
+    connection: Connection, referrer_id: UUID, company_id: UUID, job_id: UUID | None, handover_id: UUID | None
+) -> asyncpg.Record:
+    facts = await queries("referral").standing(
+        connection, referrer_id=referrer_id, company_id=company_id, job_id=job_id, handover_id=handover_id
+    )
+    if facts is None or facts["company_kind"] != "COMPANY":
+        raise not_found("input", "companyId")
+    return facts
+
+
+async def _provide(connection: Connection, said: Said, held: asyncpg.Record, language: str, text_version: str) -> UUID:
+    giver, receiver = held["referrer_id"], held["company_id"]
+    facts = await _standing(connection, giver, receiver, held["job_id"], None)
+    _must_be_covered(facts, receiver)
+    consent_id = await consent.consent(
+        connection,
+        said=said,
+        person_id=held["person_id"],
+        asked_by=giver,
+        recipient_id=receiver,
+        purpose=PURPOSE[language],
+        items=REFERRED_ITEMS,
+        text_version=text_version,
+        language=language,
+    )
+    await consent.provide(
+        connection,
+        said=said,
+        consent_id=consent_id,
+        giver_id=giver,
+        receiver_id=receiver,
+        agreement_id=facts["agreement_id"],
+    )
+    return consent_id
+
+
+async def _told(connection: Connection, kind: str, said: Said, referral: Any) -> Referred:
+    event_id = await publish(
+        connection,
+        kind,
+        said,
+        company_id=referral["company_id"],
+        parties=[referral["referrer_id"]],
+        referral_id=referral["id"],
+    )
+    return Referred(referral["id"], event_id)
+
+
+def _must_be_own(acting: UUID, referrer_id: UUID, company_id: UUID, facts: asyncpg.Record) -> None:
+    if acting != referrer_id:
+        raise Refusal(
+            RefusalCode.NOT_YOURS, ja="紹介は本人名義でのみ提出できます。", en="A partner refers in its own name only."
+        )
+    if referrer_id == company_id:
+        raise _invalid("companyId", "自社への紹介はできません。", "A company does not refer to itself.")
+
+
+def _check_person(email: str, relationship: str) -> None:
+    if len(email) > EMAIL_CHARACTERS or not EMAIL_SHAPE.fullmatch(email.strip()):
+        raise _invalid("email", "メールアドレスの形が正しくありません。", "This is not an e-mail address.")
+    if relationship not in RELATIONSHIPS:
+        raise _invalid("relationship", "選択肢にない値です。", f"Choose one of {', '.join(RELATIONSHIPS)}.")
+
+
+def _check_job(facts: asyncpg.Record, company_id: UUID, job_id: UUID | None) -> None:
+    if job_id is None:
+        return
+    if facts["job_company_id"] != company_id:
+        raise not_found("input", "jobId")
+    if facts["job_status"] != "OPEN":
+        raise Refusal(
+            RefusalCode.WRONG_STATE,
+            ja="この求人は募集中ではありません。",
+            en="This job is not open.",
+            path=("input", "jobId"),
+        )
+
+
+def _check_handover(facts: asyncpg.Record, referrer_id: UUID, handover_id: UUID | None) -> None:
+    if handover_id is None:
+        return
+    if facts["agency_id"] != referrer_id:
+        raise not_found("input", "handoverId")
+    if facts["handover_status"] != "ACCEPTED":
+        raise Refusal(
+            RefusalCode.WRONG_STATE,
+            ja="受諾済みのリレーだけが再紹介の元になります。",
+            en="Only an accepted handover can grow into a referral.",
+            path=("input", "handoverId"),
+        )
+
+
+def _must_be_covered(facts: asyncpg.Record, company_id: UUID) -> None:
+    if facts["belongs_to"] == company_id or facts["agreement_id"] or facts["open_to_network"]:
+        return
+    raise Refusal(
+        RefusalCode.AGREEMENT_MISSING,
+        ja="この企業との有効な契約か、ネットワークに公開された求人が必要です。",
+        en="Refer under an agreement in force with this company, or to a job that is open to the network.",
+    )
+
+
+def _invalid(path: str, ja: str, en: str) -> Refusal:
+    return Refusal(RefusalCode.INVALID, ja=ja, en=en, path=("input", path))

@@ -1,0 +1,71 @@
+-- name: standing^
+-- What decides whether a partner may refer to a company (and job, and from a handover), and under which agreement.
+select r.kind as referrer_kind, r.affiliation, r.company_id as belongs_to, c.kind as company_kind,
+  j.company_id as job_company_id, j.status as job_status, coalesce(j.open_to_network, false) as open_to_network,
+  h.agency_id, h.status as handover_status, h.person_id as handover_person_id, a.id as agreement_id, a.kind as agreement_kind
+from partner r
+left join partner c on c.id = :company_id
+left join job j on j.id = :job_id
+left join handover h on h.id = :handover_id
+left join lateral (
+  select g.id, g.kind
+  from agreement g
+  join agreement_version v on v.id = g.version_id
+  join agreement_party x on x.agreement_id = g.id and x.partner_id = :referrer_id
+  join agreement_party y on y.agreement_id = g.id and y.partner_id = :company_id
+  where g.status = 'ACTIVE' and (g.ends_at is null or g.ends_at > now())
+    and v.starts_on <= (now() at time zone 'Asia/Tokyo')::date
+  order by g.kind = case r.kind when 'COMMUNITY' then 'JOINT_PROJECT' when 'COMPANY' then 'ALLIANCE' else 'SUCCESS_FEE' end desc,
+    g.accepted_at
+  limit 1
+) a on true
+where r.id = :referrer_id;
+
+-- name: submit$
+-- A referral that waits for the candidate, and the mail that asks them; nothing when the referrer made it before.
+with submitted as (
+  insert into referral (id, referrer_id, company_id, job_id, person_id, status, relationship, role, submitted_at, confirm_by, origin_id)
+  values (:id, :referrer_id, :company_id, :job_id, :person_id, 'SUBMITTED', :relationship, :role, :at, :confirm_by, :origin_id)
+  on conflict (referrer_id, company_id, person_id) do nothing
+  returning id
+), asked as (
+  insert into mail (id, kind, company_id, person_id, referral_id, language, status, due_at)
+  select :mail_id, 'REFERRAL_CONFIRMATION', :company_id, :person_id, id, :language, 'QUEUED', clock_timestamp() from submitted
+)
+select id from submitted;
+
+-- name: hold^
+-- A referral as it stands, held until the transaction ends.
+select id, referrer_id, company_id, job_id, person_id, status, confirm_by, origin_id from referral where id = :id for update;
+
+-- name: confirm!
+-- The candidate has confirmed, by a consent where there was one to give.
+update referral set status = 'CONFIRMED', confirmed_at = :at, closed_at = null, consent_id = coalesce(:consent_id, consent_id)
+where id = :id;
+
+-- name: decline!
+-- The candidate has said no.
+update referral set status = 'DECLINED', closed_at = :at where id = :id;
+
+-- name: credit$
+-- A referral that an ATS credits: confirmed by the person's own application. Nothing when there is one already.
+insert into referral (id, referrer_id, company_id, job_id, person_id, status, relationship, role, submitted_at, confirmed_at)
+values (:id, :referrer_id, :company_id, :job_id, :person_id, 'CONFIRMED', :relationship, :role, :at, :at)
+on conflict (referrer_id, company_id, person_id) do nothing
+returning id;
+
+-- name: hold_of_person^
+-- The referral of one person by one referrer to one company, held.
+select id, status from referral
+where referrer_id = :referrer_id and company_id = :company_id and person_id = :person_id for update;
+
+-- name: expire_waiting
+-- Referrals that the candidate left unanswered for too long end.
+update referral set status = 'EXPIRED', closed_at = :now
+where id in (select id from referral where status = 'SUBMITTED' and confirm_by <= :now
+  order by confirm_by limit :most for update skip locked)
+returning id;
+
+-- name: cancel_mail!
+-- What was not sent yet need not be asked any more.
+update mail set status = 'CANCELLED' where referral_id = any(:ids::uuid[]) and kind = 'REFERRAL_CONFIRMATION' and status = 'QUEUED';
