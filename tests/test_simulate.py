@@ -12,12 +12,14 @@ from click.testing import CliRunner
 
 from api.cli.simulate import simulate
 from bench.network import hands
+from bench.network.demo import set_stage
 from bench.network.rows import COLUMNS
 from bench.network.size import NATURAL, size, this_month
 from bench.network.world import Size
 from bench.network.write import NotEmpty, NotPrivileged, Written, write
-from models import db, seal
+from models import db, relay, seal
 from models.candidate import read_items
+from models.outbox import Said
 from models.partner import alias_of
 from models.registry import corporate_number_ok, license_number_parts, school_code_ok
 from models.terms import RelayTerms, Sharing, Terms, version_hash
@@ -65,7 +67,8 @@ async def test_every_reference_leads_somewhere(connection: asyncpg.Connection) -
     assert len(references) > 80
     for here, link, there, key in references:
         lost = await connection.fetchval(
-            f"select count(*) from {here} x left join {there} y on y.{key} = x.{link} where x.{link} is not null and y is null"
+            f"select count(*) from {here} x left join {there} y on y.{key} = x.{link} "
+            f"where x.{link} is not null and y is null"
         )
         assert lost == 0, (here, link, there)
 
@@ -115,8 +118,9 @@ async def test_slots_are_what_their_transfers_say(connection: asyncpg.Connection
         select s.id, s.status, l.kind from slot s left join lateral (
           select kind from ledger_transfer t where t.slot_id = s.id and t.unit = 'SLOT' and t.kind <> 'RESTORE'
           order by posted_at desc, id desc limit 1) l on true
-        where (s.status, coalesce(l.kind, 'MADE OF PARTS')) not in (values ('AVAILABLE', 'EARN'), ('AVAILABLE', 'RELEASE'),
-          ('AVAILABLE', 'MADE OF PARTS'), ('RESERVED', 'RESERVE'), ('REDEEMED', 'REDEEM'), ('EXPIRED', 'EXPIRE'),
+        where (s.status, coalesce(l.kind, 'PARTS')) not in (values
+          ('AVAILABLE', 'EARN'), ('AVAILABLE', 'RELEASE'),
+          ('AVAILABLE', 'PARTS'), ('RESERVED', 'RESERVE'), ('REDEEMED', 'REDEEM'), ('EXPIRED', 'EXPIRE'),
           ('REVERSED', 'REVERSE'))
         """
     )
@@ -151,7 +155,8 @@ async def test_a_person_counts_once_a_year_for_an_agency(connection: asyncpg.Con
     uncounted = await connection.fetchval(
         """
         select count(*) from handover h where h.counted <> (
-          select count(*) filter (where kind = 'COUNT') > count(*) filter (where kind = 'REVERSE' and reverses_id is not null)
+          select count(*) filter (where kind = 'COUNT')
+            > count(*) filter (where kind = 'REVERSE' and reverses_id is not null)
           from ledger_transfer t where t.handover_id = h.id)
         """
     )
@@ -199,7 +204,8 @@ async def test_states_are_what_the_events_tell(connection: asyncpg.Connection) -
     wrong_referrals = await connection.fetchval(
         """
         select count(*) from referral r left join application a on a.referral_id = r.id
-        where (a.id is not null and r.status <> case a.status when 'ACTIVE' then 'IN_SELECTION' when 'HIRED' then 'HIRED' else 'CLOSED' end)
+        where (a.id is not null and r.status <> case a.status
+            when 'ACTIVE' then 'IN_SELECTION' when 'HIRED' then 'HIRED' else 'CLOSED' end)
           or (r.confirmed_at is not null) <> exists (
             select from outcome_event e where e.referral_id = r.id and e.kind = 'REFERRAL_CONFIRMED')
           or (r.confirmed_at is not null) <> (r.consent_id is not null)
@@ -208,7 +214,8 @@ async def test_states_are_what_the_events_tell(connection: asyncpg.Connection) -
     wrong_handovers = await connection.fetchval(
         """
         select count(*) from handover h where
-          (h.status = 'ACCEPTED') <> exists (select from outcome_event e where e.handover_id = h.id and e.kind = 'RELAY_ACCEPTED')
+          (h.status = 'ACCEPTED') <> exists (
+            select from outcome_event e where e.handover_id = h.id and e.kind = 'RELAY_ACCEPTED')
           and h.status <> 'REVERSED' or not exists (
           select from outcome_event e where e.handover_id = h.id and e.kind = 'RELAY_REGISTERED')
           or (h.status = 'REGISTERED' and h.answer_by <= $1)
@@ -216,7 +223,8 @@ async def test_states_are_what_the_events_tell(connection: asyncpg.Connection) -
         UNTIL,
     )
     hires = await connection.fetchval(
-        "select count(*) from hire h join application a on a.id = h.application_id where a.hire_id is distinct from h.id"
+        "select count(*) from hire h join application a on a.id = h.application_id "
+        "where a.hire_id is distinct from h.id"
     )
     assert (wrong_referrals, wrong_handovers, hires) == (0, 0, 0)
 
@@ -268,7 +276,8 @@ async def test_agreements_share_only_while_active_and_hash_their_terms(connectio
     assert (len(kinds), len(states), sharing_when_not_active, silent) == (6, 5, 0, 0)
     for row in await connection.fetch(
         """
-        select v.*, a.kind, a.purpose, array(select partner_id from agreement_party p where p.agreement_id = a.id) as parties
+        select v.*, a.kind, a.purpose,
+          array(select partner_id from agreement_party p where p.agreement_id = a.id) as parties
         from agreement_version v join agreement a on a.id = v.agreement_id
         """
     ):
@@ -404,3 +413,23 @@ def test_the_window_ends_with_a_month_unless_it_is_said_otherwise() -> None:
     assert this_month(datetime(2026, 11, 22, tzinfo=UTC)) == datetime(2026, 10, 31, 15, tzinfo=UTC)
     assert this_month(datetime(2026, 10, 31, 15, tzinfo=UTC)) == datetime(2026, 10, 31, 15, tzinfo=UTC)
     assert this_month(datetime(2026, 10, 31, 14, 59, tzinfo=UTC)) == datetime(2026, 9, 30, 15, tzinfo=UTC)
+
+
+async def test_the_demo_is_one_handover_short_of_a_slot(connected: str) -> None:
+    now = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
+    asked = size(partners=240, candidates=5_000, referrals=6_000, months=24, until=now, contributions=NATURAL)
+    await write(connected, MASTER_KEY, asked, 20, quiet)
+    async with db.unit_of_work() as connection:
+        cast = await set_stage(connection, now)
+        account = "select counted, available from relay_account where id = $1"
+        before = await connection.fetchrow(account, cast.account_id)
+        first, *others = cast.handover_ids
+        said = Said(by=cast.players["AGENCY"].id, source="API", at=now)
+        answer = await relay.accept(connection, handover_id=first, acting=cast.players["AGENCY"].id, said=said)
+        after = await connection.fetchrow(account, cast.account_id)
+    assert set(cast.players) == {"COMPANY", "AGENCY", "SCHOOL", "REFERRER", "COMMUNITY"}
+    assert len(others) >= 1
+    assert (before["counted"], after["counted"]) == (900, 0)
+    assert before["available"] >= 100
+    assert after["available"] == before["available"] + 100
+    assert (answer.counted, len(answer.slot_ids)) == (True, 1)

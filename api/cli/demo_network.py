@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from datetime import UTC, datetime
 
 import asyncpg
 import click
@@ -14,6 +14,8 @@ from api.cli.simulate import fill
 from api.postgres import Postgres
 from api.settings import Settings
 from auth.scopes import PARTNER_SCOPES, join
+from bench.network.demo import Player, set_stage
+from bench.network.size import NATURAL
 from models import db
 from models.member import create_member
 from models.oauth import Credentials, create_client
@@ -66,33 +68,33 @@ async def _fill(settings: Settings, bar: Progress) -> None:
         months=MONTHS,
         seed=SEED,
         progress=progress,
+        contributions=NATURAL,
     )
 
 
 async def _register_people(settings: Settings) -> Card:
-    """Gives the busiest partner of each kind a person who logs in, and the company a client."""
+    """Gives one partner of each kind a person who logs in, and the company a client."""
     await db.connect(settings.database_url)
     try:
         async with db.unit_of_work() as connection:
-            partners = [row async for row in db.queries("installation").busiest_partner_of_each_kind(connection)]
-            logins = [await _register_person(connection, partner) for partner in partners]
-            company = next(partner["id"] for partner in partners if partner["kind"] == "COMPANY")
+            cast = await set_stage(connection, datetime.now(UTC))
+            logins = [await _register_person(connection, player) for _, player in sorted(cast.players.items())]
             client: Credentials = await create_client(
-                connection, name="Demo backend", scope=PARTNER_SCOPES, partner_id=company
+                connection, name="Demo backend", scope=PARTNER_SCOPES, partner_id=cast.players["COMPANY"].id
             )
     finally:
         await db.disconnect()
     return Card(client.client_id, client.client_secret or "", join(PARTNER_SCOPES), logins)
 
 
-async def _register_person(connection: asyncpg.Connection[asyncpg.Record], partner: Any) -> Login:
-    kind = str(partner["kind"])
-    login = Login(kind, partner["name"], f"{kind.lower()}@demo.example", secrets.token_urlsafe(PASSWORD_BYTES))
+async def _register_person(connection: asyncpg.Connection[asyncpg.Record], player: Player) -> Login:
+    email = f"{player.kind.lower()}@demo.example"
+    login = Login(player.kind, player.name, email, secrets.token_urlsafe(PASSWORD_BYTES))
     await create_member(
         connection,
-        partner_id=partner["id"],
+        partner_id=player.id,
         email=login.email,
-        name=f"{partner['name']} 担当",
+        name=f"{player.name} 担当",
         password=login.password,
         role="ADMIN",
     )

@@ -42,3 +42,35 @@ order by contributor_id, company_id, role;
 
 -- name: analyze#
 analyze;
+
+-- name: relay_pair_for_demo^
+-- A company and an agency whose ten-for-one relay runs, with a slot in stock and the most rejected people who may yet
+-- register with that agency.
+select a.id as account_id, a.company_id, a.agency_id, a.counted / 100 as counted,
+  (select count(*) from relay_invitation i
+    where i.company_id = a.company_id and i.status in ('SENT', 'OPENED') and i.revoked_at is null
+      and i.expires_at > :now
+      and not exists (select from handover h where h.person_id = i.person_id and h.agency_id = a.agency_id)) as invited
+from relay_account a
+join agreement g on g.id = a.agreement_id and g.status = 'ACTIVE'
+join agreement_version v on v.id = g.version_id and v.handovers_per_slot = 10
+join partner p on p.id = a.agency_id and p.license_expires_on > (:now::timestamptz at time zone 'Asia/Tokyo')::date + 365
+where a.available >= 100 and a.debt = 0
+order by invited desc, a.id limit 1;
+
+-- name: invitations_for_demo
+-- Rejected people of a company who may yet register with that agency, the latest first.
+select i.id from relay_invitation i
+where i.company_id = :company_id and i.status in ('SENT', 'OPENED') and i.revoked_at is null and i.expires_at > :now
+  and not exists (select from handover h where h.person_id = i.person_id and h.agency_id = :agency_id)
+order by i.sent_at desc, i.id;
+
+-- name: players_for_demo
+-- The company and the agency, and a school, a community and a referrer of the company's own: those who took part in
+-- most hires of that company, then of all.
+select distinct on (p.kind) p.id, p.kind, p.name
+from partner p left join contribution c on c.contributor_id = p.id
+where p.id in (:company_id, :agency_id) or p.kind in ('SCHOOL', 'COMMUNITY')
+  or (p.kind = 'REFERRER' and p.company_id = :company_id)
+group by p.id
+order by p.kind, count(*) filter (where c.company_id = :company_id) desc, count(c.id) desc, p.id;

@@ -55,7 +55,7 @@ async def write(url: str, master_key: bytes, size: Size, seed: int, progress: Pr
     """
     connection = await asyncpg.connect(**db.credentials(url))
     try:
-        standing = await _sql().standing(connection)
+        standing = await sql().standing(connection)
         if standing["has_partners"]:
             raise NotEmpty
         if not standing["may_load"]:
@@ -86,11 +86,11 @@ class _Load:
         self._weeks: set[int] = set()
 
     async def run(self) -> Written:
-        connection, sql = self._connection, _sql()
+        connection, named = self._connection, sql()
         loaded = [table for table in COLUMNS if table != "partner"]  # logins and clients refer to partners: not emptied
-        await sql.prepare_session(connection)
-        await connection.execute(await sql.truncate_statement(connection, tables=loaded))
-        indexes = [row async for row in sql.secondary_indexes(connection, tables=[*COLUMNS, "contribution_link"])]
+        await named.prepare_session(connection)
+        await connection.execute(await named.truncate_statement(connection, tables=loaded))
+        indexes = [row async for row in named.secondary_indexes(connection, tables=[*COLUMNS, "contribution_link"])]
         for index in indexes:
             await connection.execute(index["drop_statement"])
         with Hands(self._master_key, self._size, self._seed) as hands:
@@ -99,10 +99,10 @@ class _Load:
             await self._accounts(hands.world)
             await self._events(hands)
         self._progress("Contributions", TOLD)
-        await sql.link_contributions(connection)
+        await named.link_contributions(connection)
         await self._index(indexes)
         self._progress("Figures", INDEXED)
-        await sql.analyze(connection)
+        await named.analyze(connection)
         # KPI
         self._progress("Done", 1.0)
         return Written(dict(self._rows), self._fingerprint())
@@ -171,5 +171,5 @@ class _Load:
 
 
 @cache
-def _sql() -> Any:
+def sql() -> Any:
     return aiosql.from_path(Path(__file__).with_name("network.sql"), "asyncpg", mandatory_parameters=False)

@@ -2,14 +2,6 @@
 -- The names of the applied migrations, in their order.
 select name from tortoise_migrations order by id;
 
--- name: busiest_partner_of_each_kind
--- Of every kind of partner, the one that took part in the most hires: the demo's logins are theirs.
-select distinct on (partner.kind) partner.id, partner.kind, partner.name, partner.slug
-from partner
-left join (select contributor_id, count(*) as hires from contribution group by contributor_id) as part
-  on part.contributor_id = partner.id
-order by partner.kind, part.hires desc nulls last, partner.id;
-
 -- name: has_database$
 -- Whether the server has a database of this name.
 select exists (select from pg_database where datname = :name);
