@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import graphql
 import orjson
 from graphql import GraphQLError, OperationType, ValidationRule
@@ -16,6 +17,7 @@ from planner import fallback
 from planner.arguments import Run
 from planner.cache import Cache
 from planner.catalog import Catalogue
+from planner.check import check
 from planner.directives import input_of
 from planner.document import Document, Question
 from planner.errors import BAD_REQUEST, TOO_COSTLY, InvalidRequestError, RequestError
@@ -98,6 +100,16 @@ class Planner:
         self.cache = Cache(self.limits)
         self.runner = Runner(session or {})
         self.compiled = 0
+
+    async def check(self, connection: asyncpg.Connection[Any], standings: Iterable[Any]) -> int:
+        """Compile and prepare the whole schema for each standing; gives the number of statements.
+
+        Raises DeclarationError naming the first field that cannot be planned.
+        """
+        count = 0
+        for standing in standings:
+            count += await check(connection, self.catalogue, lambda table, who=standing: self.policy(table, who))
+        return count
 
     def prepare(self, request: Request, viewer: Viewer) -> Prepared:
         """Everything before the database. Raises InvalidRequestError with the request's errors."""

@@ -131,7 +131,7 @@ async def compare(made: World, source: random.Random, count: int) -> list[str]:
             partner = source.choice(made.rows["partner"])["id"]
             who = viewer(partner)
             judge = judges.setdefault(partner, Judge(made.rows, who.values))
-            result = judge.answer(document.text, None, variables)
+            result = judge.answer(document.ast, variables)
             body, statements = await made.ask(document.text, variables, who)
             theirs = json.loads(json.dumps(result.data))
             wrong = [error.formatted for error in result.errors or ()]

@@ -12,7 +12,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphql import ExecutionResult, build_schema, execute, parse, print_schema
+from graphql import DocumentNode, ExecutionResult, build_schema, execute, print_schema
 
 from planner.codec import cursor
 from tests.planner_world.rows import Row, Rows
@@ -62,18 +62,18 @@ class Judge:
         self.hush = False
         self.index = {(table, row["id"]): row for table, each in rows.items() for row in each if "id" in row}
 
-    def answer(self, text: str, operation: str | None, variables: dict[str, Any]) -> ExecutionResult:
+    def answer(self, ast: DocumentNode, variables: dict[str, Any]) -> ExecutionResult:
         """What graphql-core says."""
         self.shouts, self.hush = [], False
-        result = self._execute(text, operation, variables)
+        result = self._execute(ast, variables)
         if any("\u2028" in each for each in self.shouts):
             self.hush = True
-            result = self._execute(text, operation, variables)
+            result = self._execute(ast, variables)
         return result
 
-    def _execute(self, text: str, operation: str | None, variables: dict[str, Any]) -> ExecutionResult:
+    def _execute(self, ast: DocumentNode, variables: dict[str, Any]) -> ExecutionResult:
         result = execute(
-            JUDGE_SCHEMA, parse(text), variable_values=variables, operation_name=operation,
+            JUDGE_SCHEMA, ast, variable_values=variables,
             field_resolver=self.resolve, type_resolver=lambda value, *_: value["__type"],
         )  # fmt: skip
         assert isinstance(result, ExecutionResult)
