@@ -80,7 +80,7 @@ async def hold(connection: Connection, invitation_id: UUID) -> Invitation:
 
 
 async def invite(
-    connection: Connection, *, application_id: UUID, said: Said, language: Language = "JA"
+    connection: Connection, *, application_id: UUID, now: datetime, language: Language = "JA"
 ) -> Invited | None:
     """Invites the candidate of a rejected application, and queues the rejection mail that carries the URL.
 
@@ -88,10 +88,10 @@ async def invite(
     """
     sql = queries("invitation")
     application = await sql.rejected_application(connection, application_id=application_id)
-    if application is None or application["decided_at"] + timedelta(days=URL_DAYS) <= said.at:
+    if application is None or application["decided_at"] + timedelta(days=URL_DAYS) <= now:
         return None
     company_id, person_id = application["company_id"], application["person_id"]
-    waiting_for = await _obstacle(connection, company_id, person_id, said.at)
+    waiting_for = await _obstacle(connection, company_id, person_id, now)
     invitation_id = await sql.invite(
         connection,
         id=uuid7(),
@@ -100,13 +100,19 @@ async def invite(
         application_id=application_id,
         waiting_for=waiting_for,
         rejected_at=application["decided_at"],
-        expires_at=said.at + timedelta(days=URL_DAYS),
+        expires_at=now + timedelta(days=URL_DAYS),
     )
     if invitation_id is None:  # rejected once more without having been taken back: invited already
         return Invited(await sql.of_application(connection, application_id=application_id), None)
     if waiting_for != "EMAIL":
-        await _queue(connection, "REJECTION", company_id, person_id, invitation_id, language, said.at)
+        await _queue(connection, "REJECTION", company_id, person_id, invitation_id, language, now)
     return Invited(invitation_id, waiting_for)
+
+
+async def has_address(connection: Connection, *, company_id: UUID, person_id: UUID) -> bool:
+    """Whether the company itself keeps an address of this person. Leaves the company as the viewer of personal data."""
+    await queries("candidate").view_as(connection, partner_id=company_id)
+    return await queries("invitation").has_address(connection, company_id=company_id, person_id=person_id)
 
 
 async def address_came(
@@ -172,7 +178,7 @@ async def by_company_url(
     if application_id is not None:
         invitation_id = await sql.of_application(connection, application_id=application_id)
         if invitation_id is None:
-            invited = await invite(connection, application_id=application_id, said=said, language=language)
+            invited = await invite(connection, application_id=application_id, now=said.at, language=language)
             invitation_id = invited and invited.invitation_id
         await sql.address_known(connection, id=invitation_id)
     else:
@@ -216,8 +222,7 @@ async def expire_due(connection: Connection, now: datetime) -> int:
 
 async def _obstacle(connection: Connection, company_id: UUID, person_id: UUID, at: datetime) -> str | None:
     """What keeps the mail with the URL from going out now."""
-    await queries("candidate").view_as(connection, partner_id=company_id)
-    if not await queries("invitation").has_address(connection, company_id=company_id, person_id=person_id):
+    if not await has_address(connection, company_id=company_id, person_id=person_id):
         return "EMAIL"
     offered = await queries("invitation").anybody_to_choose(connection, company_id=company_id, at=at)
     return None if offered else "AGENCY"

@@ -1,58 +1,44 @@
 """Career relay (キャリアリレー): handovers from a company that said no to an agency that may help.
 
 What counts, and what a count earns, is decided here and booked in the ledger. Locks are taken in one order: accounts,
-slots, invitation, handovers, then the lock on person and agency. The word's other verbs stand in files of their own and
-are gathered here: `rejection_mail`, `invitation`, `registration`, `slot`.
+slots, invitation, handovers, then the lock on person and agency. What comes before stands in `rejection_mail`,
+`invitation` and `registration`, what comes after in `placement` and `slot`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
 from models import invitation, ledger
-from models.consent import withdraw as withdraw_consents
 from models.db import queries
-from models.errors import Refusal, RefusalCode, not_found
-from models.invitation import Invitation, address_came, bounced, by_company_url, expire_due, invite, open, sent
-from models.outbox import Said, publish
-from models.registration import choices, register
-from models.rejection_mail import default_rejection_mails, render_rejection_mail, save_rejection_mail
+from models.errors import Refusal, RefusalCode
+from models.handover import Record, find, hold, hold_accounts, hold_all, must_act, tell, wrong_state
+from models.invitation import Invitation
+from models.outbox import Said
+from models.placement import record_placement
 from models.slot import redeem_slot, release_slot, reserve_slot
 
 __all__ = [
     "accept",
     "accept_silent",
-    "address_came",
-    "bounced",
-    "by_company_url",
-    "choices",
     "confirm_by_company",
     "decline",
-    "default_rejection_mails",
-    "expire_due",
-    "invite",
-    "open",
     "record_placement",
     "redeem_slot",
-    "register",
     "release_slot",
-    "render_rejection_mail",
     "reserve_slot",
     "revert",
-    "save_rejection_mail",
-    "sent",
     "take_back",
-    "withdraw",
+    "withdrawn",
 ]
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Record = asyncpg.Record
 
 SILENT_AT_ONCE = 100  # handovers per transaction
 
@@ -77,8 +63,8 @@ async def accept(connection: Connection, *, handover_id: UUID, acting: UUID, sai
 
     Raises NOT_YOURS, WRONG_STATE, AGREEMENT_MISSING when the relay agreement runs no more, LICENSE_EXPIRED.
     """
-    found = await _find(connection, handover_id)
-    _must_act(acting, found["agency_id"])
+    found = await find(connection, handover_id)
+    must_act(acting, found["agency_id"])
     pair = (found["company_id"], found["agency_id"])
     account = (await ledger.lock_pairs(connection, [pair])).get(pair)
     rule = await ledger.rule(connection, found["agreement_id"], said.at)
@@ -89,7 +75,7 @@ async def accept(connection: Connection, *, handover_id: UUID, acting: UUID, sai
             en="No relay agreement with this company is in force. Check the agreement.",
         )
     await _must_be_licensed(connection, found["agency_id"], said.at)
-    invited, handover = await _hold(connection, found)
+    invited, handover = await hold(connection, found)
     _must_wait(handover)
     return await _accepted(connection, account, rule, invited, handover, said, by_silence=False)
 
@@ -101,13 +87,13 @@ async def decline(
 
     Raises NOT_YOURS, WRONG_STATE.
     """
-    found = await _find(connection, handover_id)
-    _must_act(acting, found["agency_id"])
-    _, handover = await _hold(connection, found)
+    found = await find(connection, handover_id)
+    must_act(acting, found["agency_id"])
+    _, handover = await hold(connection, found)
     _must_wait(handover)
     await _answer(connection, handover, "DECLINED", said, reason=reason)
     await queries("relay").end_provisions(connection, consent_id=handover["consent_id"], at=said.at)
-    return await _publish(connection, "RELAY_DECLINED", said, handover)
+    return await tell(connection, "RELAY_DECLINED", said, handover)
 
 
 async def accept_silent(connection: Connection, now: datetime) -> list[Answered]:
@@ -116,8 +102,8 @@ async def accept_silent(connection: Connection, now: datetime) -> list[Answered]
     accounts = await ledger.lock_pairs(connection, [(row["company_id"], row["agency_id"]) for row in due])
     answers: list[Answered] = []
     for row in due:
-        found = await _find(connection, row["id"])
-        invited, handover = await _hold(connection, found)
+        found = await find(connection, row["id"])
+        invited, handover = await hold(connection, found)
         at: datetime = handover["answer_by"]
         rule = await ledger.rule(connection, handover["agreement_id"], at)
         account = accounts.get((row["company_id"], row["agency_id"]))
@@ -133,10 +119,10 @@ async def confirm_by_company(connection: Connection, *, invitation_id: UUID, sai
 
     Returns the slots that this earned. Raises WRONG_STATE when nobody asked, or more than CONFIRM_DAYS ago.
     """
-    accounts = await _accounts_of(connection, invitation_id)
+    accounts = await hold_accounts(connection, invitation_id)
     invited = await invitation.confirm(connection, invitation_id=invitation_id, said=said)
     slots: list[UUID] = []
-    for handover in await _hold_all(connection, invitation_id):
+    for handover in await hold_all(connection, invitation_id):
         account = accounts.get((handover["company_id"], handover["agency_id"]))
         rule = await ledger.rule(connection, handover["agreement_id"], said.at)
         if handover["status"] == "ACCEPTED" and not handover["counted"] and account and rule:
@@ -158,63 +144,34 @@ async def take_back(connection: Connection, *, invitation_id: UUID, said: Said) 
     What still waits for an answer ends with its provision; an agency that accepted keeps what the candidate gave it.
     """
     sql = queries("relay")
-    await _accounts_of(connection, invitation_id)
+    await hold_accounts(connection, invitation_id)
     await invitation.hold(connection, invitation_id)
-    for handover in await _hold_all(connection, invitation_id):
+    for handover in await hold_all(connection, invitation_id):
         if handover["status"] not in ("REGISTERED", "ACCEPTED"):
             continue
         if handover["counted"]:
             slot_id = await ledger.reverse_count(connection, handover_id=handover["id"], at=said.at)
             if slot_id is not None:
-                await _publish(connection, "SLOT_MOVED", said, handover, slot_id=slot_id)
+                await tell(connection, "SLOT_MOVED", said, handover, slot_id=slot_id)
         if handover["status"] == "REGISTERED":
             await sql.end_provisions(connection, consent_id=handover["consent_id"], at=said.at)
         await sql.mark_reversed(connection, id=handover["id"])
 
 
-async def withdraw(
-    connection: Connection, *, person_id: UUID, consent_id: UUID | None = None, said: Said
-) -> list[UUID]:
-    """The candidate takes one consent back, or all (撤回): what was provided on it flows no longer, with this commit.
+async def withdrawn(connection: Connection, *, consent_ids: Sequence[UUID], said: Said) -> list[UUID]:
+    """The candidate took these consents back (撤回): a handover not yet accepted ends; one accepted keeps its count.
 
-    A handover not yet accepted ends; one accepted keeps its count. Returns the handovers that ended.
+    Returns the handovers that ended.
     """
     ended: list[UUID] = []
-    consent_ids = await withdraw_consents(connection, said=said, person_id=person_id, consent_id=consent_id)
-    waiting = queries("relay").handovers_of_consents(connection, consent_ids=consent_ids)
+    waiting = queries("relay").handovers_of_consents(connection, consent_ids=list(consent_ids))
     for handover_id in [row["id"] async for row in waiting]:
-        _, handover = await _hold(connection, await _find(connection, handover_id))
+        _, handover = await hold(connection, await find(connection, handover_id))
         if handover["status"] == "REGISTERED":
             await _answer(connection, handover, "WITHDRAWN", said)
-            await _publish(connection, "WITHDRAWN", said, handover)
+            await tell(connection, "WITHDRAWN", said, handover)
             ended.append(handover_id)
     return ended
-
-
-async def record_placement(
-    connection: Connection, *, handover_id: UUID, acting: UUID, starts_on: date, said: Said
-) -> UUID | None:
-    """The agency found the person work outside the network (決定報告); it shows in counts only.
-
-    Returns the event's id, or None: the company hears of it only where the candidate allowed the agency to tell.
-    Raises NOT_YOURS, and WRONG_STATE unless the handover was accepted.
-    """
-    found = await _find(connection, handover_id)
-    _must_act(acting, found["agency_id"])
-    _, handover = await _hold(connection, found)
-    if handover["status"] != "ACCEPTED":
-        raise _wrong_state(
-            "受諾した引き継ぎにだけ、決定を記録できます。", "A placement follows an accepted handover only."
-        )
-    sql = queries("relay")
-    await sql.place_outside(connection, id=handover_id, starts_on=starts_on, at=said.at)
-    told = await sql.consents_to_tell(
-        connection,
-        person_id=handover["person_id"],
-        agency_id=handover["agency_id"],
-        company_id=handover["company_id"],
-    )
-    return await _publish(connection, "PLACED", said, handover) if told else None
 
 
 async def _accepted(
@@ -228,7 +185,7 @@ async def _accepted(
     by_silence: bool,
 ) -> Answered:
     await _answer(connection, handover, "ACCEPTED", said, by_silence=by_silence)
-    event_id = await _publish(connection, "RELAY_ACCEPTED", said, handover)
+    event_id = await tell(connection, "RELAY_ACCEPTED", said, handover)
     slots = await _count(connection, account, rule, invited, handover, said)
     return Answered(handover["id"], event_id, slots is not None, slots or [])
 
@@ -253,7 +210,7 @@ async def _count(
     held = await ledger.lock(connection, account.id)
     slots = await ledger.count(connection, held, handover_id=handover["id"], rule=rule, at=said.at)
     for slot_id in slots:
-        await _publish(connection, "SLOT_EARNED", said, handover, slot_id=slot_id)
+        await tell(connection, "SLOT_EARNED", said, handover, slot_id=slot_id)
     return slots
 
 
@@ -271,50 +228,6 @@ async def _answer(
     )
 
 
-async def _accounts_of(connection: Connection, invitation_id: UUID) -> dict[tuple[UUID, UUID], ledger.Account]:
-    """Every account that an invitation's handovers may move, held."""
-    rows = queries("relay").accounts_of_invitation(connection, invitation_id=invitation_id)
-    return await ledger.lock_pairs(connection, [(row["company_id"], row["agency_id"]) async for row in rows])
-
-
-async def _find(connection: Connection, handover_id: UUID) -> Record:
-    row = await queries("relay").find_handover(connection, id=handover_id)
-    if row is None:
-        raise not_found("input", "handoverId")
-    return row
-
-
-async def _hold(connection: Connection, found: Record) -> tuple[Invitation, Record]:
-    """The invitation and the handover, held in this order."""
-    invited = await invitation.hold(connection, found["invitation_id"])
-    return invited, await queries("relay").lock_handover(connection, id=found["id"])
-
-
-async def _hold_all(connection: Connection, invitation_id: UUID) -> list[Record]:
-    return [row async for row in queries("relay").lock_handovers(connection, invitation_id=invitation_id)]
-
-
-async def _publish(
-    connection: Connection,
-    kind: str,
-    said: Said,
-    handover: Record,
-    *,
-    slot_id: UUID | None = None,
-) -> UUID:
-    return await publish(
-        connection,
-        kind,
-        said,
-        company_id=handover["company_id"],
-        parties=[handover["agency_id"]],
-        application_id=handover["application_id"],
-        handover_id=handover["id"],
-        invitation_id=handover["invitation_id"],
-        slot_id=slot_id,
-    )
-
-
 async def _must_be_licensed(connection: Connection, agency_id: UUID, at: datetime) -> None:
     if not await queries("relay").licensed(connection, agency_id=agency_id, at=at):
         raise Refusal(
@@ -324,21 +237,6 @@ async def _must_be_licensed(connection: Connection, agency_id: UUID, at: datetim
         )
 
 
-def _must_act(acting: UUID, owner: UUID) -> None:
-    if acting != owner:
-        raise Refusal(
-            RefusalCode.NOT_YOURS,
-            ja="この操作は相手の人材紹介会社だけが行えます。",
-            en="Only the agency that received it may do this.",
-        )
-
-
 def _must_wait(handover: Record) -> None:
     if handover["status"] != "REGISTERED":
-        raise _wrong_state(
-            "この引き継ぎはすでに回答済みか、終了しています。", "This handover is answered or has ended."
-        )
-
-
-def _wrong_state(ja: str, en: str) -> Refusal:
-    return Refusal(RefusalCode.WRONG_STATE, ja=ja, en=en)
+        raise wrong_state("この引き継ぎはすでに回答済みか、終了しています。", "This handover is answered or has ended.")

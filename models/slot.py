@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -51,8 +51,7 @@ class Slot:
     hire_id: UUID | None
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """A slot that moved, and the event that says so."""
 
     slot_id: UUID
@@ -92,8 +91,8 @@ async def reserve_slot(
     return await _move(connection, await _held(connection, row["id"]), "RESERVE", "AVAILABLE", "RESERVED", said)
 
 
-async def redeem_slot(connection: Connection, *, slot_id: UUID, acting: UUID, said: Said) -> Moved:
-    """Redeems a reserved slot once the work has begun (枠の利用).
+async def redeem_slot(connection: Connection, *, slot_id: UUID, acting: UUID, said: Said) -> UUID:
+    """Redeems a reserved slot once the work has begun (枠の利用). Returns the event's id.
 
     Raises NOT_FOUND, NOT_YOURS, and WRONG_STATE unless it is reserved for a hire whose start date has come.
     """
@@ -106,14 +105,17 @@ async def redeem_slot(connection: Connection, *, slot_id: UUID, acting: UUID, sa
             "枠を利用できるのは、採用が決まり入社日を迎えてからです。",
             "A slot is redeemed when its hire has started work.",
         )
-    return await redeem(connection, slot_id=slot_id, hire_id=hire["id"], said=said)
+    return (await redeem(connection, slot_id=slot_id, hire_id=hire["id"], said=said)).event_id
 
 
-async def release_slot(connection: Connection, *, slot_id: UUID, acting: UUID, said: Said) -> Moved:
-    """Gives a reserved slot back (枠の解放). Raises NOT_FOUND, NOT_YOURS, WRONG_STATE unless it is reserved."""
+async def release_slot(connection: Connection, *, slot_id: UUID, acting: UUID, said: Said) -> UUID:
+    """Gives a reserved slot back (枠の解放). Returns the event's id.
+
+    Raises NOT_FOUND, NOT_YOURS, WRONG_STATE unless it is reserved.
+    """
     slot = await lock_slot(connection, slot_id)
     _must_act(acting, slot.company_id)
-    return await release(connection, slot_id=slot_id, said=said)
+    return (await release(connection, slot_id=slot_id, said=said)).event_id
 
 
 async def lock_slot(connection: Connection, slot_id: UUID) -> Slot:

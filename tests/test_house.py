@@ -38,8 +38,8 @@ WORDS_OF_MODELS = (
     {"application"},
     {"ledger"},
     {"relay"},
-    {"outcome"},
     {"contribution"},
+    {"outcome"},  # decisions with all that follows from them, contributions too
     {"reward"},
     {"trust"},
 )

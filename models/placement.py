@@ -1,0 +1,68 @@
+"""Placements (紹介成立): what a handover led to, inside the network or outside, and who may hear of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from models.db import queries
+from models.handover import Record, find, hold, must_act, tell, wrong_state
+from models.outbox import Said, publish
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+async def record_placement(
+    connection: Connection, *, handover_id: UUID, acting: UUID, starts_on: date, said: Said
+) -> UUID | None:
+    """The agency found the person work outside the network (決定報告); it shows in counts only.
+
+    Returns the event's id, or None: the company hears of it only where the candidate allowed the agency to tell.
+    Raises NOT_YOURS, and WRONG_STATE unless the handover was accepted.
+    """
+    found = await find(connection, handover_id)
+    must_act(acting, found["agency_id"])
+    _, handover = await hold(connection, found)
+    if handover["status"] != "ACCEPTED":
+        raise wrong_state(
+            "受諾した引き継ぎにだけ、決定を記録できます。", "A placement follows an accepted handover only."
+        )
+    await queries("relay").place_outside(connection, id=handover_id, starts_on=starts_on, at=said.at)
+    told = await _may_tell(connection, handover)
+    return await tell(connection, "PLACED", said, handover) if told else None
+
+
+async def placed(connection: Connection, *, handover_id: UUID, hire_id: UUID, company_id: UUID, said: Said) -> None:
+    """The handover grew into a hire at `company_id` (紹介成立).
+
+    The company that passed the person on is told by an event of its own only where the candidate allowed it.
+    """
+    handover = await find(connection, handover_id)
+    await queries("relay").place_inside(connection, id=handover_id, hire_id=hire_id, at=said.at)
+    told = await _may_tell(connection, handover)
+    await publish(
+        connection,
+        "PLACED",
+        said,
+        company_id=company_id,
+        parties=[handover["agency_id"], *([handover["company_id"]] if told else [])],
+        handover_id=handover_id,
+        hire_id=hire_id,
+    )
+
+
+async def unplaced(connection: Connection, *, hire_id: UUID | None) -> None:
+    """The hire was taken back: the handover that it grew from led nowhere after all."""
+    await queries("relay").unplace(connection, hire_id=hire_id)
+
+
+async def _may_tell(connection: Connection, handover: Record) -> bool:
+    return await queries("relay").consents_to_tell(
+        connection,
+        person_id=handover["person_id"],
+        agency_id=handover["agency_id"],
+        company_id=handover["company_id"],
+    )

@@ -1,0 +1,61 @@
+-- name: before_hire^
+-- What a hire of this application will move: the slot reserved for it, and the handover it grew from.
+select r.origin_id as handover_id,
+  (select s.id from slot s where s.application_id = a.id and s.status = 'RESERVED') as slot_id
+from application a left join referral r on r.id = a.referral_id where a.id = :application_id;
+
+-- name: reserved_slot$
+-- The slot that is reserved for an application.
+select id from slot where application_id = :application_id and status = 'RESERVED';
+
+-- name: link_slot!
+-- A reserved slot's hire.
+update slot set hire_id = :hire_id where id = :slot_id;
+
+-- name: started$
+-- Whether a hire's first working day has come in Japan.
+select starts_on <= (:at::timestamptz at time zone 'Asia/Tokyo')::date from hire where id = :hire_id;
+
+-- name: hire^
+-- Whose hire it is, and which slot paid for it; not held.
+select company_id, slot_id from hire where id = :id;
+
+-- name: lock_hire^
+-- A hire, held, with the answer of that day so far, and whether its slot was redeemed and partly given back.
+select h.application_id, h.slot_id, h.starts_on, h.reverted_at,
+  (select c.status from retention_check c where c.hire_id = h.id and c.day = :day) as known,
+  exists (select from slot s where s.id = h.slot_id and s.status = 'REDEEMED' and s.hire_id = h.id) as redeemed,
+  exists (select from ledger_transfer t where t.slot_id = h.slot_id and t.kind = 'RESTORE') as restored
+from hire h where h.id = :id for no key update of h;
+
+-- name: record_retention!
+-- The answer of one day; a later one corrects it.
+insert into retention_check (hire_id, day, status, checked_at) values (:hire_id, :day, :status, :at)
+on conflict (hire_id, day) do update set status = excluded.status, checked_at = excluded.checked_at;
+
+-- name: person_of$
+-- Who applied.
+select person_id from application where id = :application_id;
+
+-- name: add_survey$
+-- The survey of an application, unless it was asked before; one whose mail was cancelled is asked anew.
+insert into survey as s (id, application_id, company_id, person_id, stage, sent_at)
+select :id, a.id, a.company_id, a.person_id, a.stage, :due from application a where a.id = :application_id
+on conflict (application_id) do update set stage = excluded.stage, sent_at = excluded.sent_at
+where s.answered_at is null and not exists (select from mail m where m.survey_id = s.id and m.status in ('QUEUED', 'SENT'))
+returning id;
+
+-- name: queue_survey!
+-- The mail that asks.
+insert into mail (id, kind, company_id, person_id, survey_id, language, status, due_at)
+select :id, 'SURVEY', s.company_id, s.person_id, s.id, 'JA', 'QUEUED', :due from survey s where s.id = :survey_id;
+
+-- name: cancel_survey!
+-- The decision was taken back: nobody asks about it.
+update mail m set status = 'CANCELLED' from survey s
+where s.application_id = :application_id and m.survey_id = s.id and m.status = 'QUEUED';
+
+-- name: answer_survey$
+-- The answer, given once.
+update survey set score = :score, comment_sealed = :comment_sealed, answered_at = clock_timestamp()
+where id = :id and answered_at is null returning id;
