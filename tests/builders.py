@@ -8,10 +8,11 @@ from uuid import UUID
 
 import asyncpg
 
-from models import agreement, candidate, job, partner, seal
+from models import agreement, candidate, consent, job, partner, seal
 from models import application as applications
 from models import referral as referrals
 from models.candidate import Kept
+from models.db import uuid7
 from models.outbox import Said
 from models.registry import corporate_number_ok, school_code_ok
 from models.terms import RelayTerms, Sharing, Terms
@@ -170,3 +171,44 @@ async def rejected(connection: Connection, company_id: UUID, email: str = "taro@
     application_id = await application(connection, company_id, email, **rest)
     await applications.reject(connection, said=said(company_id, NOW + days(7)), application_id=application_id)
     return application_id
+
+
+async def handed_over(
+    connection: Connection, company_id: UUID, agency_id: UUID, email: str = "taro@example.jp"
+) -> UUID:
+    """A handover (リレー) that waits for the agency, with its agreement; rows only, no event of its registration."""
+    under = await relay_agreement(connection, company_id, agency_id)
+    application_id = await rejected(connection, company_id, email)
+    person = await kept(connection, company_id, email)
+    consent_id = await consent.consent(
+        connection,
+        said=said(company_id, source="CANDIDATE"),
+        person_id=person.person_id,
+        asked_by=company_id,
+        recipient_id=agency_id,
+        purpose="職業紹介のため",
+        items=["NAME", "EMAIL"],
+        text_version="1",
+        language="JA",
+    )
+    await consent.provide(
+        connection,
+        said=said(company_id),
+        consent_id=consent_id,
+        giver_id=company_id,
+        receiver_id=agency_id,
+        agreement_id=under,
+    )
+    invitation_id, handover_id = uuid7(), uuid7()
+    await connection.execute(
+        "insert into relay_invitation (id, company_id, person_id, application_id, status, rejected_at, expires_at) "
+        "values ($1, $2, $3, $4, 'REGISTERED', $5, $6)",
+        *(invitation_id, company_id, person.person_id, application_id, NOW + days(7), NOW + days(97)),
+    )
+    await connection.execute(
+        "insert into handover (id, invitation_id, application_id, company_id, agency_id, person_id, agreement_id, "
+        "consent_id, status, registered_at, answer_by) values ($1, $2, $3, $4, $5, $6, $7, $8, 'REGISTERED', $9, $10)",
+        *(handover_id, invitation_id, application_id, company_id, agency_id, person.person_id, under, consent_id),
+        *(NOW + days(8), NOW + days(15)),
+    )
+    return handover_id
