@@ -17,7 +17,7 @@ from bench.network.rows import COLUMNS
 from bench.network.size import NATURAL, size, this_month
 from bench.network.world import Size
 from bench.network.write import NotEmpty, NotPrivileged, Written, write
-from models import db, relay, seal
+from models import db, kpi, relay, seal
 from models.candidate import read_items
 from models.outbox import Said
 from models.partner import alias_of
@@ -181,8 +181,9 @@ async def test_shares_sum_to_one_and_rest_on_evidence(connection: asyncpg.Connec
     )
     links = await connection.fetchval(
         """
-        select count(*) from (select contributor_id, company_id, role, count(*)::int as contributions from contribution
-          group by 1, 2, 3) c full join contribution_link l using (contributor_id, company_id, role)
+        select count(*) from (select contributor_id, c.company_id, role, count(*)::int as contributions
+          from contribution c join hire h on h.id = c.hire_id where h.reverted_at is null group by 1, 2, 3) c
+        full join contribution_link l using (contributor_id, company_id, role)
         where c.contributions is distinct from l.contributions
         """
     )
@@ -195,7 +196,8 @@ async def test_states_are_what_the_events_tell(connection: asyncpg.Connection) -
         """
         select a.id, a.status, array_agg(e.kind order by e.occurred_at) as told
         from application a join outcome_event e on e.application_id = a.id and e.handover_id is null
-        where e.kind in ('APPLICATION_RECEIVED', 'HIRED', 'REJECTED', 'WITHDRAWN', 'REJECTION_REVERTED') group by a.id
+        where e.kind in ('APPLICATION_RECEIVED', 'HIRED', 'REJECTED', 'WITHDRAWN', 'REJECTION_REVERTED',
+          'HIRE_REVERTED') group by a.id
         """
     )
     last = {"APPLICATION_RECEIVED": "ACTIVE", "REJECTION_REVERTED": "ACTIVE"}
@@ -224,9 +226,23 @@ async def test_states_are_what_the_events_tell(connection: asyncpg.Connection) -
     )
     hires = await connection.fetchval(
         "select count(*) from hire h join application a on a.id = h.application_id "
-        "where a.hire_id is distinct from h.id"
+        "where h.reverted_at is null and a.hire_id is distinct from h.id"
     )
     assert (wrong_referrals, wrong_handovers, hires) == (0, 0, 0)
+
+
+async def test_figures_equal_the_rows(connection: asyncpg.Connection) -> None:
+    assert await kpi.differences(connection) == []
+    assert await connection.fetchval("select count(distinct measure) from kpi_month") == 12
+    kept = await connection.fetchval(
+        "select count(*) from referral r where hired_at is distinct from (select min(h.decided_at) from application a "
+        "join hire h on h.application_id = a.id where a.referral_id = r.id and h.reverted_at is null)"
+    )
+    passed = await connection.fetchval(
+        "select count(*) from relay_invitation i, relay_milestones(i.id) m "
+        "where (i.accepted_at, i.counted_at, i.placed_at) is distinct from (m.accepted_at, m.counted_at, m.placed_at)"
+    )
+    assert (kept, passed) == (0, 0)
 
 
 async def test_events_stand_in_order_of_time(connection: asyncpg.Connection) -> None:

@@ -203,7 +203,7 @@ class Account:
             self._later(offer.ended, "RELEASE", offer=offer, slot=slot)
         elif offer.head:
             self._later(midnight(offer.starts), "REDEEM", offer=offer, slot=slot)
-        self._write_hire(offer, slot)
+        self._write_hire(offer, slot if offer.ended is None else None)
 
     def _redeem(self, offer: Offer, slot: Slot, at: int) -> None:
         slot.status, slot.hire = REDEEMED, offer.hire

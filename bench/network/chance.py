@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 KEYSTREAM_BYTES = 1 << 16
 _pairs = Struct(">QQ")
+# Of 128 bits, the last 12 and 62 are drawn and version and variant are given; for a whole keystream at once.
+_DRAWN = int.from_bytes((0xFFF << 64 | (1 << 62) - 1).to_bytes(16, "big") * (KEYSTREAM_BYTES // 16), "big")
+_GIVEN = int.from_bytes((0x7000 << 64 | 1 << 63).to_bytes(16, "big") * (KEYSTREAM_BYTES // 16), "big")
 _id = Struct(">iQQ").pack
 
 
@@ -54,8 +57,7 @@ class Chance:
     def id(self, at: int) -> Field:
         """A uuid7 (RFC 9562) of that instant, as a COPY field."""
         high, low = next(self._numbers)
-        milliseconds = (at + UNIX_EPOCH) // 1000
-        return _id(16, milliseconds << 16 | 0x7000 | high & 0xFFF, low & (1 << 62) - 1 | 1 << 63)
+        return _id(16, (at + UNIX_EPOCH) // 1000 << 16 | high, low)
 
     def bytes(self, length: int) -> bytes:
         """Bytes for keys and nonces."""
@@ -74,4 +76,5 @@ class Chance:
 
     def _pairs(self) -> Iterator[tuple[int, int]]:
         while True:
-            yield from _pairs.iter_unpack(self._keystream.update(bytes(KEYSTREAM_BYTES)))
+            drawn = int.from_bytes(self._keystream.update(bytes(KEYSTREAM_BYTES)), "big") & _DRAWN | _GIVEN
+            yield from _pairs.iter_unpack(drawn.to_bytes(KEYSTREAM_BYTES, "big"))

@@ -17,11 +17,13 @@ from bench.network.rows import (
     instant,
     integer,
     midnight,
+    optional_instant,
     share,
     word,
 )
 from bench.network.story import Applicant, Offer
 from bench.network.world import Relay, Sheets, World
+from models.contribution import ROLE_OF_KIND
 
 CHECK_DAYS = (30, 90, 180, 365)
 # Who leaves until when, all in all; a part of them because of the company.
@@ -51,8 +53,8 @@ class Hiring:
         if relay is not None:
             self.offers.append(Offer(relay.number, at, applicant.application, applicant.whose, ended))
 
-    def hire(self, applicant: Applicant, offered: int, decided: int, source: Field) -> None:
-        """A hire, with everything that follows from it."""
+    def hire(self, applicant: Applicant, offered: int, decided: int, source: Field, reverted: int | None) -> None:
+        """A hire, with everything that follows from it; one that is reverted stays on record with its contributions."""
         chance = self._chance
         company = applicant.company
         hire = applicant.hire = chance.id(decided)
@@ -70,7 +72,8 @@ class Hiring:
         )
         handover = applicant.handover
         if handover is not None:
-            handover.placement, handover.placed = hire, decided
+            if reverted is None:
+                handover.placement, handover.placed = hire, decided
             self._events.say(
                 "PLACED",
                 decided,
@@ -82,7 +85,22 @@ class Hiring:
                 invitation=handover.invitation,
             )
         self._contribute(applicant, hire, decided, event)
-        left = self._check_retention(applicant, hire, starts)
+        left = None
+        if reverted is None:
+            left = self._check_retention(applicant, hire, starts)
+        else:
+            self._events.say(
+                "HIRE_REVERTED",
+                reverted,
+                company.id,
+                source,
+                company.id,
+                applicant.whose,
+                referral=applicant.referral,
+                application=applicant.application,
+                hire=hire,
+                corrects=event,
+            )
         head = (
             hire
             + company.id
@@ -92,7 +110,7 @@ class Hiring:
             + instant(decided)
             + day(starts)
         )
-        tail = (NULL if handover is None else handover.id) + NULL
+        tail = (NULL if handover is None else handover.id) + optional_instant(reverted)
         relay = self._relay(applicant)
         if relay is None:
             self._sheets["hire"].add(head, NULL, tail)
@@ -104,6 +122,7 @@ class Hiring:
                     applicant.application,
                     applicant.whose,
                     head=head,
+                    ended=reverted,
                     tail=tail,
                     hire=hire,
                     starts=starts,
@@ -144,7 +163,8 @@ class Hiring:
                 helpers.append((who, role, at, evidence))
 
         if applicant.referrer is not None:
-            helped(applicant.referrer.id, applicant.role, applicant.helped_at, applicant.evidence)
+            role = ROLE_OF_KIND[applicant.referrer.kind] if applicant.role == "REFERRED" else applicant.role
+            helped(applicant.referrer.id, role, applicant.helped_at, applicant.evidence)
         if applicant.handover is not None:
             origin = applicant.handover
             helped(origin.relay.company.id, "RELAYED", origin.registered, origin.event)

@@ -33,13 +33,6 @@ where i.indrelid = any (select name::regclass from unnest(:tables::text[]) as t 
   and not exists (select from pg_constraint c where c.conindid = i.indexrelid)
 order by 2, 1;
 
--- name: link_contributions!
--- The graph as weights, from the contributions.
-insert into contribution_link (contributor_id, company_id, role, contributions)
-select contributor_id, company_id, role, count(*)
-from contribution group by contributor_id, company_id, role
-order by contributor_id, company_id, role;
-
 -- name: analyze#
 analyze;
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bench.network.chance import Chance
 from bench.network.events import API, CANDIDATE, SYSTEM, Events, parties
 from bench.network.people import PASSED_ON, People
@@ -18,7 +20,7 @@ from bench.network.rows import (
     optional_instant,
     word,
 )
-from bench.network.story import Applicant, Count, Handover
+from bench.network.story import Applicant, Count, Handover, Invitation
 from bench.network.world import Relay, Sheets, World
 from models.invitation import URL_DAYS
 from models.registration import PURPOSE_AGENCY
@@ -38,6 +40,7 @@ class Passing:
         self._chance, self._sheets, self._events, self._people = chance, sheets, events, people
         self._until = world.size.until
         self._mine: list[Handover] = []
+        self._invitations: list[Invitation] = []
         self._counted: list[tuple[Field, int]] = []
         self.due = 0.0
         self.counts: list[Count] = []
@@ -53,6 +56,7 @@ class Passing:
         """The relay invitation of one rejection, which may be taken back (`reverted`), and all that follows from it."""
         chance = self._chance
         company, person = applicant.company, applicant.person
+        before = len(self._mine)
         invitation = chance.id(rejected)
         sent = rejected + chance.between(HOUR, 40 * HOUR)
         opened = sent + chance.between(HOUR, 12 * DAY)
@@ -79,7 +83,7 @@ class Passing:
                     self._register(applicant, invitation, relay, registered, reverted)
         if status != "REGISTERED" and expires < self._until:
             status = "EXPIRED"
-        self._sheets["relay_invitation"].add(
+        fields = (
             invitation,
             company.id,
             person.id,
@@ -92,14 +96,24 @@ class Passing:
             instant(expires),
             optional_instant(reverted),
         )
+        self._invitations.append(Invitation(b"".join(fields), self._mine[before:]))
 
     def finish(self, person: Field) -> None:
-        """Writes the handovers of the person at hand, whose story has ended."""
+        """Writes the handovers and invitations of the person at hand, whose story has ended."""
         for handover in self._mine:
             if handover.status == "ACCEPTED" and not handover.used and self._chance.random() < PLACED_OUTSIDE:
                 self._place_outside(handover)
             self._write(handover, person)
+        for invitation in self._invitations:
+            accepted = [handover for handover in invitation.handovers if handover.status == "ACCEPTED"]
+            self._sheets["relay_invitation"].add(
+                invitation.fields,
+                _first(handover.decided for handover in accepted),
+                _first(handover.counted_at for handover in accepted if handover.counted),
+                _first(handover.placed for handover in accepted),
+            )
         self._mine.clear()
+        self._invitations.clear()
         self._counted.clear()
 
     def _ticked(self, relays: list[Relay]) -> list[Relay]:
@@ -214,3 +228,7 @@ class Passing:
             handover.outside,
             optional_instant(handover.placed),
         )
+
+
+def _first(instants: Iterable[int | None]) -> Field:
+    return optional_instant(min((at for at in instants if at is not None), default=None))

@@ -123,6 +123,7 @@ class Referring:
         self._events.say("REFERRAL_SUBMITTED", at, referrer.id, API, company.id, whose, referral=referral)
         answered = at + chance.between(HOUR, CONFIRM_WITHIN if plan is Plan.EXPIRE else 4 * DAY)
         status, confirmed, closed, consent, decided = "SUBMITTED", None, None, NULL, at + CONFIRM_WITHIN
+        hired: int | None = None
         if plan is Plan.EXPIRE:
             if decided < self._until:
                 status, closed = "EXPIRED", decided
@@ -139,7 +140,7 @@ class Referring:
             event = self._events.say(
                 "REFERRAL_CONFIRMED", confirmed, referrer.id, CANDIDATE, company.id, whose, referral=referral
             )
-            status, closed, decided = self._after(person, origin, plan, referral, confirmed, event, whose)
+            status, closed, decided, hired = self._after(person, origin, plan, referral, confirmed, event, whose)
         self._sheets["referral"].add(
             referral,
             referrer.id,
@@ -155,16 +156,17 @@ class Referring:
             instant(at + CONFIRM_WITHIN),
             origin.handover.id if origin.handover else NULL,
             consent,
+            optional_instant(hired),
         )
         return min(decided, self._until)
 
     def _after(
         self, person: Person, origin: Origin, plan: Plan, referral: Field, confirmed: int, event: Field, whose: Field
-    ) -> tuple[str, int | None, int]:
-        """The application that follows a confirmation: the referral's state, when it closed, when that was decided."""
+    ) -> tuple[str, int | None, int, int | None]:
+        """The application after a confirmation: the referral's state, when it closed, was decided, led to a hire."""
         applied = confirmed + self._chance.between(HOUR, 6 * DAY)
         if plan is Plan.LEAVE_OPEN or applied >= self._until:
-            return "CONFIRMED", None, applied
+            return "CONFIRMED", None, applied, None
         applicant = Applicant(
             person,
             origin.company,
@@ -179,8 +181,8 @@ class Referring:
         )
         decided = self._selecting.apply(applicant, applied, plan)
         if applicant.outcome == "ACTIVE":
-            return "IN_SELECTION", None, decided
-        return ("HIRED" if applicant.outcome == "HIRED" else "CLOSED"), decided, decided
+            return "IN_SELECTION", None, decided, None
+        return ("HIRED" if applicant.outcome == "HIRED" else "CLOSED"), decided, decided, applicant.hired_at
 
     def _by_referrer(self, person: Person) -> Origin | None:
         chance = self._chance

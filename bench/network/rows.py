@@ -155,11 +155,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "provision": "id consent_id agreement_id person_id giver_id receiver_id giver_candidate_id"
         " receiver_candidate_id items provided_at ended_at",
         "referral": "id referrer_id company_id job_id person_id status relationship role submitted_at confirmed_at"
-        " closed_at confirm_by origin_id consent_id",
+        " closed_at confirm_by origin_id consent_id hired_at",
         "application": "id company_id job_id person_id referral_id route stage status external_id received_at"
         " decided_at rejection_reason hire_id",
         "relay_invitation": "id company_id person_id application_id status waiting_for rejected_at sent_at opened_at"
-        " expires_at revoked_at",
+        " expires_at revoked_at accepted_at counted_at placed_at",
         "handover": "id invitation_id application_id company_id agency_id person_id agreement_id consent_id status"
         " registered_at answer_by decided_at by_silence decline_reason counted counted_at placement_id"
         " placed_outside_on placed_at",

@@ -13,6 +13,7 @@ from bench.network.world import Company, Sheets, World
 
 STAGES_TO_HIRE = ("INTERVIEW", "OFFER", "OFFER_ACCEPTED")
 REVERTED_REJECTIONS = 0.02  # of hires, whose first decision was a rejection by mistake
+REVERTED_HIRES = 0.01  # the candidate thought better of it before the first day
 REJECTED_AFTER = (None, None, "INTERVIEW", "INTERVIEW", "FINAL_INTERVIEW")
 REASONS = ("経験年数が要件に届かないため", "勤務地の希望が合わないため", "他の候補者を採用したため")
 
@@ -103,8 +104,15 @@ class Selecting:
             if reached.get("OFFER"):
                 self._hiring.offered(applicant, reached["OFFER"], None)
             return stage, NULL, self._until
-        applicant.outcome = "HIRED"
-        self._hiring.hire(applicant, reached["OFFER"], decided, source)
+        reverted = decided + chance.between(3 * DAY, 20 * DAY) if chance.random() < REVERTED_HIRES else None
+        if reverted is not None and reverted < self._until - DAY:
+            self._hiring.hire(applicant, reached["OFFER"], decided, source, reverted)
+            applicant.outcome, applicant.hire = "WITHDRAWN", NULL
+            left = reverted + chance.between(HOUR, DAY)
+            self._say("WITHDRAWN", applicant, left, CANDIDATE)
+            return stage, NULL, left
+        applicant.outcome, applicant.hired_at = "HIRED", decided
+        self._hiring.hire(applicant, reached["OFFER"], decided, source, None)
         return stage, NULL, decided
 
     def _mistake(self, applicant: Applicant, rejected: int, source: Field) -> int:

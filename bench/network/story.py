@@ -61,6 +61,15 @@ class Applicant:
     application: Field = NULL
     outcome: str = "ACTIVE"
     hire: Field = NULL
+    hired_at: int | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Invitation:
+    """A relay invitation: its fields up to what its handovers add, which is known once all of them are."""
+
+    fields: bytes
+    handovers: list[Handover]
 
 
 @dataclass(slots=True)
@@ -78,8 +87,9 @@ class Count:
 class Offer:
     """An offer for which a slot of the relay may be reserved.
 
-    `ended`: when the candidate withdrew from it. `head` and `tail` are the hire's row around its slot; both empty
-    when nobody was hired. `left`: when the early leaver was noticed, with the hundredths of a slot that come back.
+    `ended`: when the candidate withdrew from it, or the hire was reverted. `head` and `tail` are the hire's row around
+    its slot; both empty when nobody was hired. `left`: when the early leaver was noticed, with the hundredths of a slot
+    that come back.
     """
 
     relay: int

@@ -24,7 +24,7 @@ from bench.network.hands import Hands
 from bench.network.rows import COLUMNS, SIGNATURE, TRAILER, sheets
 from bench.network.story import Count, Offer
 from bench.network.world import Sheets, Size, World
-from models import db
+from models import db, kpi
 
 Progress = Callable[[str, float], None]
 
@@ -98,12 +98,10 @@ class _Load:
             await self._people(hands)
             await self._accounts(hands.world)
             await self._events(hands)
-        self._progress("Contributions", TOLD)
-        await named.link_contributions(connection)
         await self._index(indexes)
         self._progress("Figures", INDEXED)
         await named.analyze(connection)
-        # KPI
+        await kpi.rebuild(connection)
         self._progress("Done", 1.0)
         return Written(dict(self._rows), self._fingerprint())
 
