@@ -54,20 +54,29 @@ class Postgres:
 
         Raises PostgresError when it still runs after STOP_SECONDS.
         """
-        pid_file = self.data / "postmaster.pid"
-        lines = _lines(pid_file)
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)
-        elif lines:
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise self._still_runs() from None
+        else:
+            self._stop_taken_over()
+        shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def _stop_taken_over(self) -> None:
+        pid_file = self.data / "postmaster.pid"
+        lines = _lines(pid_file)
+        if lines:
             os.kill(int(lines[0]), signal.SIGINT)
         deadline = time.monotonic() + STOP_SECONDS
-        while pid_file.exists() and (self.process is None or self.process.poll() is None):
+        while pid_file.exists():
             if time.monotonic() > deadline:
-                raise PostgresError(f"PostgreSQL did not stop within {STOP_SECONDS:.0f} s; see {_log(self.data)}")
+                raise self._still_runs()
             time.sleep(POLL_SECONDS)
-        if self.process is not None:
-            self.process.wait(STOP_SECONDS)
-        shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def _still_runs(self) -> PostgresError:
+        return PostgresError(f"PostgreSQL did not stop within {STOP_SECONDS:.0f} s; see {_log(self.data)}")
 
 
 def start(data: Path, settings: dict[str, str] = DURABLE) -> Postgres:
@@ -119,15 +128,24 @@ def _start(data: Path, settings: dict[str, str]) -> Postgres:
             stderr=log,
             **_as(owner, directory),
         )
+    server = Postgres(data, sockets, process)
+    try:
+        _wait_until_ready(server, process)
+    except BaseException:  # Ctrl-C too: nobody else would ever stop it
+        server.stop()
+        raise
+    return server
+
+
+def _wait_until_ready(server: Postgres, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
-        lines = _lines(data / "postmaster.pid")
+        lines = _lines(server.data / "postmaster.pid")
         if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
-            return Postgres(data, sockets, process)
+            return
         if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            shutil.rmtree(sockets, ignore_errors=True)
-            raise PostgresError(f"PostgreSQL did not start: {_last_line(_log(data))} (see {_log(data)})")
+            log = _log(server.data)
+            raise PostgresError(f"PostgreSQL did not start: {_last_line(log)} (see {log})")
         time.sleep(POLL_SECONDS)
 
 
