@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
@@ -129,12 +129,22 @@ async def disconnect() -> None:
     await Tortoise.close_connections()
 
 
-def pool() -> asyncpg.Pool[asyncpg.Record]:
+class Pool(Protocol):
+    """What the application asks of a pool: a connection for a while."""
+
+    def acquire(
+        self, *, timeout: float | None = None
+    ) -> AbstractAsyncContextManager[asyncpg.Connection[asyncpg.Record]]:
+        """A connection, waiting for a free one for `timeout` seconds at most."""
+        ...
+
+
+def pool() -> Pool:
     """The asyncpg pool beneath Tortoise, for the planner's reads."""
     found = getattr(get_connection("default"), "_pool", None)
     if found is None:
         raise RuntimeError("the database is not connected: call models.db.connect first")
-    return found
+    return cast("Pool", found)
 
 
 @asynccontextmanager

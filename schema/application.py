@@ -76,7 +76,7 @@ class ApplicationOrder(enum.Enum):
     RECEIVED_AT_DESC = strawberry.enum_value("-received_at", description="Newest first")
     RECEIVED_AT_ASC = strawberry.enum_value("received_at", description="Oldest first")
     DECIDED_AT_DESC = strawberry.enum_value(
-        "-coalesce({row}.decided_at, '-infinity')", description="Latest decision first"
+        "-coalesce({row}.decided_at, '-infinity')::timestamptz", description="Latest decision first"
     )
 
 

@@ -171,7 +171,7 @@ class Company(Partner):
 )
 class School(Partner):
     school_code: SchoolCode = column("School code (学校コード)")
-    level: SchoolLevel = column("Level of a school (学校種)")
+    level: SchoolLevel = column("Level of a school (学校種)", "school_level", total=True)
 
 
 @table("partner", prefix="par", kind=("kind", "AGENCY"))

@@ -34,7 +34,7 @@ class Served:
     _tokens: dict[tuple[UUID | None, tuple[str, ...]], str] = field(default_factory=dict)
 
     async def token(self, partner_id: UUID | None, scope: Iterable[str] = ALL) -> str:
-        """An access token of a new confidential client of this partner (None: the operator), from the token endpoint."""
+        """An access token of a new client of this partner (None: the operator), from the token endpoint."""
         name = (partner_id, tuple(scope))
         if name not in self._tokens:
             async with unit_of_work() as connection:

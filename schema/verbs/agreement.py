@@ -8,6 +8,7 @@ import strawberry
 from strawberry import UNSET
 
 from models import agreement as agreements
+from models import terms as promises
 from models.errors import not_found
 from planner.declare import one, returned
 from schema.act import Act, Row, given, read_id
@@ -100,7 +101,6 @@ async def offer_agreement(act: Act, input: OfferAgreementInput) -> Row:
         party_ids=[each for each in others if each],
         purpose=input.purpose,
         terms=_terms(input.terms),
-        acting=act.partner_id,
         said=act.said(),
     )
     return {"agreement_id": agreement_id}
@@ -112,9 +112,8 @@ async def counter_agreement(act: Act, input: CounterAgreementInput) -> Row:
     await agreements.counter(
         act.connection,
         agreement_id=agreement["id"],
-        version_hash=input.version_hash,
+        version_hash_read=input.version_hash,
         terms=_terms(input.terms),
-        acting=act.partner_id,
         said=act.said(),
     )
     return {"agreement_id": agreement["id"]}
@@ -126,8 +125,7 @@ async def accept_agreement(act: Act, input: AcceptAgreementInput) -> Row:
     await agreements.accept(
         act.connection,
         agreement_id=agreement["id"],
-        version_hash=input.version_hash,
-        acting=act.partner_id,
+        version_hash_read=input.version_hash,
         said=act.said(),
     )
     return {"agreement_id": agreement["id"]}
@@ -136,35 +134,29 @@ async def accept_agreement(act: Act, input: AcceptAgreementInput) -> Row:
 async def suspend_agreement(act: Act, input: SuspendAgreementInput) -> Row:
     """Stops the sharing with this very commit, until resumed."""
     agreement = await act.reach("agreement", "agr", input.agreement_id, "agreementId")
-    await agreements.suspend(
-        act.connection, agreement_id=agreement["id"], reason=input.reason, acting=act.partner_id, said=act.said()
-    )
+    await agreements.suspend(act.connection, agreement_id=agreement["id"], reason=input.reason, said=act.said())
     return {"agreement_id": agreement["id"]}
 
 
 async def resume_agreement(act: Act, input: ResumeAgreementInput) -> Row:
     """The partner who suspended it lets it go on."""
     agreement = await act.reach("agreement", "agr", input.agreement_id, "agreementId")
-    await agreements.resume(act.connection, agreement_id=agreement["id"], acting=act.partner_id, said=act.said())
+    await agreements.resume(act.connection, agreement_id=agreement["id"], said=act.said())
     return {"agreement_id": agreement["id"]}
 
 
 async def terminate_agreement(act: Act, input: TerminateAgreementInput) -> Row:
     """Ends it for good; sharing stops with this very commit."""
     agreement = await act.reach("agreement", "agr", input.agreement_id, "agreementId")
-    await agreements.terminate(
-        act.connection, agreement_id=agreement["id"], reason=input.reason, acting=act.partner_id, said=act.said()
-    )
+    await agreements.terminate(act.connection, agreement_id=agreement["id"], reason=input.reason, said=act.said())
     return {"agreement_id": agreement["id"]}
 
 
-def _terms(terms: AgreementTermsInput) -> agreements.Terms:
+def _terms(terms: AgreementTermsInput) -> promises.Terms:
     relay = given(terms.relay)
-    return agreements.Terms(
-        sharing={each.category.name: each.granularity.name for each in terms.sharing},
-        handovers_per_slot=relay.handovers_per_slot if relay else None,
-        silence_days=relay.silence_days if relay else None,
-        slot_months=relay.slot_months if relay else None,
+    return promises.Terms(
+        sharing=[promises.Sharing(each.category.name, each.granularity.name) for each in terms.sharing],
         starts_on=terms.starts_on,
         ends_on=given(terms.ends_on),
+        relay=relay and promises.RelayTerms(relay.handovers_per_slot, relay.silence_days, relay.slot_months),
     )

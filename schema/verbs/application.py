@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
 
 from models import application as applications
-from models import outcome
+from models import candidate, outcome
+from models import job as jobs
 from planner.declare import one, returned
 from schema.act import Act, Row, given
 from schema.node import Payload
@@ -115,9 +118,8 @@ class ApplicationPayload(Payload):
 
 async def post_job(act: Act, input: PostJobInput) -> Row:
     """The company opens a job."""
-    job_id = await applications.post_job(
+    job_id = await jobs.post_job(
         act.connection,
-        company_id=act.partner_id,
         title=input.title,
         requirements=input.requirements,
         challenge=given(input.challenge),
@@ -133,10 +135,9 @@ async def update_job(act: Act, input: UpdateJobInput) -> Row:
     """The company changes a job; what is left out stays."""
     job = await act.reach("job", "job", input.job_id, "jobId")
     status = given(input.status)
-    await applications.update_job(
+    await jobs.update_job(
         act.connection,
         job_id=job["id"],
-        acting=act.partner_id,
         title=given(input.title),
         requirements=given(input.requirements),
         challenge=given(input.challenge),
@@ -152,15 +153,14 @@ async def record_application(act: Act, input: RecordApplicationInput) -> Row:
     job = await act.reach("job", "job", input.job_id, "jobId")
     referral_id = given(input.referral_id)
     referral = await act.reach("referral", "ref", referral_id, "referralId") if referral_id else None
+    said = act.said(given(input.occurred_at))
     recorded = await applications.record(
         act.connection,
-        company_id=act.partner_id,
         job_id=job["id"],
         referral_id=referral["id"] if referral else None,
-        name=given(input.name),
-        email=given(input.email),
+        person_id=None if referral else await _person(act, input, said.at),
         route=input.route.name,
-        said=act.said(given(input.occurred_at)),
+        said=said,
     )
     return {"application_id": recorded.application_id, "event_id": recorded.event_id}
 
@@ -171,7 +171,6 @@ async def record_stage(act: Act, input: RecordStageInput) -> Row:
     event_id = await applications.stage(
         act.connection,
         application_id=application["id"],
-        acting=act.partner_id,
         stage=input.stage.name,
         said=act.said(given(input.occurred_at)),
     )
@@ -197,7 +196,6 @@ async def withdraw_application(act: Act, input: WithdrawApplicationInput) -> Row
     event_id = await applications.withdraw(
         act.connection,
         application_id=application["id"],
-        acting=act.partner_id,
         said=act.said(given(input.occurred_at)),
     )
     return {"application_id": application["id"], "event_id": event_id}
@@ -230,3 +228,13 @@ async def revert_decision(act: Act, input: RevertDecisionInput) -> Row:
         said=act.said(),
     )
     return {"application_id": application["id"], "event_id": event_id}
+
+
+async def _person(act: Act, input: RecordApplicationInput, at: datetime) -> UUID | None:
+    """The applicant, kept as a candidate of the company's own; None when nobody was named."""
+    name, email = given(input.name), given(input.email)
+    if email is None:
+        return None
+    items = {"NAME": name, "EMAIL": email} if name else {"EMAIL": email}
+    kept = await candidate.keep(act.connection, partner_id=act.partner_id, email=email, items=items, at=at)
+    return kept.person_id

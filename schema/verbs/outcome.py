@@ -67,7 +67,5 @@ async def answer_survey(act: Act, input: AnswerSurveyInput) -> Row:
     survey_id = seal.read_survey_token(input.token)
     if survey_id is None:
         raise token_invalid()
-    await outcome.answer_survey(
-        act.connection, survey_id=survey_id, score=input.score, comment=given(input.comment), said=act.candidate_said()
-    )
+    await outcome.answer_survey(act.connection, survey_id=survey_id, score=input.score, comment=given(input.comment))
     return {"survey_id": survey_id}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import strawberry
 
 from models import rejection_mail, relay
+from models import slot as slots
 from planner.declare import one, returned
 from schema.act import Act, Row
 from schema.node import Payload
@@ -135,25 +136,25 @@ async def reserve_slot(act: Act, input: ReserveSlotInput) -> Row:
     """The company reserves a slot at offer: the one that expires first."""
     account = await act.reach("relay_account", "acc", input.account_id, "accountId")
     application = await act.reach("application", "app", input.application_id, "applicationId")
-    slot_id, event_id = await relay.reserve_slot(
+    moved = await slots.reserve_slot(
         act.connection,
         account_id=account["id"],
         application_id=application["id"],
         acting=act.partner_id,
         said=act.said(),
     )
-    return {"slot_id": slot_id, "event_id": event_id}
+    return {"slot_id": moved.slot_id, "event_id": moved.event_id}
 
 
 async def redeem_slot(act: Act, input: RedeemSlotInput) -> Row:
     """The hire has begun: the reserved slot pays for it."""
     slot = await act.reach("slot", "slot", input.slot_id, "slotId")
-    event_id = await relay.redeem_slot(act.connection, slot_id=slot["id"], acting=act.partner_id, said=act.said())
+    event_id = await slots.redeem_slot(act.connection, slot_id=slot["id"], acting=act.partner_id, said=act.said())
     return {"slot_id": slot["id"], "event_id": event_id}
 
 
 async def release_slot(act: Act, input: ReleaseSlotInput) -> Row:
     """The offer came to nothing: the slot is free again."""
     slot = await act.reach("slot", "slot", input.slot_id, "slotId")
-    event_id = await relay.release_slot(act.connection, slot_id=slot["id"], acting=act.partner_id, said=act.said())
+    event_id = await slots.release_slot(act.connection, slot_id=slot["id"], acting=act.partner_id, said=act.said())
     return {"slot_id": slot["id"], "event_id": event_id}
