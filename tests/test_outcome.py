@@ -1,0 +1,360 @@
+"""Outcomes (成果): a decision and all that follows from it, from the rejection to the slot that pays for a hire."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from models import application, invitation, outcome, referral, registration, relay, slot
+from models.db import credentials, unit_of_work
+from models.errors import Refusal
+from tests import builders
+from tests.builders import said
+
+NOW = datetime.now(UTC)
+TODAY = (NOW + timedelta(hours=9)).date()  # in Japan
+TEN_DAYS_AGO = NOW - timedelta(days=10)
+
+
+@pytest.fixture
+async def owner(connected: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(**credentials(connected))
+    yield connection
+    await connection.close()
+
+
+async def network(*, handovers_per_slot: int = 1, agency: bool = True) -> tuple[UUID, UUID]:
+    """A company and an agency, with a relay agreement in force."""
+    async with unit_of_work() as connection:
+        company_id, agency_id = await builders.company(connection), await builders.agency(connection)
+        if agency:
+            await builders.relay_agreement(connection, company_id, agency_id, handovers_per_slot=handovers_per_slot)
+        return company_id, agency_id
+
+
+async def rejected(company_id: UUID, email: str = "taro@example.jp", at: datetime = NOW) -> UUID:
+    """An application that the company rejects, with all that follows."""
+    async with unit_of_work() as connection:
+        application_id = await builders.application(connection, company_id, email)
+        await outcome.reject(connection, application_id=application_id, acting=company_id, said=said(company_id, at))
+        return application_id
+
+
+async def registered(application_id: UUID, company_id: UUID, *agencies: UUID, **rest: Any) -> registration.Registered:
+    """The candidate's mail goes out, and the candidate registers with these agencies."""
+    async with unit_of_work() as connection:
+        invitation_id = await invitation.of_application(connection, application_id)
+        assert invitation_id is not None
+        await invitation.sent(connection, invitation_id=invitation_id, at=NOW)
+        arguments = {"company_ids": [], "items": ["NAME", "EMAIL"], "tell_company": False, **rest}
+        return await registration.register(
+            connection,
+            invitation_id=invitation_id,
+            agency_ids=agencies,
+            language="JA",
+            text_version="1",
+            said=said(company_id, NOW, "CANDIDATE"),
+            **arguments,
+        )
+
+
+async def accepted(handover_id: UUID, agency_id: UUID) -> relay.Answered:
+    async with unit_of_work() as connection:
+        return await relay.accept(connection, handover_id=handover_id, acting=agency_id, said=said(agency_id, NOW))
+
+
+async def from_agency(company_id: UUID, agency_id: UUID, *, handover_id: UUID | None = None, at: datetime) -> UUID:
+    """An application of somebody whom the agency refers, by their handover where there is one."""
+    async with unit_of_work() as connection:
+        await builders.agreed(connection, "SUCCESS_FEE", company_id, agency_id)
+        referral_id = await builders.referral(connection, agency_id, company_id, handover_id=handover_id)
+        who = said(agency_id, builders.NOW, "CANDIDATE")
+        await referral.confirm(connection, said=who, referral_id=referral_id, confirmed=True)
+        recorded = await application.record(connection, said=said(company_id, at), referral_id=referral_id)
+        return recorded.application_id
+
+
+async def hired(application_id: UUID, company_id: UUID, *, starts_on: date = TODAY, **rest: Any) -> outcome.Hired:
+    async with unit_of_work() as connection:
+        return await outcome.hire(
+            connection,
+            application_id=application_id,
+            acting=company_id,
+            starts_on=starts_on,
+            said=said(company_id, NOW),
+            **rest,
+        )
+
+
+async def reverted(application_id: UUID, company_id: UUID) -> None:
+    async with unit_of_work() as connection:
+        await outcome.revert(
+            connection, application_id=application_id, acting=company_id, reason="誤登録", said=said(company_id, NOW)
+        )
+
+
+async def retained(hire_id: UUID, company_id: UUID, day: int, status: str, at: datetime = NOW) -> None:
+    async with unit_of_work() as connection:
+        await outcome.record_retention(
+            connection, hire_id=hire_id, acting=company_id, day=day, status=status, said=said(company_id, at)
+        )
+
+
+async def test_rejected_and_not_clicked_the_agency_sees_nothing(owner: asyncpg.Connection) -> None:
+    """proof 5.2: after the mail, before the candidate acts, no row and no event is the agency's."""
+    company_id, agency_id = await network()
+    application_id = await rejected(company_id)
+    row = await owner.fetchrow("select id, status, waiting_for, application_id from relay_invitation")
+    assert tuple(row)[1:] == ("QUEUED", None, application_id)
+    assert dict(await owner.fetch("select kind, status from mail")) == {"REJECTION": "QUEUED", "SURVEY": "QUEUED"}
+    async with unit_of_work() as connection:
+        assert await invitation.sent(connection, invitation_id=row["id"], at=NOW)
+        assert await invitation.sent(connection, invitation_id=row["id"], at=NOW) is None
+    assert await owner.fetchval("select count(*) from outcome_event where kind = 'RELAY_INVITED'") == 1
+    for table in ("handover", "provision", "consent"):
+        assert await owner.fetchval(f"select count(*) from {table}") == 0
+    assert await owner.fetchval("select count(*) from candidate where partner_id = $1", agency_id) == 0
+    assert await owner.fetchval("select count(*) from outcome_event where $1 = any(parties)", agency_id) == 0
+
+
+async def test_the_loop_closes(owner: asyncpg.Connection) -> None:
+    """Refer, select, reject, refer again: the rejected person is hired elsewhere, and everybody who helped is named."""
+    company_id, agency_id = await network(handovers_per_slot=1)
+    (handover_id,) = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids
+    assert await owner.fetchval("select count(*) from provision where receiver_id = $1", agency_id) == 1
+    answered = await accepted(handover_id, agency_id)
+    assert (answered.counted, len(answered.slot_ids)) == (True, 1)
+    async with unit_of_work() as connection:
+        other_id = await builders.company(connection, "株式会社もみじ")
+    hire = await hired(await from_agency(other_id, agency_id, handover_id=handover_id, at=NOW), other_id)
+    edges = await owner.fetch("select contributor_id, role, share, hire_id, company_id from contribution order by role")
+    half = Decimal("0.500000")
+    assert [tuple(edge) for edge in edges] == [
+        (agency_id, "PLACED", half, hire.hire_id, other_id),
+        (company_id, "RELAYED", half, hire.hire_id, other_id),
+    ]
+    evidence = await owner.fetch(
+        "select c.role, array_agg(e.kind order by e.position) from contribution_evidence v "
+        "join contribution c on c.id = v.contribution_id join outcome_event e on e.id = v.event_id group by 1"
+    )
+    assert dict(evidence)["RELAYED"] == ["RELAY_REGISTERED", "HIRED"]
+    assert await owner.fetchval("select placement_id from handover") == hire.hire_id
+    placed = await owner.fetchrow("select company_id, parties from outcome_event where kind = 'PLACED'")
+    assert (placed["company_id"], placed["parties"]) == (other_id, sorted([other_id, agency_id]))
+
+
+async def test_the_company_that_passed_on_hears_of_the_placement_by_consent_only(owner: asyncpg.Connection) -> None:
+    company_id, agency_id = await network()
+    handover_id = (await registered(await rejected(company_id), company_id, agency_id, tell_company=True)).handover_ids[
+        0
+    ]
+    await accepted(handover_id, agency_id)
+    async with unit_of_work() as connection:
+        event_id = await relay.record_placement(
+            connection, handover_id=handover_id, acting=agency_id, starts_on=TODAY, said=said(agency_id, NOW)
+        )
+    assert event_id is not None
+    assert await owner.fetchval("select $1 = any(parties) from outcome_event where kind = 'PLACED'", company_id)
+
+
+async def test_a_slot_pays_for_a_hire_from_its_agency_and_is_redeemed_on_the_first_day(
+    owner: asyncpg.Connection,
+) -> None:
+    company_id, agency_id = await network(handovers_per_slot=1)
+    (handover_id,) = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids
+    await accepted(handover_id, agency_id)
+    application_id = await from_agency(company_id, agency_id, at=NOW)
+    account_id = await owner.fetchval("select id from relay_account")
+    async with unit_of_work() as connection:
+        moved = await relay.reserve_slot(
+            connection,
+            account_id=account_id,
+            application_id=application_id,
+            acting=company_id,
+            said=said(company_id, NOW),
+        )
+    hire = await hired(application_id, company_id, starts_on=TODAY + timedelta(days=30))
+    assert hire.slot_id == moved.slot_id
+    assert await owner.fetchval("select status from slot") == "RESERVED"
+    with pytest.raises(Refusal, match="WRONG_STATE"):
+        async with unit_of_work() as connection:
+            await relay.redeem_slot(connection, slot_id=moved.slot_id, acting=company_id, said=said(company_id, NOW))
+    async with unit_of_work() as connection:
+        assert await slot.redeem_due(connection, NOW + timedelta(days=31)) == [moved.slot_id]
+    row = await owner.fetchrow("select reserved, redeemed, available from relay_account")
+    assert tuple(row) == (0, 100, 0)
+    at = NOW + timedelta(days=75)
+    await retained(hire.hire_id, company_id, 90, "LEFT", at)
+    await retained(hire.hire_id, company_id, 90, "LEFT", at)  # told again: given back once
+    row = await owner.fetchrow("select redeemed, available from relay_account")
+    assert tuple(row) == (100, 50)
+    with pytest.raises(Refusal, match="WRONG_STATE"):
+        await retained(hire.hire_id, company_id, 90, "EMPLOYED", NOW + timedelta(days=200))
+
+
+async def test_a_leaver_whom_the_company_dismissed_gives_nothing_back(owner: asyncpg.Connection) -> None:
+    company_id, agency_id = await network(handovers_per_slot=1)
+    (handover_id,) = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids
+    slot_id = (await accepted(handover_id, agency_id)).slot_ids[0]
+    hire = await hired(await from_agency(company_id, agency_id, at=NOW), company_id, slot_id=slot_id)
+    assert await owner.fetchval("select redeemed from relay_account") == 100
+    await retained(hire.hire_id, company_id, 30, "LEFT_BY_COMPANY")
+    assert await owner.fetchval("select available from relay_account") == 0
+    with pytest.raises(Refusal, match="INVALID"):
+        await retained(hire.hire_id, company_id, 180, "EMPLOYED")  # not come yet
+
+
+async def test_a_rejection_taken_back_kills_the_url_and_takes_the_count_back(owner: asyncpg.Connection) -> None:
+    company_id, agency_id = await network(handovers_per_slot=2)
+    application_id = await rejected(company_id)
+    (handover_id,) = (await registered(application_id, company_id, agency_id)).handover_ids
+    await accepted(handover_id, agency_id)
+    assert await owner.fetchval("select counted from relay_account") == 100
+    await reverted(application_id, company_id)
+    assert await owner.fetchval("select counted from relay_account") == 0
+    assert await owner.fetchval("select status from handover") == "REVERSED"
+    assert set(dict(await owner.fetch("select kind, status from mail")).values()) == {"CANCELLED"}
+    invitation_id = await owner.fetchval("select id from relay_invitation where revoked_at is not null")
+    with pytest.raises(Refusal, match="TOKEN_INVALID"):
+        async with unit_of_work() as connection:
+            await invitation.open(connection, invitation_id=invitation_id, said=said(company_id, NOW, "CANDIDATE"))
+
+
+async def test_a_hire_taken_back_frees_its_reserved_slot(owner: asyncpg.Connection) -> None:
+    company_id, agency_id = await network(handovers_per_slot=1)
+    (handover_id,) = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids
+    slot_id = (await accepted(handover_id, agency_id)).slot_ids[0]
+    application_id = await from_agency(company_id, agency_id, at=NOW)
+    await hired(application_id, company_id, slot_id=slot_id, starts_on=TODAY + timedelta(days=5))
+    await reverted(application_id, company_id)
+    row = await owner.fetchrow("select status, application_id, hire_id from slot")
+    assert tuple(row) == ("AVAILABLE", None, None)
+    assert await owner.fetchval("select sum(contributions) from contribution_link") == 0
+
+
+async def test_without_an_agency_the_mail_goes_out_without_a_url(owner: asyncpg.Connection) -> None:
+    company_id, _ = await network(agency=False)
+    await rejected(company_id)
+    row = await owner.fetchrow("select id, status, waiting_for from relay_invitation")
+    assert tuple(row)[1:] == ("QUEUED", "AGENCY")
+    async with unit_of_work() as connection:
+        assert await invitation.sent(connection, invitation_id=row["id"], at=NOW) is None
+    assert await owner.fetchval("select count(*) from mail where kind = 'REJECTION'") == 1
+    assert await owner.fetchval("select count(*) from outcome_event where kind = 'RELAY_INVITED'") == 0
+
+
+async def test_without_an_address_the_invitation_waits_and_says_why(owner: asyncpg.Connection) -> None:
+    company_id, _ = await network()
+    async with unit_of_work() as connection:
+        application_id = await builders.application(connection, company_id)
+    await owner.execute("delete from personal_data where item = 'EMAIL'")
+    async with unit_of_work() as connection:
+        await outcome.reject(connection, application_id=application_id, acting=company_id, said=said(company_id, NOW))
+    row = await owner.fetchrow("select waiting_for, person_id from relay_invitation")
+    assert row["waiting_for"] == "EMAIL"
+    assert await owner.fetchval("select count(*) from mail") == 0
+    async with unit_of_work() as connection:
+        await builders.kept(connection, company_id, "taro@example.jp")
+        await invitation.address_came(
+            connection, company_id=company_id, person_id=row["person_id"], said=said(company_id, NOW)
+        )
+    assert await owner.fetchval("select waiting_for from relay_invitation") is None
+    assert await owner.fetchval("select kind from mail") == "REJECTION"
+
+
+async def test_a_rejection_of_years_ago_writes_to_nobody(owner: asyncpg.Connection) -> None:
+    company_id, _ = await network()
+    await rejected(company_id, at=NOW - timedelta(days=400))
+    assert await owner.fetchval("select count(*) from relay_invitation") == 0
+    assert await owner.fetchval("select count(*) from mail") == 0
+
+
+async def test_the_company_url_answers_alike_and_asks_the_company_where_nothing_matched(
+    owner: asyncpg.Connection,
+) -> None:
+    company_id, agency_id = await network(handovers_per_slot=1)
+    await rejected(company_id, "known@example.jp")
+    for email in ("known@example.jp", "stranger@example.jp", "stranger@example.jp"):
+        async with unit_of_work() as connection:
+            asked = said(company_id, NOW, "CANDIDATE")
+            answer = await invitation.by_company_url(
+                connection, company_id=company_id, email=email, language="JA", said=asked
+            )
+        assert answer is None
+    kinds = dict(await owner.fetch("select kind, count(*) from mail where kind not in ('SURVEY') group by 1"))
+    assert kinds == {"REJECTION": 1, "RELAY_LINK": 2, "COMPANY_CONFIRMATION": 1}
+    unmatched = await owner.fetchval("select id from relay_invitation where application_id is null")
+    async with unit_of_work() as connection:
+        done = await registration.register(
+            connection,
+            invitation_id=unmatched,
+            agency_ids=[agency_id],
+            company_ids=[],
+            items=["EMAIL"],
+            language="JA",
+            text_version="1",
+            tell_company=False,
+            said=asked,
+        )
+    assert not (await accepted(done.handover_ids[0], agency_id)).counted
+    async with unit_of_work() as connection:
+        confirmed = said(company_id, NOW)
+        assert len(await relay.confirm_by_company(connection, invitation_id=unmatched, said=confirmed)) == 1
+
+
+async def test_nobody_registers_with_an_agency_that_the_page_does_not_list(owner: asyncpg.Connection) -> None:
+    company_id, _ = await network()
+    async with unit_of_work() as connection:
+        stranger_id = await builders.agency(connection, "べつの人材")
+    application_id = await rejected(company_id)
+    with pytest.raises(Refusal, match="INVALID"):
+        await registered(application_id, company_id, stranger_id)
+    for table in ("handover", "consent", "provision"):
+        assert await owner.fetchval(f"select count(*) from {table}") == 0
+
+
+async def test_a_partner_company_that_is_ticked_gets_a_referral(owner: asyncpg.Connection) -> None:
+    company_id, _ = await network(agency=False)
+    async with unit_of_work() as connection:
+        friend_id = await builders.company(connection, "株式会社もみじ")
+        await builders.agreed(connection, "MUTUAL_REFERRAL", company_id, friend_id)
+    await owner.execute(
+        "insert into job (id, company_id, title, prefecture, status, opened_at, open_to_network) "
+        "values (gen_random_uuid(), $1, '組立', 'TOKYO', 'OPEN', now(), true)",
+        friend_id,
+    )
+    done = await registered(await rejected(company_id), company_id, company_ids=[friend_id])
+    row = await owner.fetchrow("select id, referrer_id, company_id, role, status, confirmed_at from referral")
+    assert tuple(row) == (done.referral_ids[0], company_id, friend_id, "RELAYED", "CONFIRMED", NOW)
+    assert await owner.fetchval("select count(*) from provision where receiver_id = $1", friend_id) == 1
+
+
+async def test_a_withdrawn_consent_ends_a_handover_that_waits_and_spares_one_that_counted(
+    owner: asyncpg.Connection,
+) -> None:
+    company_id, agency_id = await network()
+    counted = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids[0]
+    await accepted(counted, agency_id)
+    await registered(await rejected(company_id, "hanako@example.jp"), company_id, agency_id)
+    consents = [row["consent_id"] for row in await owner.fetch("select consent_id from handover")]
+    async with unit_of_work() as connection:
+        await relay.withdrawn(connection, consent_ids=consents, said=said(company_id, NOW, "CANDIDATE"))
+    assert dict(await owner.fetch("select status, counted from handover")) == {"ACCEPTED": True, "WITHDRAWN": False}
+
+
+async def test_a_survey_is_answered_once(owner: asyncpg.Connection) -> None:
+    company_id, _ = await network()
+    await rejected(company_id)
+    survey_id = await owner.fetchval("select id from survey")
+    async with unit_of_work() as connection:
+        await outcome.answer_survey(connection, survey_id=survey_id, score=4, comment="丁寧でした")
+    with pytest.raises(Refusal, match="TOKEN_INVALID"):
+        async with unit_of_work() as connection:
+            await outcome.answer_survey(connection, survey_id=survey_id, score=1)
+    row = await owner.fetchrow("select score, comment_sealed from survey")
+    assert row["score"] == 4
+    assert "丁寧".encode() not in row["comment_sealed"]
