@@ -1,0 +1,89 @@
+"""Policies: no table without one, none that bakes a viewer in, and hidden rows change no byte."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from planner import DeclarationError, Planner, Request
+from planner.engine import InvalidRequestError
+from planner.plan import Plan
+from tests.planner_world.compare import POLICIES, World, viewer
+from tests.planner_world.fixture import toy  # noqa: F401
+from tests.planner_world.schema import schema
+
+QUERY = "{ referrals(first: 50) { totalCount edges { node { id job { id kin(first: 5) { totalCount } } } } } }"
+
+
+@pytest.mark.parametrize("table", sorted(POLICIES))
+async def test_every_reachable_table_has_a_policy(toy: World, table: str) -> None:  # noqa: F811
+    """proof 3.2: take one away and the schema no longer compiles."""
+    assert await toy.planner.check(toy.connection, [frozenset()]) > 30
+    poorer = Planner(
+        schema, toy.planner.catalogue, policy=lambda name, _: None if name == table else POLICIES.get(name),
+        gate=lambda _: None,
+    )  # fmt: skip
+    with pytest.raises(DeclarationError, match=f"'{table}' has no policy"):
+        await poorer.check(toy.connection, [frozenset()])
+
+
+async def test_the_catalogue_reaches_no_table_without_a_policy(toy: World) -> None:  # noqa: F811
+    """proof 3.2: every relation that declarations name is decided."""
+    reached = {home.name for home in toy.planner.catalogue.homes.values()} | set(toy.planner.catalogue.relations)
+    assert reached - set(POLICIES) == {"figures"} or reached - set(POLICIES) == set()
+
+
+async def test_two_viewers_share_one_plan_and_see_different_rows(toy: World) -> None:  # noqa: F811
+    bodies = [await toy.ask(QUERY, who=viewer(partner["id"])) for partner in toy.rows["partner"][:6]]
+    assert toy.planner.compiled == 1
+    assert len({str(each) for each in bodies}) > 1
+
+
+async def test_a_plan_holds_no_value_of_a_viewer(toy: World) -> None:  # noqa: F811
+    who = viewer(toy.rows["partner"][0]["id"])
+    plan = toy.planner.prepare(Request(QUERY), who).plan
+    assert isinstance(plan, Plan)
+    assert str(who.values["partner"]) not in plan.sql + repr(plan)
+    assert re.search(r"[0-9a-f]{8}-[0-9a-f]{4}", plan.sql) is None
+
+
+async def test_rows_that_are_hidden_change_no_byte(toy: World) -> None:  # noqa: F811
+    who = viewer(toy.rows["partner"][0]["id"])
+    text = (
+        "{ jobs(first: 50) { totalCount pageInfo { hasNextPage endCursor } edges { cursor node { id kin(first: 9)"
+        " { totalCount edges { weight node { title } } } firstOutcomes { id } } } } outcomes(first: 2) { totalCount"
+        " pageInfo { hasNextPage } } }"
+    )
+    before = await toy.ask(text, who=who)
+    await toy.connection.execute("reset role")
+    await toy.connection.execute(
+        "delete from kinship where secret; delete from outcome where secret;"
+        "delete from kinship where other_id in (select id from job where hidden and company_id <> $1::uuid)".replace(
+            "$1", f"'{who.values['partner']}'"
+        )
+    )
+    await toy.connection.execute("set role world_reader")
+    assert await toy.ask(text, who=who) == before
+
+
+async def test_a_standing_that_the_gate_refuses_gets_no_plan(toy: World) -> None:  # noqa: F811
+    from graphql import FieldNode, GraphQLError, ValidationRule
+
+    class Gate(ValidationRule):
+        def enter_field(self, node: FieldNode, *_args: object) -> None:
+            if node.name.value == "jobs":
+                self.report_error(GraphQLError("jobs are not yours", node))
+
+    def gate(standing: Any) -> type[ValidationRule] | None:
+        return None if "jobs" in standing else Gate
+
+    planner = Planner(schema, toy.planner.catalogue, policy=lambda name, _: POLICIES[name], gate=gate)
+    rich, poor = viewer(toy.rows["partner"][0]["id"]), viewer(toy.rows["partner"][0]["id"])
+    rich.standing = frozenset({"jobs"})
+    request = Request("{ jobs(first: 1) { totalCount } }")
+    planner.prepare(request, rich)
+    with pytest.raises(InvalidRequestError, match="jobs are not yours"):
+        planner.prepare(request, poor)
+    planner.prepare(Request("{ viewer { login } }"), poor)
