@@ -26,7 +26,7 @@ from api import oauth as edge
 from api.settings import Settings
 from auth.tokens import Tokens
 from models import member, oauth
-from models.db import pool, unit_of_work, uuid7
+from models.db import credentials, pool, unit_of_work, uuid7
 from models.oauth import Credentials
 
 MASTER_KEY = bytes(range(32))
@@ -40,6 +40,7 @@ class House:
     """The running server, two partners, one person, and short words for what the tests do again and again."""
 
     issuer: str
+    url: str
     app: Starlette
     tokens: Tokens
     http: httpx.AsyncClient
@@ -109,6 +110,12 @@ class House:
     async def refresh(self, client: Credentials, refresh_token: str, **changes: str) -> httpx.Response:
         """A refresh token at the token endpoint."""
         return await self.token(client, grant_type="refresh_token", refresh_token=refresh_token, **changes)
+
+    async def as_owner(self, statement: str, *words: Any) -> None:
+        """What only time or an operator can do: the application's role may not."""
+        owner = await asyncpg.connect(**credentials(self.url))
+        await owner.execute(statement, *words)
+        await owner.close()
 
     async def count(self, table: str, condition: str = "true") -> int:
         """Rows of a table, to assert that nothing changed."""
@@ -181,6 +188,6 @@ async def running_house(connected: str, light_hashes: None) -> AsyncIterator[Hou
     async with edge.running(app, settings) as tokens:
         serving = asyncio.create_task(server.serve([config_socket]))
         async with httpx.AsyncClient(base_url=issuer) as http, httpx.AsyncClient(base_url=issuer) as browser:
-            yield House(issuer, app, tokens, http, browser, company, agency, person)
+            yield House(issuer, connected, app, tokens, http, browser, company, agency, person)
         server.should_exit = True
         await serving

@@ -88,10 +88,11 @@ async def test_introspection_tells_other_partners_nothing(house: House):
     await house.tokens.verify(token)
 
 
-@pytest.mark.parametrize("scope", ["relay:write", "network:admin", "nonsense", "network:read relay:read", '"'])
-async def test_a_scope_beyond_the_client_is_refused(house: House, scope: str):
-    answer = await house.token(await house.client(), scope=scope)
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_scope")
+async def test_a_scope_beyond_the_client_is_refused(house: House):
+    backend = await house.client()
+    for scope in ("relay:write", "network:admin", "nonsense", "network:read relay:read", '"'):
+        answer = await house.token(backend, scope=scope)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_scope")
     assert await house.count("audit", "action = 'token.issued'") == 0
 
 
@@ -331,9 +332,8 @@ async def test_the_application_cannot_rewrite_what_was_recorded(house: House):
     assert await house.count("audit") == before > 0
 
 
-@pytest.mark.parametrize(
-    "uri",
-    [
+async def test_codes_can_only_be_sent_to_exact_safe_addresses(house: House):
+    for uri in (
         "javascript:alert(1)",
         "http://app.example.jp/callback",
         "https://app.example.jp/callback#part",
@@ -341,11 +341,9 @@ async def test_the_application_cannot_rewrite_what_was_recorded(house: House):
         "https://*.example.jp/callback",
         "https:///callback",
         "https://app.example.jp/ça",
-    ],
-)
-async def test_codes_can_only_be_sent_to_exact_safe_addresses(house: House, uri: str):
-    with pytest.raises(ValueError, match="redirect URI"):
-        await house.client(redirect_uris=[uri])
+    ):
+        with pytest.raises(ValueError, match="redirect URI"):
+            await house.client(redirect_uris=[uri])
     assert await house.count("oauth_client", "kind = 'PARTNER'") == 0
 
 

@@ -50,13 +50,14 @@ update oauth_grant set revoked_at = now(), revoked_because = :because
 where id = :id and revoked_at is null returning id;
 
 -- name: lock_refresh_token^
--- A refresh token with its grant locked, so that two uses of one family come one after the other.
+-- A refresh token, locked with its grant, so that two uses of one family come one after the other. The token's own
+-- row is locked too: only then is it read anew after the wait, with the use that came before.
 select t.id, t.grant_id, t.expires_at <= now() or g.expires_at <= now() as expired, g.revoked_at is not null as revoked,
   t.used_at is not null as used, t.used_at > now() - make_interval(secs => :grace_seconds) as within_grace,
   g.client_id as client, g.member_id, g.scope
 from oauth_refresh_token t join oauth_grant g on g.id = t.grant_id
 where t.token_hash = :token_hash
-for update of g;
+for update of t, g;
 
 -- name: add_refresh_token!
 -- The next token of a family; it never outlives the grant.
