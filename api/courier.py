@@ -56,6 +56,7 @@ class Courier:
         self._settings = settings
         self._sender = post.sender(settings)
         self._awake = [asyncio.Event(), asyncio.Event()]
+        self._clock = asyncio.Event()
         self._stopping = asyncio.Event()
 
     def wake(self) -> None:
@@ -69,13 +70,14 @@ class Courier:
         rounds = [
             asyncio.create_task(self._round(self.apply_deliveries, self._awake[0], POLL_SECONDS)),
             asyncio.create_task(self._round(self.send_mail, self._awake[1], POLL_SECONDS)),
-            asyncio.create_task(self._round(self.keep_terms, asyncio.Event(), CLOCK_SECONDS)),
+            asyncio.create_task(self._round(self.keep_terms, self._clock, CLOCK_SECONDS)),
         ]
         try:
             yield
         finally:
             self._stopping.set()
             self.wake()
+            self._clock.set()
             _, late = await asyncio.wait(rounds, timeout=STOP_SECONDS)
             for task in late:
                 task.cancel()
