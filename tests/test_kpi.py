@@ -1,0 +1,360 @@
+"""Figures (KPI): rollups that equal the rows whatever runs at once, shared under small-cell rules."""
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from models import application, kpi, relay
+from models.db import credentials, unit_of_work
+from tests import relay_world
+from tests.relay_world import DAY, START, World, said
+
+APRIL = date(2025, 4, 1)
+ALL = ["HIRE_RATE", "PARTNER_CONTRIBUTION", "REFERRAL_SUCCESS_RATE", "RELAY_REUSE_RATE"]
+
+
+@pytest.fixture
+async def world(connected: str) -> AsyncIterator[World]:
+    owner = await asyncpg.connect(**credentials(connected))
+    yield World(owner)
+    await owner.close()
+
+
+def month(number: int) -> date:
+    """The first day of the month so many months after April 2025."""
+    return date(APRIL.year + (APRIL.month - 1 + number) // 12, (APRIL.month - 1 + number) % 12 + 1, 1)
+
+
+async def decided(world: World, company_id: UUID, people: Mapping[int, int], hired: int = 1) -> None:
+    """So many decisions by month after April 2025; the first `hired` of each month are hires."""
+    person_id = await world.person()
+    for number, amount in people.items():
+        day = month(number)
+        await world.owner.execute(
+            "insert into application (id, company_id, person_id, route, stage, status, received_at, decided_at) "
+            "select gen_random_uuid(), $1, $2, 'DIRECT', 'APPLIED', "
+            "case when n <= $3 then 'HIRED' else 'REJECTED' end, $4, $4 from generate_series(1, $5) n",
+            *(company_id, person_id, hired, datetime(day.year, day.month, 15, tzinfo=UTC), amount),
+        )
+
+
+async def figures(
+    viewer: UUID, first: int, last: int, *, names: list[str] | None = None, by: str = "PERIOD", **of: Any
+) -> list[dict[str, Any]]:
+    """What `kpi_figures` answers the application's role."""
+    async with unit_of_work() as connection:
+        rows = await connection.fetch(
+            "select * from kpi_figures($1, $2, $3, $4, $5, $6, $7)",
+            *(viewer, names or ["HIRE_RATE"], month(first), month(last), by, of.get("subject"), of.get("agreement")),
+        )
+        return [dict(row) for row in rows]
+
+
+async def shown(viewer: UUID, subject: UUID, first: int, last: int, by: str = "MONTH") -> list[Any]:
+    """Denominators, or why they are withheld."""
+    rows = await figures(viewer, first, last, by=by, subject=subject)
+    return [row["suppression_reason"] or row["denominator"] for row in rows]
+
+
+async def test_rollups_equal_rows_and_events_under_concurrent_writers(world: World) -> None:
+    """Raw events reproduce every figure, also when decisions, reversals and acceptances run all at once."""
+    first = await relay_world.relay(world, per_slot=3)
+    second = await relay_world.relay(world, company_id=first.company_id)
+    people = [await world.person(first.company_id) for _ in range(24)]
+    applications = [await world.application(first.company_id, person_id) for person_id in people]
+    handovers = [(pair, await pair.handover(person_id)) for person_id in people[:12] for pair in (first, second)]
+    third = await relay_world.relay(world, company_id=first.company_id)
+    handovers += [(third, await _second_handover(third, handover_id)) for _, handover_id in handovers]
+
+    async def live(place: int, application_id: UUID) -> None:
+        who, chance = said(first.company_id, START + place * DAY), random.Random(place)
+        for _ in range(4):
+            async with unit_of_work() as connection:
+                if chance.random() < 0.5:
+                    await application.reject(connection, said=who, application_id=application_id)
+                else:
+                    await application.hire(connection, said=who, application_id=application_id, starts_on=START.date())
+            if chance.random() < 0.6:
+                async with unit_of_work() as connection:
+                    await application.revert(connection, said=who, application_id=application_id, reason="誤")
+            else:
+                return
+
+    async def answer(pair: relay_world.Relay, handover_id: UUID) -> None:
+        async with unit_of_work() as connection:
+            await relay.accept(connection, handover_id=handover_id, acting=pair.agency_id, said=said(pair.agency_id))
+
+    await asyncio.gather(
+        *(live(place, application_id) for place, application_id in enumerate(applications)),
+        *(answer(pair, handover_id) for pair, handover_id in handovers),
+    )
+    assert [dict(row) for row in await kpi.differences(world.owner)] == []
+    kept = await world.owner.fetch(
+        "select month, numerator::int, denominator::int from kpi_month where measure = 'HIRE_RATE' and denominator > 0 "
+        "and month >= $1",
+        START.date(),  # the handovers' own rejections, in March, are rows without events
+    )
+    assert {row["month"]: (row["numerator"], row["denominator"]) for row in kept} == await _hire_rate_of_events(world)
+    assert await world.owner.fetchval("select count(*) from kpi_delta") == 0
+    before = await world.owner.fetch(
+        "select partner_id, measure, month, numerator, denominator from kpi_month order by 1,2,3"
+    )
+    async with world.owner.transaction():
+        await kpi.rebuild(world.owner)
+    after = await world.owner.fetch(
+        "select partner_id, measure, month, numerator, denominator from kpi_month order by 1,2,3"
+    )
+    assert [row for row in before if row["numerator"] or row["denominator"]] == after
+
+
+async def _second_handover(pair: relay_world.Relay, like: UUID) -> UUID:
+    """One more handover of the same invitation, to another agency, so that two acceptances meet at one invitation."""
+    return await pair.world.owner.fetchval(
+        "insert into handover (id, invitation_id, application_id, company_id, agency_id, person_id, agreement_id, "
+        "consent_id, status, registered_at, answer_by) select gen_random_uuid(), invitation_id, application_id, "
+        "company_id, $2, person_id, $3, consent_id, 'REGISTERED', registered_at, answer_by "
+        "from handover where id = $1 returning id",
+        *(like, pair.agency_id, pair.agreement_id),
+    )
+
+
+async def _hire_rate_of_events(world: World) -> dict[date, tuple[int, int]]:
+    """Hired and decided by month in Japan, folded from the append-only events alone."""
+    rows = await world.owner.fetch("select id, kind, occurred_at, corrects_id from outcome_event")
+    undone = {row["corrects_id"] for row in rows}
+    hired, all_of_them = Counter[date](), Counter[date]()
+    for row in rows:
+        if row["kind"] in ("HIRED", "REJECTED") and row["id"] not in undone:
+            day = (row["occurred_at"] + timedelta(hours=9)).date().replace(day=1)
+            all_of_them[day] += 1
+            hired[day] += row["kind"] == "HIRED"
+    return {day: (hired[day], amount) for day, amount in all_of_them.items()}
+
+
+async def test_ones_own_figure_is_never_withheld(world: World) -> None:
+    company_id = await world.partner("COMPANY")
+    await decided(world, company_id, {0: 3, 1: 20})
+    assert await shown(company_id, company_id, 0, 2) == [3, 20, 0]
+    (figure,) = await figures(company_id, 0, 2)
+    assert (figure["numerator"], figure["denominator"], figure["suppressed"]) == (2, 23, False)
+    assert figure["value"] == pytest.approx(2 / 23)
+    assert (figure["low"], figure["high"]) == (pytest.approx(0.02418, abs=1e-5), pytest.approx(0.26796, abs=1e-5))
+
+
+async def test_others_see_figures_under_an_agreement_only_and_counts_suffice(world: World) -> None:
+    company_id, other_id = await world.partner("COMPANY"), await world.partner("SCHOOL")
+    await decided(world, company_id, {0: 20})
+    assert await figures(other_id, 0, 0, subject=company_id) == []
+    agreement_id = await world.agreement(company_id, other_id, kind="INFORMATION_SHARING")
+    await world.share(company_id, other_id, agreement_id, "COUNTS_ONLY")
+    assert await shown(other_id, company_id, 0, 0) == [20]
+    await world.owner.execute("delete from agreement_share")
+    assert await figures(other_id, 0, 0, subject=company_id) == []
+
+
+async def test_small_months_are_told_by_quarter_half_or_year_and_no_window_cuts_one(world: World) -> None:
+    """proof 5.6: a month of three people shows neither itself nor its neighbours; whole quarters do."""
+    company_id, viewer_id = await _shared(world)
+    await decided(world, company_id, {0: 12, 1: 15, 2: 11, 3: 3, 4: 20, 5: 30, 6: 10, 8: 10, 9: 40, 10: 0, 11: 10})
+    assert await shown(viewer_id, company_id, 0, 11) == [
+        *(12, 15, 11),
+        *("FEW_PEOPLE", "COMPLEMENT", "COMPLEMENT"),
+        *(10, 0, 10),
+        *(40, 0, 10),
+    ]
+    assert await shown(viewer_id, company_id, 3, 5, "PERIOD") == [53]
+    assert await shown(viewer_id, company_id, 0, 5, "PERIOD") == [91]
+    assert await shown(viewer_id, company_id, 0, 4, "PERIOD") == ["COMPLEMENT"]
+    assert await shown(viewer_id, company_id, 4, 11, "PERIOD") == ["COMPLEMENT"]
+
+
+async def test_a_year_of_fewer_than_ten_is_not_told_and_poisons_windows_over_it(world: World) -> None:
+    company_id, viewer_id = await _shared(world)
+    await decided(world, company_id, {0: 4, 5: 5, 12: 50})
+    assert await shown(viewer_id, company_id, 0, 11, "PERIOD") == ["FEW_PEOPLE"]
+    assert await shown(viewer_id, company_id, 0, 12, "PERIOD") == ["COMPLEMENT"]
+    assert await shown(viewer_id, company_id, 12, 12, "PERIOD") == [50]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_no_sum_or_difference_of_windows_reaches_a_group_below_ten(world: World, seed: int) -> None:
+    """proof 5.6: whatever windows an attacker adds and subtracts, what they can compute speaks of nobody or ten."""
+    company_id, viewer_id = await _shared(world)
+    chance = random.Random(seed)
+    people = {number: chance.choice([0, 0, 1, 4, 9, 10, 12, 30]) for number in range(18)}
+    await decided(world, company_id, people)
+    rows = await world.owner.fetch(
+        "select a.first, b.last, f.denominator from generate_series(0, 17) a (first), generate_series(0, 17) b (last), "
+        "lateral kpi_figures($1, array['HIRE_RATE'], ($3::date + make_interval(months => a.first))::date, "
+        "  ($3::date + make_interval(months => b.last))::date, 'PERIOD', $2, null) f "
+        "where b.last >= a.first and not f.suppressed",
+        *(viewer_id, company_id, APRIL),
+    )
+    # A window is a known difference between two running totals: whatever hangs together can be computed.
+    group = list(range(19))
+    for row in rows:
+        joined, gone = group[row["first"]], group[row["last"] + 1]
+        group = [joined if one == gone else one for one in group]
+        assert row["denominator"] == sum(people[number] for number in range(row["first"], row["last"] + 1))
+    for start in range(19):
+        for end in range(start + 1, 19):
+            amount = sum(people[number] for number in range(start, end))
+            assert group[start] != group[end] or amount == 0 or amount >= 10
+
+
+async def test_an_agreements_figure_needs_three_partners_and_none_above_seventy_percent(world: World) -> None:
+    """proof 5.8: two contributors, or one above 70 %, and the figure of several partners is withheld."""
+    companies = [await world.partner("COMPANY") for _ in range(4)]
+    viewer_id = companies[0]
+    agreement_id = await world.agreement(*companies, kind="ALLIANCE")
+    for company_id in companies[1:]:
+        await world.share(company_id, viewer_id, agreement_id)
+    await decided(world, companies[1], {0: 30, 12: 80, 24: 30})
+    await decided(world, companies[2], {0: 30, 12: 15, 24: 30})
+    await decided(world, companies[3], {12: 15, 24: 12})
+
+    async def told(number: int) -> Any:
+        (row,) = await figures(viewer_id, number, number, agreement=agreement_id)
+        assert row["partner_id"] is None
+        return row["suppression_reason"] or row["denominator"]
+
+    assert [await told(number) for number in (0, 12, 24)] == ["FEW_PARTNERS", "DOMINANCE", 72]
+    stranger_id = await world.partner("COMPANY")
+    assert await figures(stranger_id, 0, 0, agreement=agreement_id) == []
+
+
+async def test_an_agreements_figure_less_what_one_sees_anyway_leaves_ten_people(world: World) -> None:
+    """proof 5.8: the partners' figures that a viewer sees one by one must not subtract to a small partner's."""
+    companies = [await world.partner("COMPANY") for _ in range(4)]
+    agreement_id = await world.agreement(*companies, kind="ALLIANCE")
+    for company_id in companies[1:]:
+        await world.share(company_id, companies[0], agreement_id)
+    for company_id, amount in zip(companies, (30, 30, 30, 4), strict=True):
+        await decided(world, company_id, {0: amount})
+    (row,) = await figures(companies[0], 0, 0, agreement=agreement_id)
+    assert (row["suppressed"], row["suppression_reason"], row["value"]) == (True, "COMPLEMENT", None)
+
+
+async def test_referrals_and_the_relay_by_cohort_and_follow_up(world: World) -> None:
+    pair = await relay_world.relay(world)
+    friend_id = await world.partner("REFERRER", company_id=pair.company_id)
+    confirmed = datetime(2025, 4, 30, 15, 30, tzinfo=UTC)  # already May in Japan
+    for days, reverted_at in ((10, None), (200, None), (20, START)):
+        person_id = await world.person()
+        referral_id = await world.row(
+            "referral", referrer_id=friend_id, company_id=pair.company_id, person_id=person_id, status="HIRED",
+            submitted_at=confirmed, confirmed_at=confirmed,
+        )  # fmt: skip
+        at = confirmed + days * DAY
+        application_id = await world.application(
+            pair.company_id, person_id, status="HIRED", decided_at=at, referral_id=referral_id
+        )
+        hire_id = await world.row(
+            "hire", company_id=pair.company_id, application_id=application_id, person_id=person_id, route="DIRECT",
+            decided_at=at, starts_on=at.date(),
+        )  # fmt: skip
+        await world.owner.execute("update hire set reverted_at = $2 where id = $1", hire_id, reverted_at)
+    for subject in (pair.company_id, friend_id):
+        (figure,) = await figures(subject, 1, 1, names=["REFERRAL_SUCCESS_RATE"])
+        assert (figure["numerator"], figure["denominator"], figure["follow_up_days"]) == (1, 3, 180)
+    rejected_at = datetime(2026, 6, 3, tzinfo=UTC)
+    for wait in (5, 100):
+        handover_id = await pair.handover(registered_at=rejected_at + DAY)
+        async with unit_of_work() as connection:
+            at = rejected_at + wait * DAY
+            await relay.accept(
+                connection, handover_id=handover_id, acting=pair.agency_id, said=said(pair.agency_id, at)
+            )
+    (figure,) = await figures(pair.company_id, 14, 14, names=["RELAY_REUSE_RATE"])
+    assert (figure["numerator"], figure["denominator"], figure["mature"]) == (1, 2, True)
+    assert [tuple(step.values()) for step in json.loads(figure["funnel"])] == [
+        ("RELAY_INVITED", 2), ("RELAY_OPENED", 2), ("RELAY_REGISTERED", 2), ("RELAY_ACCEPTED", 2), ("PLACED", 0),
+    ]  # fmt: skip
+    assert await kpi.differences(world.owner) == []
+
+
+async def test_contribution_is_weighed_against_the_network_and_a_reverted_hire_leaves_nothing(world: World) -> None:
+    company_id, agency_id, school_id = [await world.partner(kind) for kind in ("COMPANY", "AGENCY", "SCHOOL")]
+    hires = [await _hire(world, company_id) for _ in range(2)]
+    for hire_id in hires:
+        for contributor_id, role, share in ((agency_id, "PLACED", "0.25"), (school_id, "EDUCATED", "0.75")):
+            await world.row(
+                "contribution", contributor_id=contributor_id, company_id=company_id, hire_id=hire_id, role=role,
+                share=Decimal(share), occurred_at=START,
+            )  # fmt: skip
+    await world.owner.execute(
+        "insert into retention_check (hire_id, day, status, checked_at) values ($1, 180, 'EMPLOYED', $2)",
+        hires[0],
+        START,
+    )
+    (figure,) = await figures(agency_id, 12, 12, names=["PARTNER_CONTRIBUTION"])
+    assert (figure["numerator"], figure["denominator"]) == (2 * 2.5 + 1.25, 20 + 5)
+    assert (figure["value"], figure["low"]) == (0.25, None)
+    links = "select sum(contributions) from contribution_link"
+    assert await world.owner.fetchval(links) == 4
+    await world.owner.execute("update hire set reverted_at = $2 where id = $1", hires[0], START)
+    (figure,) = await figures(agency_id, 12, 12, names=["PARTNER_CONTRIBUTION"])
+    assert (figure["numerator"], figure["denominator"]) == (2.5, 10)
+    assert await world.owner.fetchval(links) == 2
+    assert await kpi.differences(world.owner) == []
+
+
+async def _hire(world: World, company_id: UUID) -> UUID:
+    person_id = await world.person()
+    application_id = await world.application(company_id, person_id, status="HIRED", decided_at=START)
+    return await world.row(
+        "hire", company_id=company_id, application_id=application_id, person_id=person_id, route="DIRECT",
+        decided_at=START, starts_on=START.date(),
+    )  # fmt: skip
+
+
+async def test_a_figure_is_found_by_its_key_until_a_late_event_restates_it(world: World) -> None:
+    company_id, viewer_id = await _shared(world)
+    stranger_id = await world.partner("COMPANY")
+    await decided(world, company_id, {0: 20})
+    (figure,) = await figures(viewer_id, 0, 0, subject=company_id)
+    find = "select value, revision from kpi_by_key($1, $2)"
+    assert tuple(await world.owner.fetchrow(find, viewer_id, figure["key"])) == (0.05, 1)
+    assert await world.owner.fetchrow(find, stranger_id, figure["key"]) is None
+    for broken in ("", "HIRE_RATE", figure["key"] + "x", figure["key"].replace("HIRE_RATE", "'; select")):
+        assert await world.owner.fetchrow(find, viewer_id, broken) is None
+    await decided(world, company_id, {0: 1}, hired=0)
+    (restated,) = await figures(viewer_id, 0, 0, subject=company_id)
+    assert (restated["denominator"], restated["revision"]) == (21, 2)
+    assert await world.owner.fetchrow(find, viewer_id, figure["key"]) is None
+
+
+async def test_figures_reach_over_37_months_at_most(world: World) -> None:
+    company_id = await world.partner("COMPANY")
+    assert len(await figures(company_id, 0, 36, by="MONTH", names=ALL)) == 4 * 37
+    assert await figures(company_id, 0, 37, by="MONTH") == []
+    assert await figures(company_id, 1, 0) == []
+
+
+async def test_the_application_cannot_write_a_figure(world: World) -> None:
+    for statement in (
+        "insert into kpi_month values (gen_random_uuid(), 'HIRE_RATE', '2025-04-01', 1, 1, 1, now())",
+        "update kpi_month set numerator = 0",
+        "update contribution_link set contributions = 0",
+        "select kpi_rebuild()",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with unit_of_work() as connection:
+                await connection.execute(statement)
+
+
+async def _shared(world: World) -> tuple[UUID, UUID]:
+    """A company, and a viewer with whom it shares outcomes in counts."""
+    company_id, viewer_id = await world.partner("COMPANY"), await world.partner("COMMUNITY")
+    agreement_id = await world.agreement(company_id, viewer_id, kind="INFORMATION_SHARING")
+    await world.share(company_id, viewer_id, agreement_id, "COUNTS_ONLY")
+    return company_id, viewer_id
