@@ -31,6 +31,7 @@ class Served:
     issuer: str
     http: httpx.AsyncClient
     database: str
+    mails: Path
     statements: list[str] = field(default_factory=list)
     _tokens: dict[tuple[UUID | None, tuple[str, ...]], str] = field(default_factory=dict)
 
@@ -115,14 +116,14 @@ def _is_question(text: str) -> bool:
 
 
 @pytest.fixture(name="served")
-async def running(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+async def running(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """The application as `./kyoso serve` runs it, in this process, so that its statements can be counted."""
     statements: list[str] = []
     monkeypatch.setattr(graphql, "pool", lambda: Watched(statements))
     server = uvicorn.Server(uvicorn.Config("", port=0, log_level="warning", lifespan="on", ws_max_size=64 * 1024))
     listener = server.config.bind_socket()
     issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.config.app = create_app(Settings(database, database, issuer, MASTER_KEY, Path("/tmp")))
+    server.config.app = create_app(Settings(database, database, issuer, MASTER_KEY, tmp_path))
     serving = asyncio.create_task(server.serve([listener]))
     while not server.started:
         if serving.done():
@@ -130,6 +131,6 @@ async def running(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
             raise RuntimeError("the application did not start: see its log")
         await asyncio.sleep(0.01)
     async with httpx.AsyncClient(base_url=issuer, timeout=20) as http:
-        yield Served(issuer, http, database, statements)
+        yield Served(issuer, http, database, tmp_path / "mail", statements)
     server.should_exit = True
     await serving
