@@ -6,10 +6,12 @@ personal page is its secret, so the pages below `SECRET_PATHS` are named by thei
 
 import logging
 import sys
+import time
 from collections.abc import MutableMapping
 from typing import Any, cast
 
 import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.settings import Settings
 
@@ -24,7 +26,7 @@ KEYS = frozenset(
 )
 """What a log line may say: ids, codes, counts and times; never names, addresses, tokens or texts of people."""
 
-SECRET_PATHS = ("/relay/", "/referral/", "/candidate/")
+SECRET_PATHS = ("/relay/", "/referral/", "/survey/")
 
 
 def configure(settings: Settings) -> None:
@@ -64,6 +66,33 @@ def configure(settings: Settings) -> None:
     # Addresses with query strings, statements with their values: theirs to log, not ours to keep.
     for name in ("uvicorn.access", "tortoise", "asyncpg", "httpx", "httpcore"):
         logging.getLogger(name).setLevel("WARNING")
+
+
+class AccessLog:
+    """An ASGI application that logs the requests of another: method, path without secrets, status, milliseconds."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.logger: Any = structlog.get_logger("access")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 500  # what the server answers when the application raises
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note_status)
+        finally:
+            elapsed_ms = round((time.perf_counter() - began) * 1000, 1)
+            path = path_for_log(scope["path"])
+            self.logger.info("request", method=scope["method"], path=path, status=status, duration_ms=elapsed_ms)
 
 
 def keep_listed_keys(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

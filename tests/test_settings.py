@@ -1,0 +1,63 @@
+"""Settings: what is missing or wrong is named, with its cure, in one line; secrets stay out of sight."""
+
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from api.cli import main
+from api.settings import Settings, SettingsError, from_environment
+
+KEY = bytes(range(32))
+GOOD = {
+    "KYOSO_DATABASE_URL": "postgresql://kyoso:hidden@db.example.jp/kyoso",
+    "KYOSO_ISSUER": "https://kyoso.example.jp",
+    "KYOSO_MASTER_KEY": b64encode(KEY).decode(),
+}
+
+
+def test_three_variables_suffice() -> None:
+    settings = from_environment(GOOD)
+    assert settings == Settings(
+        database_url=GOOD["KYOSO_DATABASE_URL"],
+        migration_url=GOOD["KYOSO_DATABASE_URL"],
+        issuer="https://kyoso.example.jp",
+        master_key=KEY,
+        data_dir=Path(".kyoso"),
+    )
+    assert "hidden" not in repr(settings)
+    assert repr(KEY) not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("KYOSO_DATABASE_URL", "", "KYOSO_DATABASE_URL is not set: for example postgresql://"),
+        ("KYOSO_DATABASE_URL", "mysql://h/d", "KYOSO_DATABASE_URL must look like postgresql://"),
+        ("KYOSO_MIGRATION_URL", "postgresql://h", "KYOSO_MIGRATION_URL must look like postgresql://"),
+        ("KYOSO_ISSUER", " ", "KYOSO_ISSUER is not set: the public address"),
+        ("KYOSO_ISSUER", "https://kyoso.example.jp/", "KYOSO_ISSUER must be an address without query and final slash"),
+        ("KYOSO_ISSUER", "http://kyoso.example.jp", "KYOSO_ISSUER must start with https://"),
+        ("KYOSO_MASTER_KEY", "", "KYOSO_MASTER_KEY is not set: make one with `openssl rand -base64 32`"),
+        ("KYOSO_MASTER_KEY", "not base64!", "KYOSO_MASTER_KEY is not base64: make one"),
+        ("KYOSO_MASTER_KEY", b64encode(KEY[:31]).decode(), "KYOSO_MASTER_KEY must be 32 bytes in base64"),
+        ("KYOSO_SMTP_URL", "mail.example.jp", "KYOSO_SMTP_URL must look like smtp://"),
+        ("KYOSO_LOG_LEVEL", "loud", "KYOSO_LOG_LEVEL must be one of debug, info, warning, error"),
+    ],
+)
+def test_what_is_wrong_is_named(name: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        from_environment(GOOD | {name: value})
+    assert str(refused.value).startswith(said)
+    assert "\n" not in str(refused.value)
+    assert not value.strip() or value not in str(refused.value)
+
+
+def test_migrate_says_in_one_line_that_the_database_is_out_of_reach() -> None:
+    unreachable = GOOD | {"KYOSO_DATABASE_URL": "postgresql://kyoso:hidden@127.0.0.1:9/kyoso"}
+    refused = CliRunner().invoke(main, ["migrate"], env=unreachable)
+    assert refused.exit_code == 1
+    assert refused.output.startswith("Error: cannot reach the database of KYOSO_MIGRATION_URL: ")
+    assert len(refused.output.splitlines()) == 1
+    assert "hidden" not in refused.output
