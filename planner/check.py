@@ -90,7 +90,7 @@ async def _prepare(connection: asyncpg.Connection[Any], compiler: Compiler, part
     )
     catalogue = compiler.catalogue
     text = way.text(" ".join(text for _, text, _ in parts))
-    document = documents.document(catalogue.schema, text, parse(text), catalogue.keys)
+    document = documents.document(catalogue, text, parse(text))
     plan = compiler.compile(document.question("Check"), way.shapes)
     plans = [plan] if isinstance(plan, Plan) else [each.payload for each in plan.steps if each.payload is not None]
     assert isinstance(plan, (Plan, Steps))

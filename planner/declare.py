@@ -329,7 +329,13 @@ def subscribed(
     cost: int = 0,
 ) -> Any:
     """A subscription field. Its type is a `returned` row; the edge hands the planner one row per event."""
-    return _field(words.Event(arguments=_words(args), cost=cost), description, args=args, scopes=scopes, authenticated=authenticated)
+    return _field(
+        words.Event(arguments=_words(args), cost=cost),
+        description,
+        args=args,
+        scopes=scopes,
+        authenticated=authenticated,
+    )
 
 
 # --------------------------------------------------------------------------------------------- arguments and filters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Container, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,13 +27,13 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 
+from planner.catalog import Catalogue
 from planner.codec import is_plural, named, read_global_id
 from planner.errors import BAD_REQUEST, TOO_LARGE, InvalidRequestError, RequestError
 from planner.limits import MAXIMUM_ROWS_PER_PAGE, Limits, bucket
 from planner.lookup import entity_shape
 
 Shaper = Callable[[Any], Hashable]
-LONGEST_PREFIX = 16
 MAXIMUM_VALIDATION_ERRORS = 10
 MAXIMUM_VARIABLE_ERRORS = 5
 
@@ -92,14 +92,15 @@ def checked(
     return validate(schema, ast, rules, max_errors=MAXIMUM_VALIDATION_ERRORS, allow_empty_selection_sets=False)
 
 
-def document(schema: GraphQLSchema, text: str, ast: DocumentNode, keys: Mapping[str, tuple[str, ...]]) -> Document:
+def document(catalogue: Catalogue, text: str, ast: DocumentNode) -> Document:
     """A document whose operations are ready to be asked."""
+    schema = catalogue.schema
     fragments = {each.name.value: each for each in ast.definitions if isinstance(each, FragmentDefinitionNode)}
     questions: dict[str, Question] = {}
     for node in ast.definitions:
         if isinstance(node, OperationDefinitionNode):
             shapers = {
-                each.variable.name.value: shaper(type_from_ast(schema, each.type), keys)
+                each.variable.name.value: shaper(type_from_ast(schema, each.type), catalogue)
                 for each in node.variable_definitions or ()
             }
             questions[node.name.value if node.name else ""] = Question(node, fragments, shapers)
@@ -125,16 +126,19 @@ def shape(question: Question, variables: Mapping[str, Any]) -> dict[str, Hashabl
     return {name: None if value is None else shapers[name](value) for name, value in variables.items()}
 
 
-def shaper(type_: Any, keys: Mapping[str, tuple[str, ...]]) -> Shaper:
+def shaper(type_: Any, catalogue: Catalogue) -> Shaper:
     """How a variable of this declared type is reduced. Driven by the type, never by the look of a value: a caller
     must not be able to mint keys."""
     base = named(type_)
     if base.name == "_Any":
-        return lambda value: tuple(entity_shape(value if isinstance(value, list) else [value], keys))
+        return lambda value: tuple(entity_shape(value if isinstance(value, list) else [value], catalogue.keys))
     if base.name == "ID":
-        return _prefixes if is_plural(type_) else _prefix
+        known = catalogue.by_prefix
+        if is_plural(type_):
+            return lambda value: tuple(sorted({_prefix(each, known) for each in value}))
+        return lambda value: _prefix(value, known)
     if isinstance(base, GraphQLInputObjectType) and not is_plural(type_):
-        members = {name: shaper(member.type, keys) for name, member in base.fields.items()}
+        members = {name: shaper(member.type, catalogue) for name, member in base.fields.items()}
         return lambda value: _members(value, members)
     if not is_plural(type_) and isinstance(base, GraphQLEnumType):
         ordering = any(not isinstance(each.value, str) or each.value != name for name, each in base.values.items())
@@ -158,13 +162,9 @@ def _bucket(value: int) -> Hashable:
     return bucket(value) if 1 <= value <= MAXIMUM_ROWS_PER_PAGE else True
 
 
-def _prefix(value: str) -> Hashable:
+def _prefix(value: str, known: Container[str]) -> str:
     parts = read_global_id(value)
-    return parts[0] if parts is not None and len(parts[0]) <= LONGEST_PREFIX else "?"
-
-
-def _prefixes(value: list[str]) -> Hashable:
-    return tuple(sorted({str(_prefix(each)) for each in value}))
+    return parts[0] if parts is not None and parts[0] in known else "?"
 
 
 def _members(value: Mapping[str, Any], members: Mapping[str, Shaper]) -> Hashable:

@@ -180,7 +180,7 @@ class Planner:
         if errors:
             raise InvalidRequestError(errors)
         if found is None:
-            found = documents.document(self.catalogue.schema, text, ast, self.catalogue.keys)
+            found = documents.document(self.catalogue, text, ast)
             self.cache.put(found)
         found.admitted.add(standing)
         return found
