@@ -1,6 +1,6 @@
 """OAuth over HTTP: metadata, keys, token, revocation and introspection. The pages for people are in `api.login`."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl
@@ -135,7 +135,7 @@ async def introspect(request: HttpRequest) -> Response:
     return await _answered(request, lambda server, asked: server.create_endpoint_response("introspection", asked))
 
 
-async def _answered(request: HttpRequest, work: Any) -> Response:
+async def _answered(request: HttpRequest, work: Callable[[Server, Request], Answer]) -> Response:
     door: Door = request.app.state.door
     try:
         asked = Request(
@@ -145,7 +145,7 @@ async def _answered(request: HttpRequest, work: Any) -> Response:
         body = {"error": "invalid_request", "error_description": str(error)}
         return JSONResponse(body, error.status, NO_STORE)
     async with unit_of_work() as connection:
-        answer: Answer = await bridge.call(work, door.server(connection), asked)
+        answer = await bridge.call(work, door.server(connection), asked)
     return JSONResponse(answer.body, answer.status, dict(answer.headers))
 
 

@@ -22,7 +22,7 @@ _templates = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
-_templates.globals |= {"stylesheet": f"/static/kyoso.css?{_STYLE_VERSION}", "language": "ja"}
+_templates.globals.update(stylesheet=f"/static/kyoso.css?{_STYLE_VERSION}", language="ja")
 
 HEADERS = {
     "Cache-Control": "no-store",

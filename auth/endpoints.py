@@ -27,7 +27,8 @@ class Revocation(RevocationEndpoint):
         token = request.form.get("token")
         if not token:
             raise InvalidRequestError("token is missing")
-        self._revoke_refresh_token(token, client) or self._revoke_access_token(token, client)
+        if not self._revoke_refresh_token(token, client):
+            self._revoke_access_token(token, client)
         return 200, {}, []
 
     def _revoke_refresh_token(self, token: str, client: RegisteredClient) -> bool:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus, urlencode
@@ -29,6 +29,7 @@ from models.oauth import Client
 
 CLIENT_METHODS = ("client_secret_basic", "none")
 REALM = "kyoso"
+REASON_CHARACTERS = 200
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 _PUBLIC_TEXT = {
@@ -113,7 +114,9 @@ class Server(AuthorizationServer):
         row = wait(oauth.find_client(self.connection, client_id))
         return RegisteredClient(row) if row else None
 
-    def authenticate_client(self, request: Request, methods: list[str], endpoint: str = "token") -> RegisteredClient:
+    def authenticate_client(
+        self, request: Request, methods: Sequence[str], endpoint: str = "token"
+    ) -> RegisteredClient:
         """Demands exactly one method, the one the client is registered for; always does the same work."""
         method, client_id, secret = presented(request)
         client = self.query_client(client_id) if client_id else None
@@ -153,7 +156,7 @@ class Server(AuthorizationServer):
                 client_id=client.row.client_id if client else request.payload.client_id,
                 partner_id=client.row.partner_id if client else None,
                 error=str(error.error),
-                reason=str(error.description),
+                reason=str(error.description)[:REASON_CHARACTERS],
             )
         )
         error.description = _PUBLIC_TEXT.get(str(error.error), error.description)

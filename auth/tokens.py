@@ -224,7 +224,9 @@ class Tokens:
                 try:
                     if listener is None or listener.is_closed():
                         listener = await asyncpg.connect(**credentials(database_url))
-                        await listener.add_listener(oauth.REVOCATION_CHANNEL, lambda *_: news.set())
+                        await listener.add_listener(
+                            oauth.REVOCATION_CHANNEL, lambda _connection, _pid, _channel, _payload: news.set()
+                        )
                     news.clear()
                     await self._read_revocations()
                     if time.monotonic() - swept_at > SWEEP_SECONDS:

@@ -313,4 +313,5 @@ async def sweep(connection: Connection) -> None:
 
 
 def _facts(row: asyncpg.Record) -> dict[str, Any]:
-    return {name: frozenset(value) if isinstance(value, list) else value for name, value in row.items()}
+    facts: dict[str, Any] = dict(row)
+    return {name: frozenset(value) if isinstance(value, list) else value for name, value in facts.items()}

@@ -52,9 +52,8 @@ def create(
         raise click.UsageError("a public client has no secret, so people must log in to it: add --redirect-uri")
     asked = _known_scopes(scope, scopes.OPERATOR_SCOPES if operator else scopes.PARTNER_SCOPES)
     with installation(data_dir) as installed:
-        words = {"scope": asked, "redirect_uris": redirect_uris, "public": public}
         try:
-            made = asyncio.run(_create(installed, partner, name, words))
+            made = asyncio.run(_create(installed, partner, name, asked, redirect_uris, public))
         except ValueError as error:
             raise click.ClickException(str(error)) from None
     _print({"client_id": made.client_id, "client_secret": made.client_secret, "scope": scopes.join(asked)}, as_json)
@@ -86,7 +85,12 @@ def token(client_id: str, client_secret: str, scope: str, issuer: str | None, da
 
 
 async def _create(
-    installed: Settings, partner: str | None, name: str | None, words: dict[str, tuple[str, ...] | list[str] | bool]
+    installed: Settings,
+    partner: str | None,
+    name: str | None,
+    scope: list[str],
+    redirect_uris: tuple[str, ...],
+    public: bool,
 ) -> Credentials:
     await db.connect(installed.database_url, pool_max=1)
     try:
@@ -95,7 +99,12 @@ async def _create(
             if partner and found is None:
                 raise ValueError(f"there is no partner {partner!r}: --partner takes its short name (slug)")
             return await oauth.create_client(
-                connection, name=name or partner or "operator", partner_id=found.id if found else None, **words
+                connection,
+                name=name or partner or "operator",
+                scope=scope,
+                partner_id=found.id if found else None,
+                redirect_uris=redirect_uris,
+                public=public,
             )
     finally:
         await db.disconnect()
