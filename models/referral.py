@@ -82,30 +82,22 @@ async def submit(
     LICENSE_EXPIRED, and DUPLICATE when this referrer recommended them there before.
     """
     facts = await _standing(connection, referrer_id, company_id, job_id, handover_id)
-    _must_be_own(said.by, referrer_id, company_id, facts)
+    _must_be_own(said.by, referrer_id, company_id)
     _check_person(email, relationship)
-    _check_job(facts, company_id, job_id)
-    _check_handover(facts, referrer_id, handover_id)
-    _must_be_covered(facts, company_id)
-    if facts["referrer_kind"] == "AGENCY":
-        await require_licenses(connection, [referrer_id], on=today())
-    items = {"NAME": name.strip(), "EMAIL": email.strip()}
-    if recommendation and recommendation.strip():
-        items["RECOMMENDATION"] = recommendation.strip()
+    await _must_be_allowed(connection, facts, referrer_id, company_id, job_id, handover_id)
+    given = {"NAME": name.strip(), "EMAIL": email.strip(), "RECOMMENDATION": (recommendation or "").strip()}
     kept = await candidate.keep(
         connection,
         partner_id=referrer_id,
         email=email,
         person_id=facts["handover_person_id"],
-        items=items,
+        items={item: text for item, text in given.items() if text or item == "NAME"},
         at=said.at,
     )
-    referral_id = uuid7()
+    referral = {"id": uuid7(), "referrer_id": referrer_id, "company_id": company_id}
     submitted = await queries("referral").submit(
         connection,
-        id=referral_id,
-        referrer_id=referrer_id,
-        company_id=company_id,
+        **referral,
         job_id=job_id,
         person_id=kept.person_id,
         relationship=relationship,
@@ -122,15 +114,7 @@ async def submit(
             ja="この方はすでにこの企業へご紹介済みです。",
             en="You have referred this person to this company before.",
         )
-    event_id = await publish(
-        connection,
-        "REFERRAL_SUBMITTED",
-        said,
-        company_id=company_id,
-        parties=[referrer_id],
-        referral_id=referral_id,
-    )
-    return Referred(referral_id, event_id)
+    return await _told(connection, "REFERRAL_SUBMITTED", said, referral)
 
 
 async def confirm(
@@ -270,7 +254,22 @@ async def _told(connection: Connection, kind: str, said: Said, referral: Any) ->
     return Referred(referral["id"], event_id)
 
 
-def _must_be_own(acting: UUID, referrer_id: UUID, company_id: UUID, facts: asyncpg.Record) -> None:
+async def _must_be_allowed(
+    connection: Connection,
+    facts: asyncpg.Record,
+    referrer_id: UUID,
+    company_id: UUID,
+    job_id: UUID | None,
+    handover_id: UUID | None,
+) -> None:
+    _check_job(facts, company_id, job_id)
+    _check_handover(facts, referrer_id, handover_id)
+    _must_be_covered(facts, company_id)
+    if facts["referrer_kind"] == "AGENCY":
+        await require_licenses(connection, [referrer_id], on=today())
+
+
+def _must_be_own(acting: UUID, referrer_id: UUID, company_id: UUID) -> None:
     if acting != referrer_id:
         raise Refusal(
             RefusalCode.NOT_YOURS, ja="紹介は本人名義でのみ提出できます。", en="A partner refers in its own name only."

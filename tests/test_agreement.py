@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -187,24 +188,44 @@ async def test_acceptances_at_once_put_it_in_force_once(connected: str) -> None:
     assert await pool().fetchval("select count(*) from agreement_share") == 6 * 5 * 2
 
 
-async def test_a_counter_and_an_acceptance_at_once_never_both_hold(connected: str) -> None:
+async def one_after_the_other(
+    first: Callable[..., Awaitable[object]], second: Callable[..., Awaitable[object]]
+) -> tuple[object, object]:
+    """The first verb commits once the second, in a transaction of its own, waits for it."""
+    elsewhere, said_first = pool(), asyncio.Event()
+
+    async def leading() -> object:
+        async with unit_of_work() as connection:
+            answer = await first(connection)
+            said_first.set()
+            async with asyncio.timeout(20):
+                while not await elsewhere.fetchval("select count(*) from pg_locks where not granted"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            return answer
+
+    async def following() -> object:
+        await said_first.wait()
+        async with unit_of_work() as connection:
+            return await second(connection)
+
+    one, two = await asyncio.gather(leading(), following(), return_exceptions=True)
+    return one, two
+
+
+async def test_an_acceptance_that_waited_for_a_counter_accepts_nothing(connected: str) -> None:
     one, two = await two_companies()
-    for _ in range(10):
-        agreement_id, digest = await offered(one, two)
-        read = {"agreement_id": agreement_id, "version_hash_read": digest}
-        narrower = terms(sharing=(Sharing("JOBS", "FIELDS"),))
-        await asyncio.gather(
-            do(agreement.counter, said=said(one), terms=narrower, **read),
-            do(agreement.accept, said=said(two), **read),
-            return_exceptions=True,
-        )
-        row = await pool().fetchrow(
-            "select a.status, v.number, (select count(*) from agreement_acceptance t where t.version_id = v.id) "
-            "from agreement a join agreement_version v on v.id = a.version_id where a.id = $1",
-            agreement_id,
-        )
-        assert row is not None
-        assert tuple(row) in {("ACTIVE", 1, 2), ("COUNTERED", 2, 1)}
+    agreement_id, digest = await offered(one, two)
+    read = {"agreement_id": agreement_id, "version_hash_read": digest}
+    narrower = terms(sharing=(Sharing("JOBS", "FIELDS"),))
+
+    _, accepted = await one_after_the_other(
+        partial(agreement.counter, said=said(one), terms=narrower, **read),
+        partial(agreement.accept, said=said(two), **read),
+    )
+    assert isinstance(accepted, Refusal)
+    assert accepted.code == RefusalCode.VERSION_CHANGED
+    assert await status(agreement_id) == "COUNTERED"
+    assert await pool().fetchval("select count(*) from agreement_share") == 0
 
 
 async def test_a_relay_agreement_opens_the_account_of_its_pair_once(connected: str) -> None:
@@ -232,6 +253,8 @@ async def test_a_relay_agreement_opens_the_account_of_its_pair_once(connected: s
 async def test_two_relay_agreements_of_one_pair_at_once_put_one_in_force(connected: str) -> None:
     async with unit_of_work() as connection:
         company_id, agency_id = await builders.company(connection), await builders.agency(connection)
+        ended = await relay_agreement(connection, company_id, agency_id)  # its account stays
+        await agreement.terminate(connection, said=said(agency_id), agreement_id=ended, reason="更新")
         given = terms(relay=RelayTerms(), sharing=())
         offers = [
             await agreement.offer(
@@ -246,15 +269,16 @@ async def test_two_relay_agreements_of_one_pair_at_once_put_one_in_force(connect
         ]
         digests = [await latest_hash(connection, each) for each in offers]
 
-    answers = await asyncio.gather(
+    accepted, refused_ = await one_after_the_other(
         *(
-            do(agreement.accept, said=said(agency_id), agreement_id=each, version_hash_read=digest)
+            partial(agreement.accept, said=said(agency_id), agreement_id=each, version_hash_read=digest)
             for each, digest in zip(offers, digests, strict=True)
-        ),
-        return_exceptions=True,
+        )
     )
-    assert sorted(str(answer) == "True" for answer in answers) == [False, True]
-    assert sorted([await status(each) for each in offers]) == ["ACTIVE", "OFFERED"]
+    assert accepted is True
+    assert isinstance(refused_, Refusal)
+    assert refused_.code == RefusalCode.WRONG_STATE
+    assert [await status(each) for each in offers] == ["ACTIVE", "OFFERED"]
 
 
 async def test_an_agency_without_a_valid_licence_makes_no_agreement(connected: str) -> None:
