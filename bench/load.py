@@ -1,0 +1,114 @@
+"""Load on one address for some seconds: wrk where it is installed, else a client of our own. Loopback only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+CONNECTIONS = 16
+LOOPBACK = ("127.0.0.1", "localhost")
+_UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, sent again and again."""
+
+    url: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Answers per second, and how many milliseconds the middle one and the slowest hundredth took."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+async def load(request: Request, seconds: float) -> Measured:
+    """Sends the request over CONNECTIONS connections without pause. Raises RuntimeError for any answer but 200."""
+    if urlsplit(request.url).hostname not in LOOPBACK:
+        raise ValueError("load is for this machine only")
+    if shutil.which("wrk"):
+        return await _wrk(request, seconds)
+    return await _own(request, seconds)
+
+
+async def _wrk(request: Request, seconds: float) -> Measured:
+    headers = "".join(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}\n" for name, value in request.headers)
+    body = request.body.decode().replace("]==]", "")
+    script = f"wrk.method = {json.dumps(request.method)}\n{headers}" + (f"wrk.body = [==[{body}]==]\n" if body else "")
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script)
+        file.flush()
+        process = await asyncio.create_subprocess_exec(
+            *(
+                "wrk",
+                "-t1",
+                f"-c{CONNECTIONS}",
+                f"-d{max(1, round(seconds))}s",
+                "--latency",
+                "-s",
+                file.name,
+                request.url,
+            ),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said = (await process.communicate())[0].decode()
+    if "Non-2xx" in said or "Socket errors" in said or process.returncode:
+        raise RuntimeError(f"the server did not answer every request with 200:\n{said}")
+    rate = re.search(r"Requests/sec:\s+([0-9.]+)", said)
+    times = dict(re.findall(r"(50|99)%\s+([0-9.]+[a-z]+)", said))
+    if rate is None or len(times) != 2:
+        raise RuntimeError(f"wrk said nothing that can be read:\n{said}")
+    return Measured(float(rate[1]), _milliseconds(times["50"]), _milliseconds(times["99"]))
+
+
+def _milliseconds(text: str) -> float:
+    number, unit = re.fullmatch(r"([0-9.]+)([a-z]+)", text).groups()  # type: ignore[union-attr]
+    return float(number) * _UNITS[unit]
+
+
+async def _own(request: Request, seconds: float) -> Measured:
+    end = time.perf_counter() + seconds
+    began = time.perf_counter()
+    taken = [
+        time_ms for one in await asyncio.gather(*(_client(request, end) for _ in range(CONNECTIONS))) for time_ms in one
+    ]
+    elapsed = time.perf_counter() - began
+    taken.sort()
+    return Measured(len(taken) / elapsed, taken[len(taken) // 2], taken[int(len(taken) * 0.99)])
+
+
+async def _client(request: Request, end: float) -> list[float]:
+    parts = urlsplit(request.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    lines = [f"{request.method} {target} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(request.body)}"]
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    message = "\r\n".join(lines).encode() + b"\r\n\r\n" + request.body
+    taken: list[float] = []
+    try:
+        while time.perf_counter() < end:
+            began = time.perf_counter()
+            writer.write(message)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: ([0-9]+)", head.lower())
+            if not head.startswith(b"HTTP/1.1 200") or length is None:
+                raise RuntimeError(f"the server answered: {head.splitlines()[0].decode()}")
+            await reader.readexactly(int(length[1]))
+            taken.append((time.perf_counter() - began) * 1000)
+    finally:
+        writer.close()
+    return taken

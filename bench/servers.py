@@ -1,0 +1,77 @@
+"""The servers that are compared, each a process of its own on a free port, ended with the bench."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 60
+COST_BUDGET = 1_000_000_000  # the budget is counted for every request, and is never spent
+
+
+@asynccontextmanager
+async def kyoso(url: str, master_key: bytes) -> AsyncIterator[str]:
+    """Kyoso itself with one worker, as `./kyoso serve` runs it. Gives its address."""
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    told = {
+        "KYOSO_DATABASE_URL": url,
+        "KYOSO_ISSUER": address,
+        "KYOSO_MASTER_KEY": b64encode(master_key).decode(),
+        "KYOSO_COST_BUDGET": str(COST_BUDGET),
+        "KYOSO_LOG_LEVEL": "error",
+    }
+    async with _running(["-m", "api", "serve", "--port", str(port)], told, f"{address}/healthz"):
+        yield address
+
+
+@asynccontextmanager
+async def limit(url: str, viewer: UUID) -> AsyncIterator[str]:
+    """The hand-written limit, asked by one viewer. Gives its address."""
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    async with _running(["-m", "bench.limit", url, str(viewer), str(port)], {}, f"{address}/q1?of={viewer}"):
+        yield address
+
+
+@asynccontextmanager
+async def _running(words: list[str], told: dict[str, str], ready: str) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *words, cwd=ROOT, env=told, stdin=asyncio.subprocess.DEVNULL
+    )
+    try:
+        await _answers(process, ready)
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _answers(process: asyncio.subprocess.Process, ready: str) -> None:
+    async with httpx.AsyncClient() as client:
+        for _ in range(START_SECONDS * 20):
+            if process.returncode is not None:
+                raise RuntimeError("a server of the bench ended at once; what it said stands above")
+            try:
+                if (await client.get(ready)).status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+    raise RuntimeError(f"a server of the bench did not answer within {START_SECONDS} s")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
