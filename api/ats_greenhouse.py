@@ -127,7 +127,7 @@ def _application(action: str, seen: Json, received_at: datetime) -> list[Fact]:
             status=status,
             as_of=as_of,
             received_at=applied_at or as_of,
-            job=_job(cast(Json, first)) if isinstance(first, dict) else None,
+            job=_job(cast(Json, first), mention=True) if isinstance(first, dict) else None,
             stage=stage_of(_text(_part(seen, "current_stage").get("name"))),
             stage_moved=action == "candidate_stage_change",
             decided_at=decided_at,
@@ -177,7 +177,7 @@ def _credit(seen: Json) -> Credit | None:
     return credit if credit.name or credit.user_id or credit.employee_id or credit.email else None
 
 
-def _job(seen: Json) -> JobState | None:
+def _job(seen: Json, *, mention: bool) -> JobState | None:
     external_id = _id(seen.get("id"))
     if not external_id:
         return None
@@ -193,11 +193,12 @@ def _job(seen: Json) -> JobState | None:
         openings=len(openings) if "openings" in seen else None,
         prefecture=prefecture_in(places),
         opened_at=_time(seen.get("opened_at") or seen.get("open_date")),
+        mention=mention,
     )
 
 
 def _job_event(action: str, seen: Json, received_at: datetime) -> list[Fact]:
-    job = _job(seen)
+    job = _job(seen, mention=action == "job_created")
     if not job:
         return []
     return [JobDeleted(job.external_id, received_at)] if action == "job_deleted" else [job]

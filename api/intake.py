@@ -67,7 +67,10 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A job as it stands in the other system; `status` is one of DRAFT, OPEN, CLOSED."""
+    """A job as it stands in the other system; `status` is one of DRAFT, OPEN, CLOSED.
+
+    `mention`: said in passing or of its beginning, so that it makes a job but changes none.
+    """
 
     external_id: str
     title: str
@@ -76,6 +79,7 @@ class JobState:
     requirements: str | None = None
     prefecture: str | None = None
     opened_at: datetime | None = None
+    mention: bool = False
 
 
 @dataclass(frozen=True, slots=True)

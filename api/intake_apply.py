@@ -30,14 +30,15 @@ from api.intake import (
     Told,
     overrides,
 )
-from api.intake_people import Source, TooEarly
-from models import application, delivery, outcome
+from api.intake_people import EPOCH, Source, TooEarly
+from models import application, delivery, job, outcome
+from models.application import STAGES
 from models.db import queries
 from models.delivery import Delivery, Known
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-STAGE_ORDER = ("APPLIED", "SCREENING", "TEST", "INTERVIEW", "FINAL_INTERVIEW", "OFFER", "OFFER_ACCEPTED")
+DECISIONS = (Told.REJECTED, Told.HIRED)
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ async def apply(connection: Connection, source: Source, fact: Fact, applied: App
         case ApplicationState():
             await _application(connection, source, fact, applied)
         case JobState():
-            await job(connection, source, fact)
+            await post(connection, source, fact)
         case JobDeleted():
             await _close_job(connection, source, fact)
         case OfferState():
@@ -99,18 +100,21 @@ async def _application(connection: Connection, source: Source, told: Application
     if known is None or known.application_id is None:
         known = await _record(connection, source, told, person_id)
         applied.changed = True
-    await _stage(connection, source, told, known)
-    if await _decide(connection, source, told, known):
+    if told.status in DECISIONS:
+        await _stage(connection, source, told, known, reopened=False)
+    news = await _decide(connection, source, told, known)
+    if told.status not in DECISIONS:
+        await _stage(connection, source, told, known, reopened=news)
+    if news:
         await _remember(connection, source, told.external_id, known.application_id, told.status, told.as_of)
 
 
 async def _record(connection: Connection, source: Source, told: ApplicationState, person_id: UUID) -> Known:
-    job_id = await job(connection, source, told.job) if told.job else None
+    job_id = await post(connection, source, told.job) if told.job else None
     said = source.said(told.received_at)
     referral_id = await people.credit(connection, source, told, person_id, job_id) if told.credit else None
     recorded = await application.record(
         connection,
-        company_id=source.company_id,
         job_id=job_id,
         person_id=person_id,
         referral_id=referral_id,
@@ -131,29 +135,28 @@ async def _record(connection: Connection, source: Source, told: ApplicationState
     )
 
 
-async def _stage(connection: Connection, source: Source, told: ApplicationState, known: Known) -> None:
+async def _stage(
+    connection: Connection, source: Source, told: ApplicationState, known: Known, *, reopened: bool
+) -> None:
     """News of a stage is an event, also when it comes late; a mere mention is one only if it is further than known."""
     if told.stage is None or known.application_id is None or known.stage is None:
         return
+    if known.status in DECISIONS and not reopened and known.decided_at and told.as_of > known.decided_at:
+        return  # after a hire stages are of no concern
     if _further(told.stage, known.stage) or (told.stage_moved and told.stage != known.stage):
-        await application.stage(
-            connection,
-            application_id=known.application_id,
-            acting=source.company_id,
-            stage=told.stage,
-            said=source.said(told.as_of),
-        )
+        said = source.said(told.as_of)
+        await application.stage(connection, application_id=known.application_id, stage=told.stage, said=said)
 
 
 async def _decide(connection: Connection, source: Source, told: ApplicationState, known: Known) -> bool:
     """Brings the application to the state told, if that is news. Returns whether it was."""
     before, since = Told(known.told or known.status or Told.ACTIVE), known.as_of or known.decided_at or told.as_of
     if not overrides(told.status, told.as_of, before, since):
-        if before is Told.REINSTATED and told.status in (Told.REJECTED, Told.HIRED):
+        if before is Told.REINSTATED and told.status in DECISIONS:
             await _record_late(connection, source, told, known, since)
         return False
-    decided = known.status in ("REJECTED", "HIRED")
-    if told.status in (Told.REJECTED, Told.HIRED):
+    decided = known.status in DECISIONS
+    if told.status in DECISIONS:
         same = known.status == told.status and (known.decided_at == told.decided_at or told.status is Told.HIRED)
         if not same:
             if decided:
@@ -197,40 +200,37 @@ async def _revert(connection: Connection, source: Source, known: Known, at: date
     )
 
 
-async def job(connection: Connection, source: Source, told: JobState) -> UUID:
-    """The job by its id there, made when new. A title, a number of openings or a state that changed is changed."""
-    found = await queries("delivery").job_of(connection, company_id=source.company_id, external_id=told.external_id)
-    said = source.said(told.opened_at)
-    if found is None:
-        return await application.post_job(
-            connection,
-            company_id=source.company_id,
-            title=told.title,
-            requirements=told.requirements or "",
-            openings=told.openings if told.openings is not None else 1,
-            prefecture=told.prefecture or await people.seat(connection, source.company_id),
-            external_id=told.external_id,
-            status=told.status,
-            said=said,
-        )
-    changes = {
-        name: value
-        for name, value in (("title", told.title), ("openings", told.openings), ("status", told.status))
-        if value is not None and value != found[name]
-    }
-    if changes:
-        await application.update_job(
-            connection, job_id=found["id"], acting=source.company_id, said=source.said(None), **changes
-        )
-    return found["id"]
+async def post(connection: Connection, source: Source, told: JobState) -> UUID | None:
+    """The job by its id there: made when new, brought up to date when known. None when it was deleted there."""
+    sql = queries("delivery")
+    job_id = await sql.job_of(connection, company_id=source.company_id, external_id=told.external_id)
+    if job_id and told.mention:
+        return job_id
+    if await people.is_forgotten(connection, source, _job_mark(told.external_id), EPOCH):
+        return job_id
+    return await job.post_job(
+        connection,
+        title=told.title,
+        requirements=told.requirements,
+        openings=told.openings,
+        prefecture=told.prefecture or await people.seat(connection, source.company_id),
+        external_id=told.external_id,
+        status=told.status,
+        said=source.said(told.opened_at),
+    )
 
 
 async def _close_job(connection: Connection, source: Source, told: JobDeleted) -> None:
-    found = await queries("delivery").job_of(connection, company_id=source.company_id, external_id=told.external_id)
-    if found and found["status"] != "CLOSED":
-        await application.update_job(
-            connection, job_id=found["id"], acting=source.company_id, status="CLOSED", said=source.said(told.as_of)
-        )
+    words = {"company_id": source.company_id}
+    sql = queries("delivery")
+    await sql.forget(connection, **words, system=source.system, external_id=_job_mark(told.external_id), at=told.as_of)
+    job_id = await sql.job_of(connection, **words, external_id=told.external_id)
+    if job_id:
+        await job.update_job(connection, job_id=job_id, status="CLOSED", said=source.said(told.as_of))
+
+
+def _job_mark(external_id: str) -> str:
+    return f"job {external_id}"
 
 
 async def _offer(connection: Connection, source: Source, told: OfferState, applied: Applied) -> None:
@@ -240,14 +240,11 @@ async def _offer(connection: Connection, source: Source, told: OfferState, appli
     if known is None:
         raise TooEarly
     applied.person_id = known.person_id
-    if known.application_id and known.status == "ACTIVE" and known.stage and _further(told.stage, known.stage):
-        await application.stage(
-            connection,
-            application_id=known.application_id,
-            acting=source.company_id,
-            stage=told.stage,
-            said=source.said(told.as_of),
-        )
+    if known.application_id and known.told != Told.DELETED and known.stage and _further(told.stage, known.stage):
+        # An offer carries no time of its own; told after a decision, it was made before it.
+        at = min(told.as_of, known.decided_at) if known.decided_at else told.as_of
+        said = source.said(at)
+        await application.stage(connection, application_id=known.application_id, stage=told.stage, said=said)
 
 
 async def _delete(connection: Connection, source: Source, external_id: str, at: datetime) -> None:
@@ -256,9 +253,7 @@ async def _delete(connection: Connection, source: Source, external_id: str, at: 
         connection, company_id=source.company_id, system=source.system, external_id=external_id
     )
     if known and known.application_id and known.status == "ACTIVE":
-        await application.withdraw(
-            connection, application_id=known.application_id, acting=source.company_id, said=source.said(at)
-        )
+        await application.withdraw(connection, application_id=known.application_id, said=source.said(at))
     await _remember(connection, source, external_id, known.application_id if known else None, Told.DELETED, at)
 
 
@@ -289,4 +284,4 @@ async def _remember(
 
 
 def _further(stage: str, than: str) -> bool:
-    return STAGE_ORDER.index(stage) > STAGE_ORDER.index(than)
+    return STAGES.index(stage) > STAGES.index(than)

@@ -17,6 +17,8 @@ from models.outbox import Said
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
+EPOCH = datetime.fromtimestamp(0, UTC)  # before anything that a system could tell
+
 
 class TooEarly(Exception):  # noqa: N818  (what the news is)
     """News of an application or candidate that nothing has told of yet: to be tried again."""
@@ -186,7 +188,7 @@ async def _know(
         system=source.system,
         external_id=external_id,
         person_id=person_id,
-        told_at=told_at or datetime.min.replace(tzinfo=UTC),
+        told_at=told_at or EPOCH,
     )
 
 

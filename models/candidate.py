@@ -178,6 +178,9 @@ async def merge(connection: Connection, *, partner_id: UUID, keep: UUID, drop: U
     kept, dropped = (items.get(candidate_id, {}) for candidate_id in both)
     missing = {item: text for item, text in dropped.items() if item not in kept}
     await _keep(connection, partner_id, keep, None, missing, datetime.now(UTC))
+    referrers = queries("candidate").hand_over_referrals(connection, keep=keep, drop=drop)
+    for referrer_id in [row["referrer_id"] async for row in referrers]:
+        await _keep(connection, referrer_id, keep, None, {}, datetime.now(UTC))
     await queries("candidate").hand_over_rows(connection, keep=keep, drop=drop)
     await erase(connection, drop)
     return True

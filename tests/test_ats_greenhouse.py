@@ -52,6 +52,7 @@ JOB = JobState(
     title="サーバーサイドエンジニア",
     prefecture="OSAKA",
     opened_at=datetime(2026, 7, 6, 3, tzinfo=UTC),
+    mention=True,
 )
 RECEIVED = datetime(2026, 9, 1, 1, 12, 31, tzinfo=UTC)
 NEW = ApplicationState(

@@ -94,17 +94,28 @@ begin
   update person set erased_at = coalesce(erased_at, now()) where id = erased;
 end $$;
 
+-- A company and its employees who refer: they are its own house, and no other partner.
+create function house_of(keeper uuid) returns setof uuid
+language sql stable parallel safe as $$
+  select keeper union all select p.id from partner p where p.company_id = keeper and p.affiliation = 'EMPLOYEE'
+$$;
+
 -- One partner forgets a person (deleted or anonymised in its ATS): its copy goes and what it gave stops flowing. Others
 -- keep what the person gave them; when nobody else knows the person, they are erased.
 create function forget_candidate(keeper uuid, forgotten uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, public as $$
+declare owner uuid;
 begin
-  if not exists (select from candidate c where c.person_id = forgotten and c.partner_id <> keeper) then
+  if not exists (
+    select from candidate c where c.person_id = forgotten and c.partner_id not in (select house_of(keeper))
+  ) then
     perform erase_person(forgotten);
     return;
   end if;
-  perform set_config('kyoso.partner_id', keeper::text, true);
-  delete from personal_data d where d.person_id = forgotten and d.partner_id = keeper;
+  for owner in select house_of(keeper) loop
+    perform set_config('kyoso.partner_id', owner::text, true);
+    delete from personal_data d where d.person_id = forgotten and d.partner_id = owner;
+  end loop;
   perform set_config('kyoso.partner_id', '', true);
   delete from ats_candidate where person_id = forgotten and company_id = keeper;
   update ats_delivery d set sealed = null from ats_integration i

@@ -9,9 +9,10 @@ create index ats_delivery_due on ats_delivery (due_at) where state = 'PENDING';
 create index ats_delivery_by_subject on ats_delivery (integration_id, subject) where state <> 'APPLIED';
 
 -- When the newest personal data of a candidate was true, so that an older delivery does not bring an old address back.
-alter table ats_candidate add column told_at timestamptz not null default '-infinity';
+alter table ats_candidate add column told_at timestamptz not null default 'epoch';
 
--- Whom an ATS deleted or anonymised: what it said before then is not taken in again. An id of theirs, and no more.
+-- Whom an ATS deleted or anonymised, and which job it deleted (`job …`): what it said before then is not taken in
+-- again. An id of theirs, and no more.
 create table ats_forgotten (
   company_id uuid not null references partner on delete cascade,
   system text not null,
@@ -26,7 +27,7 @@ create table ats_application (
   system text not null,
   external_id text not null,
   application_id uuid references application on delete restrict,    -- null: deleted there before it was known here
-  status text not null check (status in ('ACTIVE', 'HIRED', 'REJECTED', 'DELETED')),
+  status text not null check (status in ('ACTIVE', 'HIRED', 'REJECTED', 'REINSTATED', 'DELETED')),
   as_of timestamptz not null,
   primary key (company_id, system, external_id)
 );

@@ -57,10 +57,16 @@ select p.id from person p where p.id = any(:person_ids::uuid[]) and p.erased_at 
 select
   (select id from candidate where partner_id = :partner_id and person_id = :keep) as keep_candidate,
   (select id from candidate where partner_id = :partner_id and person_id = :drop) as drop_candidate,
-  not exists (select from candidate where person_id = :drop and partner_id <> :partner_id)
+  not exists (select from candidate where person_id = :drop and partner_id not in (select house_of(:partner_id)))
   and not exists (select from consent where person_id = :drop)
   and (not exists (select from person_email where person_id = :drop)
-    or not exists (select from candidate where person_id = :keep and partner_id <> :partner_id)) as alone;
+    or not exists (select from candidate where person_id = :keep and partner_id not in (select house_of(:partner_id)))) as alone;
+
+-- name: hand_over_referrals
+-- Referrals of one person are of the other from now on, unless the referrer recommended that one too.
+update referral r set person_id = :keep where r.person_id = :drop and not exists (
+  select from referral o where o.referrer_id = r.referrer_id and o.company_id = r.company_id and o.person_id = :keep)
+returning r.referrer_id;
 
 -- name: hand_over_rows!
 -- Everything that stands under one person stands under the other from now on, but for personal data.

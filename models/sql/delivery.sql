@@ -146,9 +146,9 @@ order by t.application_id;
 -- Whether this very decision is on record.
 select exists (select from outcome_event where application_id = :application_id and kind = :kind and occurred_at = :at);
 
--- name: job_of^
+-- name: job_of$
 -- A job by its ATS's id.
-select id, title, openings, prefecture, status from job where company_id = :company_id and external_id = :external_id;
+select id from job where company_id = :company_id and external_id = :external_id;
 
 -- name: referrer_of
 -- Who is known by any of these marks of an ATS.
