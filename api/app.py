@@ -35,7 +35,7 @@ SESSION: Mapping[str, str] = {"kyoso.partner_id": "partner"}
 
 async def make_planner() -> Planner:
     """The planner over the connected database. Refuses to start where schema and database disagree."""
-    graph = schema()._schema  # pyright: ignore[reportPrivateUsage]  (graphql-core's, which is public there)
+    graph = schema()
     async with db.pool().acquire() as connection:
         catalogue = await Catalogue.load(connection, graph, viewer=VIEWER_TYPES, scalars=SQL_TYPES)
         planner = Planner(graph, catalogue, policy=policy, gate=gate, session=SESSION)
