@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from graphql import (
     GraphQLArgument,
     GraphQLEnumType,
     GraphQLInputObjectType,
-    GraphQLInputType,
     ListValueNode,
     ObjectValueNode,
     Undefined,
     ValueNode,
     VariableNode,
-    value_from_ast,
+    value_from_ast,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from planner.codec import key_value, named, plain, read_cursor, read_global_id, read_key
+from planner.codec import key_value, named, plain, read_cursor, read_global_id, read_key, type_of
 from planner.errors import BAD_PAGE, BAD_VALUE, RequestError
 from planner.limits import MAXIMUM_ROWS_PER_PAGE
 
@@ -130,7 +129,7 @@ class Bind:
         return None if value is None else self.encode(value)
 
 
-def given(node: ValueNode | None, type_: GraphQLInputType, default: Any, shape: Shape) -> Given | None:
+def given(node: ValueNode | None, type_: Any, default: Any, shape: Shape) -> Given | None:
     """What an argument or member holds; None when it is absent or null, which mean the same everywhere."""
     if isinstance(node, VariableNode):
         name = node.name.value
@@ -151,7 +150,7 @@ def given(node: ValueNode | None, type_: GraphQLInputType, default: Any, shape: 
 def _members(nodes: Mapping[str, ValueNode], base: GraphQLInputObjectType, shape: Shape) -> Fields:
     found: dict[str, Given] = {}
     for name, member in base.fields.items():
-        value = given(nodes.get(name), member.type, member.default_value, shape)
+        value = given(nodes.get(name), type_of(member), member.default_value, shape)
         if value is not None:
             found[name] = value
     return Fields(found)
@@ -159,27 +158,31 @@ def _members(nodes: Mapping[str, ValueNode], base: GraphQLInputObjectType, shape
 
 def _variable(path: tuple[str, ...], base: Any, shape: Hashable) -> Given:
     if isinstance(base, GraphQLInputObjectType) and isinstance(shape, tuple):
-        return Fields({name: _variable((*path, name), named(base.fields[name].type), inner) for name, inner in shape})
+        members: Any = shape
+        return Fields(
+            {name: _variable((*path, name), named(type_of(base.fields[name])), each) for name, each in members}
+        )
     return Variable(path)
 
 
-def _constant(value: Any, type_: GraphQLInputType) -> Given | None:
+def _constant(value: Any, type_: Any) -> Given | None:
     if value is None or value is Undefined:
         return None
     base = named(type_)
-    if isinstance(base, GraphQLInputObjectType) and isinstance(value, Mapping):
-        members = {name: _constant(each, base.fields[name].type) for name, each in value.items()}  # pyright: ignore
+    if isinstance(base, GraphQLInputObjectType) and isinstance(value, dict):
+        held = cast("dict[str, Any]", value)
+        members = {name: _constant(each, type_of(base.fields[name])) for name, each in held.items()}
         return Fields({name: each for name, each in members.items() if each is not None})
     return Constant(value, repr(value))
 
 
 def order_name(node: ValueNode | None, argument: GraphQLArgument, shape: Shape) -> str:
     """The member that an `orderBy` names: known while compiling, since it is part of the shape."""
-    value = given(node, argument.type, argument.default_value, shape)
+    value = given(node, type_of(argument), argument.default_value, shape)
     if isinstance(value, Variable):
         return str(shape[value.path[0]])
     assert isinstance(value, Constant)
-    base = named(argument.type)
+    base = named(type_of(argument))
     assert isinstance(base, GraphQLEnumType)
     return value.value if isinstance(value.value, str) else value.value.name
 

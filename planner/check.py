@@ -21,7 +21,7 @@ from graphql import (
 from planner import document as documents
 from planner import words
 from planner.catalog import Catalogue
-from planner.codec import is_plural, named
+from planner.codec import is_plural, named, type_of
 from planner.directives import word_of
 from planner.errors import DeclarationError
 from planner.limits import Limits
@@ -104,7 +104,7 @@ def _fields(catalogue: Catalogue, type_: GraphQLObjectType, way: Way) -> Iterato
     for name, each in type_.fields.items():
         if word_of(each) is not None or name == "_entities":
             call, extended = _call(catalogue, way, type_, name, each, None)
-            selection = "" if is_leaf_type(named(each.type)) else " { __typename }"
+            selection = "" if is_leaf_type(named(type_of(each))) else " { __typename }"
             yield name, f"f_{name}: {call}{selection}", extended
 
 
@@ -122,7 +122,7 @@ def _ways(catalogue: Catalogue) -> Iterator[tuple[GraphQLObjectType, Way]]:
         yield type_, way
         for name, each in type_.fields.items():
             word = word_of(each)
-            target = named(each.type)
+            target = named(type_of(each))
             if word is None or is_leaf_type(target) or isinstance(word, words.Finished):
                 continue
             for concrete in catalogue.possible(target):
@@ -150,8 +150,8 @@ def _call(
     variables, shapes, parts = dict(way.variables), dict(way.shapes), list[str]()
     for argument_name, argument in each.args.items():
         variable = f"{parent.name}_{name}_{argument_name}"
-        variables[variable] = str(argument.type)
-        shapes[variable] = _shape(catalogue, argument.type, concrete)
+        variables[variable] = str(type_of(argument))
+        shapes[variable] = _shape(catalogue, type_of(argument), concrete)
         parts.append(f"{argument_name}: ${variable}")
     return f"{name}({', '.join(parts)})", replace(way, variables=variables, shapes=shapes)
 
@@ -165,7 +165,7 @@ def _shape(catalogue: Catalogue, type_: Any, concrete: Any) -> Hashable:
         prefixes = (home.prefix,) if home is not None and home.prefix else tuple(sorted(catalogue.by_prefix))
         return prefixes if is_plural(type_) else prefixes[0]
     if isinstance(base, GraphQLInputObjectType) and not is_plural(type_):
-        return tuple((name, _shape(catalogue, each.type, concrete)) for name, each in base.fields.items())
+        return tuple((name, _shape(catalogue, type_of(each), concrete)) for name, each in base.fields.items())
     if isinstance(base, GraphQLEnumType):
         return next(iter(base.values))
     return 10 if base.name == "Int" else True

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from graphql import GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLType, is_enum_type
+from graphql import GraphQLEnumType, GraphQLList, GraphQLNonNull, is_enum_type
 
 from planner.errors import BAD_CURSOR, RequestError
 
@@ -98,26 +98,37 @@ def read_cursor(text: str, order: str, values: int) -> list[str]:
     return parts[1:]  # pyright: ignore[reportUnknownVariableType]
 
 
-def named(type_: GraphQLType) -> Any:
+def type_of(holder: Any) -> Any:
+    """The type of a field, argument or input member; graphql-core leaves it half known to type checkers."""
+    return holder.type
+
+
+def inner(type_: Any) -> Any:
+    """The item type of a list, whatever the list's nullability; None for anything else."""
+    outer = type_.of_type if isinstance(type_, GraphQLNonNull) else type_  # pyright: ignore
+    return outer.of_type if isinstance(outer, GraphQLList) else None  # pyright: ignore
+
+
+def named(type_: Any) -> Any:
     """The type without its lists and non-nulls."""
     while isinstance(type_, (GraphQLList, GraphQLNonNull)):
-        type_ = type_.of_type  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return type_  # pyright: ignore[reportUnknownVariableType]
+        type_ = type_.of_type  # pyright: ignore
+    return type_  # pyright: ignore
 
 
-def is_plural(type_: GraphQLType) -> bool:
+def is_plural(type_: Any) -> bool:
     """Whether the type is a list, whatever its nullability."""
-    return isinstance(type_.of_type if isinstance(type_, GraphQLNonNull) else type_, GraphQLList)
+    return inner(type_) is not None
 
 
-def sql_type(type_: GraphQLType, scalars: Mapping[str, str]) -> str:
+def sql_type(type_: Any, scalars: Mapping[str, str]) -> str:
     """The SQL type a value of this GraphQL type is bound as; an input object or list of them as jsonb."""
     base = named(type_)
     plain = "text" if is_enum_type(base) else scalars.get(base.name) or SQL_TYPES.get(base.name, "text")
     return f"{plain}[]" if is_plural(type_) else plain
 
 
-def fits(type_: GraphQLType, column: str, scalars: Mapping[str, str]) -> bool:
+def fits(type_: Any, column: str, scalars: Mapping[str, str]) -> bool:
     """Whether a column of this SQL type can show this leaf type."""
     base = named(type_)
     if is_plural(type_):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from graphql import (
     DirectiveNode,
@@ -79,8 +80,8 @@ class Collector:
         for directive in directives or ():
             name = directive.name.value
             if name in ("skip", "include"):
-                value = (directive.arguments or ())[0].value
-                held = self.shape.get(value.name.value) if isinstance(value, VariableNode) else value.value  # pyright: ignore
+                value: Any = next(iter(directive.arguments or ())).value
+                held = self.shape.get(value.name.value) if isinstance(value, VariableNode) else value.value
                 if bool(held) is (name == "skip"):
                     return False
         return True

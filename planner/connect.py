@@ -9,7 +9,7 @@ from graphql import FieldNode, GraphQLEnumType, GraphQLNonNull, GraphQLObjectTyp
 
 from planner import tree, words
 from planner.arguments import Bind, Constant, Piece, Variable, order_name, page_rows
-from planner.codec import named
+from planner.codec import named, type_of
 from planner.declare import word_of
 from planner.door import order_of, permitted_edge, rows_of, target
 from planner.errors import DeclarationError
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def many(selector: Selector, asked: Asked, word: words.Many) -> Field:
     """The tree of a connection."""
     arguments = selector.arguments(asked)
-    connection = named(asked.field.type)
-    node_type = named(_part(_edge_type(connection), "node").type)
+    connection = named(type_of(asked.field))
+    node_type = named(type_of(_part(_edge_type(connection), "node")))
     home, relation, call, name = target(selector, asked, node_type, word.source, arguments)
     if home is None:
         raise DeclarationError(f"{asked.place}: the nodes of a page need a table")
@@ -82,10 +82,10 @@ def _parts(
         assert isinstance(word, words.Part)
         common: dict[str, Any] = {"key": key, "nonnull": True, "node": nodes[0], "cost": word.cost}
         if word.name == "edges":
-            edge_type = named(connection.fields[name].type)
+            edge_type = named(type_of(connection.fields[name]))
             made.append(tree.Edges(**common, record=_edges(selector, edge_type, nodes, spot, at_edge, asked.depth + 1)))
         elif word.name == "pageInfo":
-            info = named(connection.fields[name].type)
+            info = named(type_of(connection.fields[name]))
             made.append(tree.Info(**common, fields=_positions(selector, info, nodes)))
         else:
             made.append(tree.Total(**common))
@@ -108,12 +108,12 @@ def _edges(
             made.append(selector.field(type_, key, inner, at_edge, depth + 1))
             continue
         common: dict[str, Any] = {
-            "key": key, "nonnull": isinstance(field.type, GraphQLNonNull), "node": inner[0], "cost": word.cost
+            "key": key, "nonnull": isinstance(type_of(field), GraphQLNonNull), "node": inner[0], "cost": word.cost
         }  # fmt: skip
         if word.name == "cursor":
             made.append(tree.Cursor(**common))
         else:
-            made.append(tree.Here(**common, record=selector.record(named(field.type), inner, spot, depth + 1)))
+            made.append(tree.Here(**common, record=selector.record(named(type_of(field)), inner, spot, depth + 1)))
     return Record((Variant((), tuple(made)),))
 
 
@@ -135,7 +135,7 @@ def _ordering(selector: Selector, asked: Asked, word: words.Many) -> tuple[Seque
     nodes: dict[str, ValueNode] = {each.name.value: each.value for each in asked.nodes[0].arguments or ()}
     argument = asked.field.args["orderBy"]
     label = order_name(nodes.get("orderBy"), argument, selector.shape)
-    enum_type = named(argument.type)
+    enum_type = named(type_of(argument))
     assert isinstance(enum_type, GraphQLEnumType)
     return order_columns(enum_type.values[label].value), label
 
@@ -157,7 +157,7 @@ def _after(after: Named, label: str, columns: int) -> tuple[Bind, ...]:
 
 
 def _edge_type(connection: GraphQLObjectType) -> GraphQLObjectType:
-    return named(_part(connection, "edges").type)
+    return named(type_of(_part(connection, "edges")))
 
 
 def _part(type_: GraphQLObjectType, name: str) -> Any:

@@ -11,20 +11,18 @@ when a request runs and written with the SQL type that belongs to them, so no ca
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
-from strawberry.federation.schema_directives import Cost, ListSize
-from strawberry.types.arguments import StrawberryArgument
-from strawberry.types.field import StrawberryField
+from strawberry.federation.schema_directives import ListSize
 from strawberry.types.unset import UNSET
 
 from planner import words
 from planner.directives import cost_on_objects_only, entity_keys, required_scopes, requires_login, type_word, word_of
-from planner.words import Finisher, Predicate, Table, Verb, Word, order_columns
+from planner.inputs import Arg, Scopes, arg, argument_words, field, where, within
+from planner.words import Finisher, Table, Verb, order_columns
 
 __all__ = [
     "PageInfo", "arg", "column", "computed", "embedded", "entity_keys", "finished", "key", "listed", "many", "node",
@@ -35,19 +33,8 @@ __all__ = [
 MINIMUM_PAGE_ROWS = 1
 MAXIMUM_PAGE_ROWS = 100
 
-Scopes = Sequence[Sequence[str]]
 Order = Enum | Sequence[str]
 T = TypeVar("T", bound=type)
-
-
-@dataclass(frozen=True)
-class Arg:
-    """One argument of a field; made by `arg`."""
-
-    annotation: Any
-    description: str
-    default: Any
-    word: words.Argument
 
 
 # ------------------------------------------------------------------------------------------------------------ types
@@ -91,7 +78,7 @@ def returned(**columns: str) -> Callable[[T], T]:
 
 def key(description: str) -> Any:
     """The global id of the row: prefix and key. Asks no scope."""
-    return _field(words.Key(), description)
+    return field(words.Key(), description)
 
 
 def column(
@@ -110,7 +97,7 @@ def column(
     `at_most` is the length to assume of an array.
     """
     word = words.Column(name=name, total=total, cost=cost, at_most=at_most)
-    return _field(word, description, scopes=scopes, deprecated=deprecated)
+    return field(word, description, scopes=scopes, deprecated=deprecated)
 
 
 def computed(
@@ -129,8 +116,8 @@ def computed(
 
     `name` is the GraphQL name where Python cannot spell it (`from`).
     """
-    word = words.Computed(sql=sql, total=total, arguments=_words(args), cost=cost, at_most=at_most)
-    return _field(word, description, name=name, args=args, scopes=scopes, deprecated=deprecated)
+    word = words.Computed(sql=sql, total=total, arguments=argument_words(args), cost=cost, at_most=at_most)
+    return field(word, description, name=name, args=args, scopes=scopes, deprecated=deprecated)
 
 
 def finished(
@@ -148,8 +135,8 @@ def finished(
 
     `personal` runs the operation in a short transaction in which the planner's session settings are set first.
     """
-    word = words.Finished(sql=sql, finisher=finisher, personal=personal, arguments=_words(args), cost=cost)
-    return _field(word, description, args=args, scopes=scopes)
+    word = words.Finished(sql=sql, finisher=finisher, personal=personal, arguments=argument_words(args), cost=cost)
+    return field(word, description, args=args, scopes=scopes)
 
 
 # --------------------------------------------------------------------------------------------------------- relations
@@ -187,10 +174,10 @@ def one(
         where=where,
         source=source,
         total=total,
-        arguments=_words(args),
+        arguments=argument_words(args),
         cost=cost,
     )
-    return _field(word, description, args=args, scopes=scopes, authenticated=authenticated)
+    return field(word, description, args=args, scopes=scopes, authenticated=authenticated)
 
 
 def many(
@@ -227,7 +214,7 @@ def many(
         order=order_columns(default),
         order_name=default.name if isinstance(default, Enum) else ",".join(default or ()),
         sortable=order_by is not None,
-        arguments=_words(args),
+        arguments=argument_words(args),
         cost=cost,
     )
     paging: dict[str, Arg] = {
@@ -242,7 +229,7 @@ def many(
     size = ListSize(
         assumed_size=UNSET, slicing_arguments=["first"], sized_fields=["edges"], require_one_slicing_argument=UNSET
     )
-    return _field(word, description, args=paging, scopes=scopes, authenticated=authenticated, directives=[size])
+    return field(word, description, args=paging, scopes=scopes, authenticated=authenticated, directives=[size])
 
 
 def listed(
@@ -266,11 +253,11 @@ def listed(
         json=json,
         where=where,
         order=order_columns(order),
-        arguments=_words(args),
+        arguments=argument_words(args),
         cost=cost,
         at_most=at_most,
     )
-    return _field(word, description, args=args, scopes=scopes)
+    return field(word, description, args=args, scopes=scopes)
 
 
 def embedded(
@@ -286,13 +273,13 @@ def embedded(
     """An object without a table. Its fields are columns and expressions of the parent's row; with `json`, members of
     that jsonb value (`column` reads the member of its name); at the root, expressions over `{viewer.x}`.
     It is null when the condition `present` does not hold."""
-    word = words.Embedded(present=present, json=json, arguments=_words(args), cost=cost)
-    return _field(word, description, args=args, scopes=scopes, authenticated=authenticated)
+    word = words.Embedded(present=present, json=json, arguments=argument_words(args), cost=cost)
+    return field(word, description, args=args, scopes=scopes, authenticated=authenticated)
 
 
 def part(description: str, name: str, *, cost: int = 0, at_most: int | None = None) -> Any:
     """A fixed part: `edges`, `pageInfo`, `totalCount` of a connection; `cursor`, `node` of an edge."""
-    return _field(words.Part(name=name, cost=cost, at_most=at_most), description)
+    return field(words.Part(name=name, cost=cost, at_most=at_most), description)
 
 
 # ----------------------------------------------------------------------------------------------------- root fields
@@ -301,14 +288,14 @@ def part(description: str, name: str, *, cost: int = 0, at_most: int | None = No
 def node(description: str, argument: str, *, authenticated: bool = True) -> Any:
     """The root field `node(id:)`."""
     args = {"id": arg(strawberry.ID, argument)}
-    return _field(words.Lookup(), description, args=args, authenticated=authenticated)
+    return field(words.Lookup(), description, args=args, authenticated=authenticated)
 
 
 def nodes(description: str, argument: str, *, authenticated: bool = True) -> Any:
     """The root field `nodes(ids:)`, at most 100."""
     args = {"ids": arg(list[strawberry.ID], argument)}
     word = words.Lookup(many=True, at_most=MAXIMUM_PAGE_ROWS)
-    return _field(word, description, args=args, authenticated=authenticated)
+    return field(word, description, args=args, authenticated=authenticated)
 
 
 def verb(
@@ -317,7 +304,7 @@ def verb(
     """A mutation field. `verb` is `async def act(context, input: SomeInput) -> dict`: the payload's returned row."""
     annotation = StrawberryAnnotation(verb.__annotations__["input"], namespace=verb.__globals__)  # type: ignore[attr-defined]
     args = {"input": Arg(annotation, argument, UNSET, words.Argument())}
-    return _field(words.Act(verb=verb, cost=cost), description, args=args, scopes=scopes, authenticated=authenticated)
+    return field(words.Act(verb=verb, cost=cost), description, args=args, scopes=scopes, authenticated=authenticated)
 
 
 def subscribed(
@@ -329,88 +316,13 @@ def subscribed(
     cost: int = 0,
 ) -> Any:
     """A subscription field. Its type is a `returned` row; the edge hands the planner one row per event."""
-    return _field(
-        words.Event(arguments=_words(args), cost=cost),
+    return field(
+        words.Event(arguments=argument_words(args), cost=cost),
         description,
         args=args,
         scopes=scopes,
         authenticated=authenticated,
     )
-
-
-# --------------------------------------------------------------------------------------------- arguments and filters
-
-
-def arg(
-    annotation: Any, description: str, *, default: Any = UNSET, where: Predicate | None = None, of: str | None = None
-) -> Arg:
-    """An argument of a field. With `where` it is a predicate, applied when the value is neither absent nor null.
-
-    `of` is needed for an `ID`: the table whose global id it is. An id of anything else is read as null.
-    """
-    return Arg(annotation, description, default, words.Argument(where, of))
-
-
-def where(description: str, sql: Predicate, *, of: str | None = None) -> Any:
-    """A member of a filter input: `where("Any of these", "{row}.status = any({value})")`. For a member that is an
-    input itself, a mapping from its members to SQL; see `within`. `of` as for `arg`."""
-    return strawberry.field(description=description, default=UNSET, metadata={"planner": words.Argument(sql, of)})
-
-
-def within(sql: str) -> Mapping[str, str]:
-    """The predicates of a range input {from, to}: from ≤ x < to. `sql` is the column, such as `{row}.submitted_at`."""
-    return {"from": f"{sql} >= {{value}}", "to": f"{sql} < {{value}}"}
-
-
-def _words(args: Mapping[str, Arg] | None) -> dict[str, words.Argument]:
-    return {name: each.word for name, each in (args or {}).items()}
-
-
-def _field(
-    word: Word,
-    description: str,
-    *,
-    name: str | None = None,
-    args: Mapping[str, Arg] | None = None,
-    scopes: Scopes = (),
-    authenticated: bool = False,
-    deprecated: str | None = None,
-    directives: Sequence[object] = (),
-) -> Any:
-    printed = list(directives)
-    if word.at_most is not None:
-        printed.append(
-            ListSize(
-                assumed_size=word.at_most,
-                slicing_arguments=UNSET,
-                sized_fields=UNSET,
-                require_one_slicing_argument=UNSET,
-            )
-        )
-    if word.cost:
-        printed.append(Cost(weight=word.cost))
-    made: StrawberryField = strawberry.federation.field(
-        name=name,
-        description=description,
-        metadata={"planner": word},
-        requires_scopes=scopes,
-        authenticated=authenticated,
-        deprecation_reason=deprecated,
-        directives=printed,
-    )
-    made.arguments = [
-        StrawberryArgument(
-            python_name=name,
-            graphql_name=name,
-            type_annotation=each.annotation
-            if isinstance(each.annotation, StrawberryAnnotation)
-            else StrawberryAnnotation(each.annotation),
-            description=each.description,
-            default=each.default,
-        )
-        for name, each in (args or {}).items()
-    ]
-    return made
 
 
 # ------------------------------------------------------------------------------------------------- the shared object

@@ -21,14 +21,14 @@ from graphql import (
     Visitor,
     parse,
     specified_rules,
-    type_from_ast,
+    type_from_ast,  # pyright: ignore[reportUnknownVariableType]
     validate,
     visit,
 )
 from graphql.execution.values import get_variable_values
 
 from planner.catalog import Catalogue
-from planner.codec import is_plural, named, read_global_id
+from planner.codec import is_plural, named, read_global_id, type_of
 from planner.errors import BAD_REQUEST, TOO_LARGE, InvalidRequestError, RequestError
 from planner.limits import MAXIMUM_ROWS_PER_PAGE, Limits, bucket
 from planner.lookup import entity_shape
@@ -138,7 +138,7 @@ def shaper(type_: Any, catalogue: Catalogue) -> Shaper:
             return lambda value: tuple(sorted({_prefix(each, known) for each in value}))
         return lambda value: _prefix(value, known)
     if isinstance(base, GraphQLInputObjectType) and not is_plural(type_):
-        members = {name: shaper(member.type, catalogue) for name, member in base.fields.items()}
+        members = {name: shaper(type_of(member), catalogue) for name, member in base.fields.items()}
         return lambda value: _members(value, members)
     if not is_plural(type_) and isinstance(base, GraphQLEnumType):
         ordering = any(not isinstance(each.value, str) or each.value != name for name, each in base.values.items())

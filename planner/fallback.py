@@ -16,7 +16,7 @@ from graphql import (
     FragmentSpreadNode,
     InlineFragmentNode,
     SelectionSetNode,
-    execute,
+    execute,  # pyright: ignore[reportUnknownVariableType]
 )
 
 from planner.arguments import Run

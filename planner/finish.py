@@ -140,10 +140,11 @@ class Completion:
             self._record(cast("Record", each.record), value, path)
         return value
 
-    def _found(self, each: tree.Lookup, item: Any, path: Path) -> Any:
+    def _found(self, each: tree.Lookup, item: dict[str, Any] | None, path: Path) -> Any:
         if item is None:
             return None
-        arm = each.arms[item.pop(ARM)]
+        number: int = item.pop(ARM)
+        arm = each.arms[number]
         try:
             self._record(arm.record, item, path)
         except _NulledError:
@@ -175,7 +176,8 @@ class _Place:
 
 
 def _variant(record: Record, value: Mapping[str, Any]) -> Sequence[Field]:
-    return record.variants[value.get(MARK, 0)].fields
+    number: int = value.get(MARK, 0)
+    return record.variants[number].fields
 
 
 def _places(fields: Sequence[Field], data: dict[str, Any], path: Path, found: list[_Place]) -> None:
@@ -196,7 +198,8 @@ def _places(fields: Sequence[Field], data: dict[str, Any], path: Path, found: li
         elif isinstance(each, tree.Lookup):
             for place, item in enumerate(value):
                 if item is not None:
-                    _places(_variant(each.arms[item[ARM]].record, item), item, (*here, place), found)
+                    number: int = item[ARM]
+                    _places(_variant(each.arms[number].record, item), item, (*here, place), found)
 
 
 def _projected(record: Record | None, value: Any) -> Any:

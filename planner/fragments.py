@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLField, GraphQLInputObjectType, GraphQLInputType, Undefined, ValueNode
+from graphql import GraphQLField, GraphQLInputObjectType, Undefined, ValueNode
 
 from planner.arguments import NULL, Bind, Fields, Given, KeyOf, Shape, ViewerValue, given
 from planner.catalog import Catalogue
-from planner.codec import is_plural, named, plain, sql_type
+from planner.codec import is_plural, named, plain, sql_type, type_of
 from planner.directives import member_word
 from planner.errors import DeclarationError
 from planner.tree import Sql
@@ -25,7 +25,7 @@ class Named:
     """A given argument, its type, and the table its ids belong to."""
 
     given: Given | None
-    type: GraphQLInputType
+    type: Any
     of: str | None = None
 
 
@@ -44,9 +44,9 @@ class Fragments:
         found: dict[str, Named] = {}
         for name, argument in field.args.items():
             default: Any = argument.default_value
-            value = given(nodes.get(name), argument.type, default, self.shape)
+            value = given(nodes.get(name), type_of(argument), default, self.shape)
             declared = word.arguments.get(name)
-            found[name] = Named(value, argument.type, declared.of if declared else None)
+            found[name] = Named(value, type_of(argument), declared.of if declared else None)
         return found
 
     def sql(
@@ -123,6 +123,6 @@ def _member(each: Named, path: str) -> Named:
         inner = each.given.members.get(name) if isinstance(each.given, Fields) else None
         default: Any = member.default_value
         if inner is None and isinstance(each.given, Fields) and default is not Undefined:
-            inner = given(None, member.type, default, {})
-        each = Named(inner, member.type, own.of if own else None)
+            inner = given(None, type_of(member), default, {})
+        each = Named(inner, type_of(member), own.of if own else None)
     return each

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from graphql import FieldNode, GraphQLInterfaceType, GraphQLObjectType, Undefined
 
 from planner import tree, words
 from planner.arguments import Bind, Constant, KeyOf, Length, Ref, Sought, Together, Variable, given, key_field
 from planner.catalog import Home
-from planner.codec import named, read_global_id
+from planner.codec import named, read_global_id, type_of
 from planner.declare import word_of
 from planner.directives import python_name
 from planner.door import rows_of
@@ -33,7 +33,7 @@ def node(selector: Selector, asked: Asked, word: words.Lookup) -> Field:
     if home is None:
         return tree.Nothing(**asked.common)
     key = Bind(ref, home.key_type, KeyOf(home.prefix, home.key_type))
-    type_ = named(asked.field.type)
+    type_ = named(type_of(asked.field))
     call = selector.sql.sql(home.source, key=key) if home.source else None
     conditions = [] if home.source else [Sql(f"{{row}}.{quoted(home.key)} = {{key}}", {"key": key})]
     rows = rows_of(selector, type_, home, call, home.name, conditions)
@@ -44,7 +44,7 @@ def node(selector: Selector, asked: Asked, word: words.Lookup) -> Field:
 def _nodes(selector: Selector, asked: Asked) -> Field:
     ref = selector.arguments(asked)["ids"].given
     assert isinstance(ref, (Constant, Variable, Together))
-    type_ = named(asked.field.type)
+    type_ = named(type_of(asked.field))
     arms: list[Arm] = []
     for prefix in sorted(_prefixes(selector, ref)):
         home = selector.catalogue.by_prefix.get(prefix)
@@ -57,7 +57,7 @@ def entities(selector: Selector, nodes: Sequence[FieldNode], common: Mapping[str
     """`_entities(representations:)`."""
     field = selector.catalogue.schema.query_type.fields["_entities"]  # pyright: ignore[reportOptionalMemberAccess]
     values = {each.name.value: each.value for each in nodes[0].arguments or ()}
-    ref = given(values["representations"], field.args["representations"].type, Undefined, selector.shape)
+    ref = given(values["representations"], type_of(field.args["representations"]), Undefined, selector.shape)
     if not isinstance(ref, (Constant, Variable)) or (isinstance(ref, Constant) and not isinstance(ref.value, list)):
         raise RequestError(BAD_VALUE, "Send `representations` as a variable.", nodes[0])
     arms: list[Arm] = []
@@ -121,9 +121,9 @@ def _prefixes(selector: Selector, ref: Ref) -> set[str]:
         return {prefix for part in ref.parts for prefix in _prefixes(selector, part)}
     if isinstance(ref, Variable):
         held = selector.shape[ref.path[0]]
-        return set(held) if isinstance(held, tuple) else {str(held)}
+        return set(cast("tuple[str, ...]", held)) if isinstance(held, tuple) else {str(held)}
     assert isinstance(ref, Constant)
-    values: list[Any] = ref.value if isinstance(ref.value, list) else [ref.value]
+    values = cast("list[Any]", ref.value) if isinstance(ref.value, list) else [ref.value]
     return {parts[0] for each in values if isinstance(each, str) and (parts := read_global_id(each))}
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphql import GraphQLNonNull
 
 from planner import connect, lookup, tree, words
 from planner.arguments import Bind, RowValue
-from planner.codec import json_text, named, plain
+from planner.codec import inner, json_text, named, plain, type_of
 from planner.door import order_of, rows_of, target
 from planner.facts import Fact
 from planner.spot import Asked, Spot
@@ -35,7 +35,7 @@ def relation(selector: Selector, asked: Asked) -> Field:
 
 def _one(selector: Selector, asked: Asked, word: words.One) -> Field:
     arguments = selector.arguments(asked)
-    type_ = named(asked.field.type)
+    type_ = named(type_of(asked.field))
     home, relation, call, name = target(selector, asked, type_, word.source, arguments)
     key = quoted(home.key) if home is not None else ""
     conditions = selector.sql.predicates(arguments, word)
@@ -61,8 +61,8 @@ def _one(selector: Selector, asked: Asked, word: words.One) -> Field:
 
 def _listed(selector: Selector, asked: Asked, word: words.Listed) -> Field:
     arguments = selector.arguments(asked)
-    type_ = named(asked.field.type)
-    item_nonnull = _items_nonnull(asked.field.type)
+    type_ = named(type_of(asked.field))
+    item_nonnull = isinstance(inner(type_of(asked.field)), GraphQLNonNull)
     if word.json is not None:
         columns = selector.json_columns(type_)
         record = selector.record(type_, asked.nodes, Spot(columns), asked.depth)
@@ -91,7 +91,7 @@ def _listed(selector: Selector, asked: Asked, word: words.Listed) -> Field:
 
 def returned(selector: Selector, asked: Asked) -> Field:
     """A payload or an event: an object made of the row that Python hands over."""
-    type_ = named(asked.field.type)
+    type_ = named(type_of(asked.field))
     row = selector.catalogue.returned[type_.name]
     columns = {name: Fact(sql_type, False) for name, sql_type in row.columns.items()}
     values = tuple(
@@ -100,8 +100,3 @@ def returned(selector: Selector, asked: Asked) -> Field:
     )
     record = selector.record(type_, asked.nodes, Spot(columns), asked.depth)
     return tree.Object(**asked.common, record=record, rows=Rows(values=values), sure=True)
-
-
-def _items_nonnull(type_: Any) -> bool:
-    outer = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
-    return isinstance(outer.of_type, GraphQLNonNull)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLEnumType, GraphQLField, GraphQLInterfaceType, GraphQLObjectType
 
 from planner import words
-from planner.codec import fits, named
+from planner.codec import fits, named, type_of
 from planner.directives import member_word, python_name, word_of
 from planner.errors import DeclarationError
 from planner.facts import Relation
@@ -53,12 +53,12 @@ def _column(catalogue: Catalogue, place: str, home: Home, field: GraphQLField, w
     fact = home.relation.columns.get(name)
     if fact is None:
         raise DeclarationError(f'{place}: {home.relation.name!r} has no column {name!r}; name it: column(…, "name")')
-    if not fits(field.type, fact.type, catalogue.scalars):
+    if not fits(type_of(field), fact.type, catalogue.scalars):
         raise DeclarationError(
-            f"{place}: column {home.relation.name}.{name} is {fact.type}, which {field.type} cannot show;"
+            f"{place}: column {home.relation.name}.{name} is {fact.type}, which {type_of(field)} cannot show;"
             " change the annotation or use computed()"
         )
-    base = named(field.type)
+    base = named(type_of(field))
     if isinstance(base, GraphQLEnumType):
         for spelled, value in base.values.items():
             stored = value.value.value if isinstance(value.value, enum.Enum) else value.value
@@ -70,10 +70,10 @@ def _one(catalogue: Catalogue, place: str, home: Home | None, field: GraphQLFiel
     said = [word.column is not None, word.back is not None, word.where is not None, word.source is not None]
     if sum(said) != 1:
         raise DeclarationError(f"{place}: one() takes exactly one of a column, back=, where= and source=")
-    target = catalogue.homes.get(named(field.type).name)
+    target = catalogue.homes.get(named(type_of(field)).name)
     if target is None:
         if word.source is None:
-            raise DeclarationError(f"{place}: {named(field.type).name} does not live in one table; give source=")
+            raise DeclarationError(f"{place}: {named(type_of(field)).name} does not live in one table; give source=")
         return
     if word.column is not None and home is not None and word.column not in home.relation.columns:
         raise DeclarationError(f"{place}: {home.relation.name!r} has no column {word.column!r}")
@@ -118,9 +118,9 @@ def _held(catalogue: Catalogue, place: str, field: GraphQLField, word: words.Man
 
 
 def _item(field: GraphQLField) -> Any:
-    base = named(field.type)
+    base = named(type_of(field))
     edges = getattr(base, "fields", {}).get("edges")
-    return named(named(edges.type).fields["node"].type) if edges is not None else base
+    return named(named(type_of(edges)).fields["node"].type) if edges is not None else base
 
 
 def _orders(catalogue: Catalogue, place: str, field: GraphQLField, word: words.Many) -> None:
@@ -130,7 +130,7 @@ def _orders(catalogue: Catalogue, place: str, field: GraphQLField, word: words.M
     edge = catalogue.relation_of(word.through) if word.through is not None else None
     orders = [word.order]
     if word.sortable:
-        enum_type = named(field.args["orderBy"].type)
+        enum_type = named(type_of(field.args["orderBy"]))
         orders = [order_columns(each.value) for each in enum_type.values.values()]
     for entry in (entry for order in orders for entry in order):
         body = entry.removeprefix("-")
@@ -154,11 +154,11 @@ def _known_ids(catalogue: Catalogue, place: str, field: GraphQLField, word: Word
         return
     for name, argument in field.args.items():
         declared = word.arguments.get(name)
-        members = getattr(named(argument.type), "fields", {})
-        asked = [(name, argument.type, declared.of if declared is not None else None)]
+        members = getattr(named(type_of(argument)), "fields", {})
+        asked = [(name, type_of(argument), declared.of if declared is not None else None)]
         for member, each in members.items():
             own = member_word(each)
-            asked.append((f"{name}.{member}", each.type, own.of if own is not None else None))
+            asked.append((f"{name}.{member}", type_of(each), own.of if own is not None else None))
         for path, type_, of in asked:
             if named(type_).name == "ID" and of is None:
                 raise DeclarationError(f"{place}: the ID {path} needs of=, the table whose global id it is")
@@ -173,10 +173,10 @@ def _entity(catalogue: Catalogue, name: str, key: str) -> None:
     if key == "id":
         return
     type_: Any = catalogue.schema.type_map[name]
-    field = type_.fields.get(key)
+    field: Any = type_.fields.get(key)
     word = word_of(field) if field is not None else None
     if not isinstance(word, words.Column):
         raise DeclarationError(f"type {name}: @key(fields: {key!r}) must be one column()")
-    column = word.name or python_name(field)
+    column = word.name or python_name(type_.fields[key])
     if frozenset({column}) not in home.relation.unique:
         raise DeclarationError(f"type {name}: @key {key!r} needs a unique index on {home.relation.name}.{column}")

@@ -10,7 +10,6 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     GraphQLInterfaceType,
-    GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     OperationDefinitionNode,
@@ -21,7 +20,7 @@ from graphql import (
 from planner import lookup, relate, tree, words
 from planner.arguments import Shape
 from planner.catalog import Catalogue
-from planner.codec import AS_TEXT, named, sql_type
+from planner.codec import AS_TEXT, inner, is_plural, named, sql_type, type_of
 from planner.collect import Collector
 from planner.declare import word_of
 from planner.directives import python_name
@@ -78,7 +77,7 @@ class Selector:
         if depth >= self.limits.depth:
             raise RequestError(TOO_LARGE, f"Fields may stand {self.limits.depth} deep at most.", nodes[0])
         sets = [each.selection_set for each in nodes if each.selection_set is not None]
-        kinds = spot.home.kinds if spot.home is not None else {}
+        kinds: Mapping[str, str] = spot.home.kinds if spot.home is not None else {}
         variants: list[Variant] = []
         for concrete in self._at_home(type_, spot):
             fields = tuple(self._fields(concrete, type_, sets, spot, depth + 1))
@@ -121,7 +120,7 @@ class Selector:
         field = parent.fields[node.name.value]
         word = word_of(field)
         common: dict[str, Any] = {
-            "key": key, "node": node, "nonnull": isinstance(field.type, GraphQLNonNull),
+            "key": key, "node": node, "nonnull": isinstance(type_of(field), GraphQLNonNull),
             "cost": word.cost if word else 0,
         }  # fmt: skip
         if word is None:
@@ -144,8 +143,8 @@ class Selector:
 
     def _leaf(self, asked: Asked) -> Field:
         word, spot = asked.word, asked.spot
-        leaf = named(asked.field.type)
-        items = _inner_nonnull(asked.field.type)
+        leaf = named(type_of(asked.field))
+        items = isinstance(inner(type_of(asked.field)), GraphQLNonNull)
         if isinstance(word, words.Key):
             if spot.home is None or spot.home.prefix is None:
                 raise DeclarationError(f"{asked.place}: key() needs a table with a prefix")
@@ -161,13 +160,13 @@ class Selector:
                 raise DeclarationError(f"{asked.place}: there is no column {name!r} here; give column(name=…)")
             sql, sure = Sql(f"{spot.own}.{quoted(name)}"), word.total or spot.columns[name].notnull
             source = spot.columns[name].type
-        cast = _cast(leaf.name, source, asked.field.type)
+        cast = _cast(leaf.name, source, type_of(asked.field))
         return tree.Leaf(**asked.common, sql=sql, sure=sure, items=items and not word.total, cast=cast)
 
     def _finish(self, asked: Asked) -> Field:
         word = asked.word
         assert isinstance(word, words.Finished)
-        target = named(asked.field.type)
+        target = named(type_of(asked.field))
         record = None
         if not is_leaf_type(target):
             record = self._members(target, asked.nodes, asked.depth)
@@ -181,20 +180,20 @@ class Selector:
             raise RequestError(TOO_LARGE, f"Fields may stand {self.limits.depth} deep at most.", nodes[0])
         sets = [each.selection_set for each in nodes if each.selection_set is not None]
         fields: list[Field] = []
-        for key, inner in self.collector.collect(type_, sets).items():
-            name = inner[0].name.value
+        for key, same in self.collector.collect(type_, sets).items():
+            name = same[0].name.value
             if name == "__typename":
-                fields.append(TypeName(key=key, nonnull=True, node=inner[0], names={"": type_.name}))
+                fields.append(TypeName(key=key, nonnull=True, node=same[0], names={"": type_.name}))
                 continue
-            nonnull = isinstance(type_.fields[name].type, GraphQLNonNull)
-            fields.append(tree.Member(key=key, nonnull=nonnull, node=inner[0], name=name))
+            nonnull = isinstance(type_of(type_.fields[name]), GraphQLNonNull)
+            fields.append(tree.Member(key=key, nonnull=nonnull, node=same[0], name=name))
         return Record((Variant((), tuple(fields)),))
 
     def _embedded(self, asked: Asked) -> Field:
         word, spot = asked.word, asked.spot
         assert isinstance(word, words.Embedded)
         arguments = self.arguments(asked)
-        target = named(asked.field.type)
+        target = named(type_of(asked.field))
         present = self.sql.sql(word.present, arguments) if word.present else None
         if word.json is None:
             record = self.record(target, asked.nodes, spot, asked.depth)
@@ -212,23 +211,17 @@ class Selector:
             word = word_of(field)
             if isinstance(word, words.Column):
                 name = word.name or python_name(field)
-                found[name] = Fact(sql_type(field.type, self.catalogue.scalars), False)
+                found[name] = Fact(sql_type(type_of(field), self.catalogue.scalars), False)
         for field in type_.fields.values():
             for name in _row_members(word_of(field)):
                 found.setdefault(name, Fact("jsonb", False))
         return found
 
 
-def _inner_nonnull(type_: Any) -> bool:
-    outer = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
-    return isinstance(outer, GraphQLList) and isinstance(outer.of_type, GraphQLNonNull)
-
-
 def _cast(scalar: str, column: str, type_: Any) -> str:
     if scalar not in AS_TEXT or column in ("text", "text[]"):
         return ""
-    outer = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
-    return "::text[]" if isinstance(outer, GraphQLList) else "::text"
+    return "::text[]" if is_plural(type_) else "::text"
 
 
 def _row_members(word: Word | None) -> list[str]:

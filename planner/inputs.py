@@ -1,0 +1,103 @@
+"""Arguments, filter members, and the making of a field: the small print under the words of `declare`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import strawberry
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.federation.schema_directives import Cost, ListSize
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
+from strawberry.types.unset import UNSET
+
+from planner import words
+from planner.words import Predicate, Word
+
+Scopes = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Arg:
+    """One argument of a field; made by `arg`."""
+
+    annotation: Any
+    description: str
+    default: Any
+    word: words.Argument
+
+
+def arg(
+    annotation: Any, description: str, *, default: Any = UNSET, where: Predicate | None = None, of: str | None = None
+) -> Arg:
+    """An argument of a field. With `where` it is a predicate, applied when the value is neither absent nor null.
+
+    `of` is needed for an `ID`: the table whose global id it is. An id of anything else is read as null.
+    """
+    return Arg(annotation, description, default, words.Argument(where, of))
+
+
+def where(description: str, sql: Predicate, *, of: str | None = None) -> Any:
+    """A member of a filter input: `where("Any of these", "{row}.status = any({value})")`. For a member that is an
+    input itself, a mapping from its members to SQL; see `within`. `of` as for `arg`."""
+    return strawberry.field(description=description, default=UNSET, metadata={"planner": words.Argument(sql, of)})
+
+
+def within(sql: str) -> Mapping[str, str]:
+    """The predicates of a range input {from, to}: from ≤ x < to. `sql` is the column, such as `{row}.submitted_at`."""
+    return {"from": f"{sql} >= {{value}}", "to": f"{sql} < {{value}}"}
+
+
+def argument_words(args: Mapping[str, Arg] | None) -> dict[str, words.Argument]:
+    """What the planner keeps of declared arguments."""
+    return {name: each.word for name, each in (args or {}).items()}
+
+
+def field(
+    word: Word,
+    description: str,
+    *,
+    name: str | None = None,
+    args: Mapping[str, Arg] | None = None,
+    scopes: Scopes = (),
+    authenticated: bool = False,
+    deprecated: str | None = None,
+    directives: Sequence[object] = (),
+) -> Any:
+    """A Strawberry field that no resolver answers: its word, its arguments, and the directives that print."""
+    printed = list(directives)
+    if word.at_most is not None:
+        printed.append(
+            ListSize(
+                assumed_size=word.at_most,
+                slicing_arguments=UNSET,
+                sized_fields=UNSET,
+                require_one_slicing_argument=UNSET,
+            )
+        )
+    if word.cost:
+        printed.append(Cost(weight=word.cost))
+    made: StrawberryField = strawberry.federation.field(
+        name=name,
+        description=description,
+        metadata={"planner": word},
+        requires_scopes=scopes,
+        authenticated=authenticated,
+        deprecation_reason=deprecated,
+        directives=printed,
+    )
+    made.arguments = [
+        StrawberryArgument(
+            python_name=name,
+            graphql_name=name,
+            type_annotation=each.annotation
+            if isinstance(each.annotation, StrawberryAnnotation)
+            else StrawberryAnnotation(each.annotation),
+            description=each.description,
+            default=each.default,
+        )
+        for name, each in (args or {}).items()
+    ]
+    return made
