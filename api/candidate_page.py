@@ -89,6 +89,7 @@ def show(request: Request, template: str, *, status: int = 200, **context: Any) 
         say=say,
         day=lambda at: day(at, language),
         item=lambda name: say(*ITEMS[name]),
+        in_order=lambda names: sorted(names, key=list(ITEMS).index),
         **context,
     )
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from email.utils import format_datetime, formataddr, parseaddr
+from email.utils import format_datetime, parseaddr
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -68,7 +69,7 @@ def message(letter: Letter, settings: Settings) -> EmailMessage:
     """
     made = EmailMessage(policy=SMTP_POLICY)
     _, address = parseaddr(settings.mail_from)
-    made["From"] = formataddr((f"{_one_line(letter.sender)}（共創 Kyoso）", address))
+    made["From"] = Address(f"{_one_line(letter.sender)}（共創 Kyoso）", addr_spec=address)
     made["To"] = ", ".join(letter.to)
     made["Subject"] = _one_line(letter.subject)
     made["Date"] = format_datetime(datetime.now(UTC))

@@ -28,7 +28,7 @@ from tests.builders import MASTER_KEY
 LETTER = Letter(
     id=UUID("01900000-0000-7000-8000-000000000001"),
     to=("yui.sasaki@example.com",),
-    sender="株式会社あおぞら",
+    sender="株式会社あおぞら製作所ホールディングス",
     subject="選考結果のご連絡",
     text="佐々木 結衣 様\n\n<次>のページをご覧ください。\nhttps://kyoso.example.jp/relay/AbC_-1\n\n末筆ながら\n",
     language="JA",
@@ -101,7 +101,7 @@ def settings(directory: Path, **words: Any) -> Settings:
 
 def test_a_letter_is_plain_text_and_the_same_in_html(tmp_path: Path) -> None:
     made = email.message_from_bytes(message(LETTER, settings(tmp_path)).as_bytes(), policy=email.policy.default)
-    assert made["From"] == "株式会社あおぞら（共創 Kyoso） <no-reply@kyoso.example.jp>"
+    assert made["From"] == "株式会社あおぞら製作所ホールディングス（共創 Kyoso） <no-reply@kyoso.example.jp>"
     assert made["Message-ID"] == "<01900000-0000-7000-8000-000000000001@kyoso.example.jp>"
     assert made["Auto-Submitted"] == "auto-generated"
     plain, html = made.iter_parts()  # type: ignore[attr-defined]
