@@ -74,7 +74,7 @@ async def log_in(request: HttpRequest) -> Response:
         if person is None:
             await audit.record(connection, "login.refused")
             return _login_form(request, door, target, status=401, problem="wrong", email=email)
-        await member.forgive_attempts(connection, account)
+        await member.forgive_attempts(connection, account=account, address=address)
         opened = await member.open_session(connection, person.id)
         await audit.record(connection, "login.accepted", partner_id=person.partner_id, member_id=person.id)
     answer = page.redirect(target or "/login")

@@ -22,7 +22,8 @@ from models.db import unit_of_work
 FORM_BYTES_MAX = 16 * 1024
 FORM_FIELDS_MAX = 40
 QUERY_CHARACTERS_MAX = 8 * 1024
-JWKS_CACHE_SECONDS = 300
+PUBLIC_SECONDS = 300
+PUBLIC = {"Cache-Control": f"public, max-age={PUBLIC_SECONDS}", "Access-Control-Allow-Origin": "*"}
 FORM_TYPE = "application/x-www-form-urlencoded"
 GRAPHIQL_CLIENT = "graphiql"
 
@@ -152,8 +153,7 @@ async def _answered(request: HttpRequest, work: Callable[[Server, Request], Answ
 async def jwks(request: HttpRequest) -> Response:
     """RFC 7517: the public keys, those that will sign next included."""
     door: Door = request.app.state.door
-    cached = {"Cache-Control": f"public, max-age={JWKS_CACHE_SECONDS}", "Access-Control-Allow-Origin": "*"}
-    return JSONResponse(door.tokens.keyring.jwks(), headers=cached)
+    return JSONResponse(door.tokens.keyring.jwks(), headers=PUBLIC)
 
 
 async def metadata(request: HttpRequest) -> Response:
@@ -176,13 +176,27 @@ async def metadata(request: HttpRequest) -> Response:
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
+        "protected_resources": [f"{issuer}/graphql"],
         "access_token_signing_alg_values_supported": [ALGORITHM],
         "ui_locales_supported": ["ja", "en"],
     }
-    return JSONResponse(body, headers={"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"})
+    return JSONResponse(body, headers=PUBLIC)
+
+
+async def protected_resource(request: HttpRequest) -> Response:
+    """RFC 9728: which authorization server guards the API, for clients that were only told the API's address."""
+    tokens: Tokens = request.app.state.door.tokens
+    body: dict[str, Any] = {
+        "resource": tokens.resource,
+        "authorization_servers": [tokens.issuer],
+        "scopes_supported": list(scopes.VOCABULARY),
+        "bearer_methods_supported": ["header"],
+    }
+    return JSONResponse(body, headers=PUBLIC)
 
 
 routes: list[Route] = [
+    Route("/.well-known/oauth-protected-resource/graphql", protected_resource),
     Route("/.well-known/oauth-authorization-server", metadata),
     Route("/.well-known/jwks.json", jwks),
     Route("/oauth/token", token, methods=["POST"]),

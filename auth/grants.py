@@ -53,6 +53,10 @@ class _Grant(grants.BaseGrant):
     def validate_requested_scope(self) -> None:
         self.server.bounded(self.request.client.row, None, scopes.split(self.request.payload.scope))
 
+    def validate_token_request(self) -> None:
+        super().validate_token_request()
+        self.server.check_resource(self.request.form.get("resource"))
+
     def answer(
         self, member: Member | None, scope: frozenset[str], grant_id: UUID | None, refresh_token: str | None
     ) -> TokenAnswer:
@@ -221,6 +225,7 @@ class ProofKey(CodeChallenge):
     """PKCE without its loopholes: a challenge is demanded from every client, and S256 is the only method."""
 
     def validate_code_challenge(self, grant: AuthorizationCode, redirect_uri: str) -> None:
+        grant.server.check_resource(grant.request.payload.data.get("resource"))
         challenge = grant.request.payload.data.get("code_challenge", "")
         if grant.request.payload.data.get("code_challenge_method") != "S256":
             raise InvalidRequestError("code_challenge_method must be S256")

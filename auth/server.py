@@ -38,6 +38,7 @@ _PUBLIC_TEXT = {
     "invalid_scope": "A requested scope is unknown or beyond what this client may hold",
     "unauthorized_client": "This client may not use this grant type",
     "access_denied": "The request was denied",
+    "invalid_target": "The requested resource is unknown",
 }
 _NOBODYS_SECRET = oauth.digest(secrets.token_urlsafe())
 
@@ -97,6 +98,12 @@ class RegisteredClient(ClientMixin):
 
     def check_grant_type(self, grant_type: str) -> bool:
         return grant_type in self.row.grant_types
+
+
+class InvalidTargetError(OAuth2Error):
+    """The token was asked for a resource that is not here (RFC 8707)."""
+
+    error = "invalid_target"
 
 
 class Server(AuthorizationServer):
@@ -171,6 +178,11 @@ class Server(AuthorizationServer):
         """Authlib announces its steps here; nobody listens."""
 
     # What the grants share -------------------------------------------------------------------------------------
+
+    def check_resource(self, resource: str | None) -> None:
+        """Refuses a token for a resource other than the API; raises InvalidTargetError."""
+        if resource not in (None, self.tokens.resource):
+            raise InvalidTargetError("another resource")
 
     def bounded(self, client: Client, member: Member | None, requested: list[str]) -> frozenset[str]:
         """The scopes that may be granted, all of them when none is named.

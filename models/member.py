@@ -114,9 +114,10 @@ async def count_attempt(connection: Connection, key: bytes) -> int:
     return await queries("member").count_attempt(connection, key=key, window_seconds=ATTEMPT_WINDOW_SECONDS)
 
 
-async def forgive_attempts(connection: Connection, key: bytes) -> None:
-    """Clears the count after a right password."""
-    await queries("member").forgive_attempts(connection, key=key)
+async def forgive_attempts(connection: Connection, *, account: bytes, address: bytes) -> None:
+    """After a right password: clears what was counted against the account, and this attempt against the address."""
+    await queries("member").forgive_attempts(connection, key=account)
+    await queries("member").take_back_attempt(connection, key=address)
 
 
 async def sweep(connection: Connection) -> None:

@@ -150,6 +150,15 @@ async def test_the_right_password_forgives_the_account(house: House):
     assert (await house.log_in(httpx.AsyncClient(base_url=house.issuer), password="wrong")).status_code == 401
 
 
+async def test_an_office_may_log_in_often_from_one_address_but_not_guess(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("auth.session.ADDRESS_ATTEMPTS_MAX", 3)
+    for _ in range(5):
+        assert (await house.log_in(house.browser)).status_code == 303
+        house.browser.cookies.delete("kyoso_session")
+    guesses = [await house.log_in(house.browser, email=f"guess{n}@aozora.example.jp") for n in range(3)]
+    assert [answer.status_code for answer in guesses] == [401, 401, 429]
+
+
 async def test_logging_out_ends_the_session_everywhere(house: House):
     await house.log_in(house.browser)
     cookie = house.browser.cookies["kyoso_session"]

@@ -27,7 +27,7 @@ from auth import keys
 from auth.tokens import InvalidTokenError, Tokens
 from models import oauth
 from models.db import pool, unit_of_work
-from tests.oauth_house import CALLBACK, MASTER_KEY, House, light_hashes, running_house  # noqa: F401  (fixtures)
+from tests.oauth_house import CALLBACK, MASTER_KEY, House, light_hashes, parameters, proof_key, running_house  # noqa: F401  (fixtures)
 
 
 async def test_a_backend_gets_a_token_and_the_token_says_who_asks(house: House):
@@ -94,6 +94,23 @@ async def test_a_scope_beyond_the_client_is_refused(house: House):
         answer = await house.token(backend, scope=scope)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_scope")
     assert await house.count("audit", "action = 'token.issued'") == 0
+
+
+async def test_a_token_is_for_one_resource(house: House):
+    """proof 1.21: that a token for another resource is refused here stands in the forged tokens"""
+    told = (await house.http.get("/.well-known/oauth-protected-resource/graphql")).json()
+    assert (told["resource"], told["authorization_servers"]) == (f"{house.issuer}/graphql", [house.issuer])
+    backend = await house.client()
+    answer = await house.token(backend, resource=told["resource"])
+    assert house.tokens.claims(answer.json()["access_token"])["aud"] == told["resource"]
+    for other in (house.issuer, "https://other.example/api", f"{house.issuer}/graphql/"):
+        refused = await house.token(backend, resource=other)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_target")
+    web = await house.client(redirect_uris=[CALLBACK])
+    query = house.query(web, proof_key()[1], resource="https://other.example/api")
+    sent = parameters((await house.http.get("/oauth/authorize", params=query)).headers["location"])
+    assert (sent["error"], sent["iss"]) == ("invalid_target", house.issuer)
+    assert await house.count("audit", "action = 'token.issued'") == 1
 
 
 async def test_the_operator_is_no_partner(house: House):

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from auth.tokens import InvalidTokenError
-from models.db import pool
+from models import member, oauth
+from models.db import pool, unit_of_work
 from tests.oauth_house import (
     CALLBACK,
     House,
@@ -146,3 +147,26 @@ async def test_a_grant_ends_after_ninety_days_however_often_it_was_renewed(house
     await house.as_owner("update oauth_grant set expires_at = now()")
     assert tuple(days) == (90, 14)
     assert (await house.refresh(app, first["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+async def test_sweeping_removes_what_tells_nothing_more_and_nothing_else(house: House, family):
+    app, first = family
+    old, verifier = await house.code(app)
+    ended = (await house.redeem(app, old, verifier)).json()
+    assert (await house.post("/oauth/revoke", app, token=ended["refresh_token"])).status_code == 200
+    await house.as_owner(
+        "update oauth_grant set expires_at = now() - interval '31 days' where revoked_at is not null",
+    )
+    await house.as_owner(
+        "update oauth_code set expires_at = now() - interval '25 hours'"
+        " where id = (select code_id from oauth_grant where revoked_at is not null)"
+    )
+    await house.as_owner("update oauth_revocation set expires_at = now() - interval '1 second'")
+    await house.as_owner("insert into login_attempt values (sha256('old'), 3, now() - interval '16 minutes')")
+    async with unit_of_work() as connection:
+        await oauth.sweep(connection)
+        await member.sweep(connection)
+    tables = ("oauth_grant", "oauth_refresh_token", "oauth_code", "oauth_revocation", "login_attempt", "login_session")
+    left = [await house.count(table) for table in tables]
+    assert left == [1, 1, 1, 0, 1, 1]  # the attempt left is the login's own address
+    assert (await house.refresh(app, first["refresh_token"])).status_code == 200

@@ -47,6 +47,10 @@ returning attempts;
 -- A right password clears what was counted against the account.
 delete from login_attempt where key = :key;
 
+-- name: take_back_attempt!
+-- One attempt fewer against an address: the people of an office share it, and most of them know their password.
+update login_attempt set attempts = attempts - 1 where key = :key and attempts > 1;
+
 -- name: sweep_sessions!
 -- Sessions that have ended.
 delete from login_session where expires_at < now();
