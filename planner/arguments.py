@@ -158,10 +158,9 @@ def _members(nodes: Mapping[str, ValueNode], base: GraphQLInputObjectType, shape
 
 def _variable(path: tuple[str, ...], base: Any, shape: Hashable) -> Given:
     if isinstance(base, GraphQLInputObjectType) and isinstance(shape, tuple):
-        members: Any = shape
-        return Fields(
-            {name: _variable((*path, name), named(type_of(base.fields[name])), each) for name, each in members}
-        )
+        members = cast("tuple[tuple[str, Hashable], ...]", shape)
+        types = {name: named(type_of(base.fields[name])) for name, _ in members}
+        return Fields({name: _variable((*path, name), types[name], each) for name, each in members})
     return Variable(path)
 
 

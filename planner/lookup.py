@@ -123,9 +123,13 @@ def _prefixes(selector: Selector, ref: Ref) -> set[str]:
         held = selector.shape[ref.path[0]]
         return set(cast("tuple[str, ...]", held)) if isinstance(held, tuple) else {str(held)}
     assert isinstance(ref, Constant)
-    values = cast("list[Any]", ref.value) if isinstance(ref.value, list) else [ref.value]
+    values = _several(ref.value)
     return {parts[0] for each in values if isinstance(each, str) and (parts := read_global_id(each))}
 
 
 def _length(selector: Selector, ref: Ref) -> Bind:
     return Bind(ref, "integer", Length(selector.limits.entities))
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]

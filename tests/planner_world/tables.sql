@@ -122,3 +122,10 @@ stable language sql as $$
     )
     select partner_id, distance, via_id, array['EMPLOYS'] from steps where partner_id <> centre
 $$;
+
+create table thing (
+    id uuid primary key,
+    status text not null,
+    company_id uuid,
+    opened_at timestamptz not null
+);
