@@ -345,14 +345,17 @@ create view kpi_raw as
 -- Rebuilds rollups, link weights and what the triggers keep from the rows, whatever runs meanwhile: writers that have
 -- not committed wait with their changes for the lock, and those that have are in the rows read after it.
 create function kpi_rebuild() returns void
-language plpgsql security definer set search_path = pg_catalog, public as $$
+language plpgsql security definer set search_path = pg_catalog, public set work_mem = '256MB' as $$
 declare me xid8 := pg_current_xact_id();
 begin
   lock table kpi_month, kpi_network_month, contribution_link in exclusive mode;
   update referral r set hired_at = f.first
-  from (select r.id, min(h.decided_at) as first from referral r
-    left join application a on a.referral_id = r.id left join hire h on h.application_id = a.id and h.reverted_at is null group by 1) f
-  where r.id = f.id and r.hired_at is distinct from f.first;
+  from (select a.referral_id, min(h.decided_at) as first
+    from hire h join application a on a.id = h.application_id where h.reverted_at is null and a.referral_id is not null group by 1) f
+  where r.id = f.referral_id and r.hired_at is distinct from f.first;
+  update referral r set hired_at = null
+  where r.hired_at is not null and not exists (
+    select from application a join hire h on h.application_id = a.id and h.reverted_at is null where a.referral_id = r.id);
   update relay_invitation i set accepted_at = m.accepted_at, counted_at = m.counted_at, placed_at = m.placed_at
   from (select h.invitation_id, min(h.decided_at) filter (where h.status = 'ACCEPTED') as accepted_at,
       min(h.counted_at) filter (where h.counted) as counted_at, min(h.placed_at) filter (where h.status = 'ACCEPTED') as placed_at
@@ -377,7 +380,7 @@ revoke all on function kpi_rebuild() from public;
 -- --------------------------------------------------------------------------------------------- figures, as shared
 
 -- Wilson's 95 % interval of k successes in n; null when there is nothing to divide.
-create function wilson(k numeric, n numeric, out low float8, out high float8)
+create function wilson(k numeric, n numeric) returns table (low float8, high float8)
 language sql immutable parallel safe as $$
   select greatest(0, c.center - c.margin), least(1, c.center + c.margin)
   from (select k::float8 / nullif(n, 0)::float8 as p, nullif(n, 0)::float8 as n, 1.959963984540054::float8 as z) v,
@@ -442,80 +445,88 @@ language sql stable parallel safe as $$
     select kpi_figures.agreement is null and coalesce(kpi_figures.subject, kpi_figures.viewer) = kpi_figures.viewer as own
   ),
   -- every month there is, not only those asked for: what is withheld must not depend on the question
-  cell as (
+  cell as materialized (
     select s.name, s.partner_id, k.month,
       (extract(year from k.month) * 12 + extract(month from k.month) - 4)::int as place,  -- months, from an April
-      coalesce(sum(k.denominator) filter (where k.measure = s.name), 0) + coalesce(sum(k.numerator) filter (where k.measure = 'CONTRIBUTION_PEOPLE'), 0) as people,
-      coalesce(sum(k.denominator) filter (where k.measure = s.name), 0) as denominator,
-      coalesce(sum(k.numerator * case k.measure when s.name then 1 when 'CONTRIBUTION_HANDOVERS' then w.handover
-        when 'CONTRIBUTION_HIRES' then w.hire when 'CONTRIBUTION_RETAINED' then w.retained end), 0) as numerator,
+      sum(case when k.measure = s.name then k.denominator when k.measure = 'CONTRIBUTION_PEOPLE' then k.numerator else 0 end) as people,
+      sum(case when k.measure = s.name then k.denominator else 0 end) as denominator,
+      sum(k.numerator * case k.measure when s.name then 1 when 'CONTRIBUTION_HANDOVERS' then w.handover
+        when 'CONTRIBUTION_HIRES' then w.hire when 'CONTRIBUTION_RETAINED' then w.retained else 0 end) as numerator,
       sum(k.revision - 1) as restated, max(k.as_of) as as_of
-    from subjects s cross join weights w
-    join kpi_month k on k.partner_id = s.partner_id and (k.measure = s.name or (s.name = 'PARTNER_CONTRIBUTION' and k.measure like 'CONTRIBUTION%'))
+    from subjects s cross join weights w cross join span
+    join kpi_month k on k.partner_id = s.partner_id and k.measure = any (case when s.name = 'PARTNER_CONTRIBUTION'
+      then array['CONTRIBUTION_HANDOVERS', 'CONTRIBUTION_HIRES', 'CONTRIBUTION_PEOPLE', 'CONTRIBUTION_RETAINED'] else array[s.name] end)
     group by 1, 2, 3, 4
   ),
   -- months, quarters, halves and fiscal years: who is in each, and whether it may be shown by itself
   share as (
     select c.name, l.months, c.place / l.months as node, c.partner_id, sum(c.people) as people
-    from cell c cross join (values (1), (3), (6), (12)) as l (months), own where not own.own
+    from own join cell c on not own.own cross join (values (1), (3), (6), (12)) as l (months)
     group by 1, 2, 3, 4 having sum(c.people) > 0
   ),
-  node as (
-    select s.name, s.months, s.node, sum(s.people) as people, count(*) as partners, max(s.people) as biggest,
-      coalesce(sum(s.people) filter (where s.people < 10 and s.partner_id <> kpi_figures.viewer), 0) as hidden
+  judged as (
+    select s.name, s.months, s.node, sum(s.people) >= 10 and (kpi_figures.agreement is null
+      or (count(*) >= 3 and max(s.people) * 10 <= sum(s.people) * 7
+        and coalesce(sum(s.people) filter (where s.people < 10 and s.partner_id <> kpi_figures.viewer), 0) not between 1 and 9)) as fine
     from share s group by 1, 2, 3
   ),
-  judged as (
-    select n.*, n.people >= 10 and (kpi_figures.agreement is null
-      or (n.partners >= 3 and n.biggest * 10 <= n.people * 7 and (n.hidden = 0 or n.hidden >= 10))) as fine
-    from node n
-  ),
-  divisible as (  -- a node is divided when it is fine and so is every part of it in which there is anybody
-    select p.name, p.months, p.node, p.fine and bool_and(c.fine) as divided, p.fine
+  divisible as (  -- a node may be divided when it is fine and so is every part of it in which there is anybody
+    select p.name, p.months, p.node
     from judged p join judged c on c.name = p.name and c.months = case p.months when 12 then 6 when 6 then 3 else 1 end
       and c.node / (p.months / c.months) = p.node
     where p.months > 1
-    group by 1, 2, 3, p.fine
+    group by 1, 2, 3, p.fine having p.fine and bool_and(c.fine)
   ),
-  block as (  -- the smallest part that is shown: by how many months, and whether it is shown at all
-    select m.name, m.node as place, b.months, m.node / b.months as node,
-      (select j.fine from judged j where j.name = m.name and j.months = b.months and j.node = m.node / b.months) as fine
-    from judged m,
-      lateral (select case
-        when not coalesce((select d.divided from divisible d where d.name = m.name and d.months = 12 and d.node = m.node / 12), false) then 12
-        when not coalesce((select d.divided from divisible d where d.name = m.name and d.months = 6 and d.node = m.node / 6), false) then 6
-        when not coalesce((select d.divided from divisible d where d.name = m.name and d.months = 3 and d.node = m.node / 3), false) then 3
-        else 1 end as months) b
-    where m.months = 1
+  divided as materialized (  -- and is divided when whatever it is part of is
+    select d.name, d.months, d.node from divisible d
+    where (d.months = 12 or (d.name, 12, d.node * d.months / 12) in (select u.name, u.months, u.node from divisible u))
+      and (d.months > 3 or (d.name, 6, d.node / 2) in (select u.name, u.months, u.node from divisible u))
+  ),
+  block as materialized (  -- the smallest parts that are shown, from place to place; what is yet to come cuts nothing
+    select j.name, j.fine, j.months * j.node as first,
+      least(j.months * j.node + j.months - 1, (extract(year from t.today) * 12 + extract(month from t.today) - 4)::int) as last
+    from judged j cross join (select now() at time zone 'Asia/Tokyo' as today) t
+    where (j.name, j.months, j.node) not in (select d.name, d.months, d.node from divided d)
+      and (j.months = 12 or (j.name, case j.months when 1 then 3 else j.months * 2 end, j.node / case j.months when 1 then 3 else 2 end)
+        in (select d.name, d.months, d.node from divided d))
   ),
   windows as (
-    select g.month::date as first, g.month::date as last from span s, generate_series(s.first, s.last, interval '1 month') as g (month)
-    where kpi_figures.granularity = 'MONTH'
-    union all
-    select s.first, s.last from span s where kpi_figures.granularity = 'PERIOD'
+    select g.month::date as first, case when kpi_figures.granularity = 'MONTH' then g.month::date else s.last end as last
+    from span s, generate_series(s.first, case when kpi_figures.granularity = 'MONTH' then s.last else s.first end, interval '1 month') as g (month)
   ),
-  figure as (
-    select a.name, a.weighed, w.first, w.last, count(e.*) > 0 as visible,
-      (select coalesce(sum(c.numerator), 0) from cell c where c.name = a.name and c.month between w.first and w.last) as numerator,
-      case when a.weighed then (
-        select coalesce(sum(k.numerator * case k.measure when 'CONTRIBUTION_HANDOVERS' then x.handover when 'CONTRIBUTION_HIRES' then x.hire else x.retained end), 0)
-        from kpi_network_month k, weights x where k.month between w.first and w.last
-      ) else (select coalesce(sum(c.denominator), 0) from cell c where c.name = a.name and c.month between w.first and w.last) end as denominator,
-      (select coalesce(sum(c.restated), 0) + 1 from cell c where c.name = a.name and c.month between w.first and w.last)::int as revision,
-      coalesce((select max(c.as_of) from cell c where c.name = a.name and c.month between w.first and w.last), now()) as as_of,
+  counted as (
+    select c.name, case when kpi_figures.granularity = 'MONTH' then c.month else s.first end as first, sum(c.numerator) as numerator,
+      sum(c.denominator) as denominator, sum(c.restated) as restated, max(c.as_of) as as_of
+    from span s join cell c on c.month between s.first and s.last group by 1, 2
+  ),
+  network as (
+    select case when kpi_figures.granularity = 'MONTH' then k.month else s.first end as first,
+      sum(k.numerator * case k.measure when 'CONTRIBUTION_HANDOVERS' then w.handover when 'CONTRIBUTION_HIRES' then w.hire else w.retained end) as total
+    from span s cross join weights w join kpi_network_month k on k.month between s.first and s.last
+    where 'PARTNER_CONTRIBUTION' = any (kpi_figures.names) group by 1
+  ),
+  step as materialized (
+    select case when kpi_figures.granularity = 'MONTH' then k.month else w.first end as first, k.measure, sum(k.numerator)::int as people
+    from span w join subjects s on s.name = 'RELAY_REUSE_RATE'
+    join kpi_month k on k.partner_id = s.partner_id and k.month between w.first and w.last
+      and k.measure in ('RELAY_SENT', 'RELAY_OPENED', 'RELAY_REGISTERED', 'RELAY_ACCEPTED', 'RELAY_PLACED')
+    group by 1, 2
+  ),
+  figure as materialized (
+    select a.name, a.weighed, w.first, w.last, coalesce(c.numerator, 0) as numerator,
+      case when a.weighed then coalesce(n.total, 0) else coalesce(c.denominator, 0) end as denominator,
+      coalesce(c.restated, 0)::int + 1 as revision, coalesce(c.as_of, now()) as as_of,
       now() >= (w.last + interval '1 month') at time zone 'Asia/Tokyo' + kpi_follow_up_days(a.name) * interval '1 day' as mature,
-      -- withheld when a block in it is not shown, or reaches beyond the window
-      exists (
+      exists (  -- a block in it is not shown, or reaches beyond the window
         select from block b
-        where b.name = a.name and b.place between p.first and p.last
-          and (not b.fine or exists (
-            select from block o where o.name = b.name and o.months = b.months and o.node = b.node and o.place not between p.first and p.last))
+        where b.name = a.name and b.last >= p.first and b.first <= p.last and (not b.fine or b.first < p.first or b.last > p.last)
       ) as withheld
     from asked a cross join windows w
     cross join lateral (select (extract(year from w.first) * 12 + extract(month from w.first) - 4)::int as first,
       (extract(year from w.last) * 12 + extract(month from w.last) - 4)::int as last) p
-    left join everybody e on true
-    group by a.name, a.weighed, w.first, w.last, p.first, p.last
+    left join counted c on c.name = a.name and c.first = w.first
+    left join network n on a.weighed and n.first = w.first
+    where exists (select from everybody)
   )
   select
     f.name || '.' || case when kpi_figures.agreement is null then coalesce(kpi_figures.subject, kpi_figures.viewer)::text else 'a' || kpi_figures.agreement::text end
@@ -534,13 +545,11 @@ language sql stable parallel safe as $$
       from (select sum(c.people) as people from cell c where c.name = f.name and c.month between f.first and f.last
         group by c.partner_id having sum(c.people) > 0) t) end,
     case when f.name = 'RELAY_REUSE_RATE' then (
-      select jsonb_agg(jsonb_build_object('kind', z.kind, 'count', case when not f.withheld then (
-          select coalesce(sum(k.numerator), 0)::int from kpi_month k join subjects s on s.partner_id = k.partner_id and s.name = f.name
-          where k.measure = z.measure and k.month between f.first and f.last) end) order by z.step)
+      select jsonb_agg(jsonb_build_object('kind', z.kind, 'count', case when not f.withheld then coalesce(s.people, 0) end) order by z.place)
       from (values (1, 'RELAY_INVITED', 'RELAY_SENT'), (2, 'RELAY_OPENED', 'RELAY_OPENED'), (3, 'RELAY_REGISTERED', 'RELAY_REGISTERED'),
-        (4, 'RELAY_ACCEPTED', 'RELAY_ACCEPTED'), (5, 'PLACED', 'RELAY_PLACED')) as z (step, kind, measure)) end
+        (4, 'RELAY_ACCEPTED', 'RELAY_ACCEPTED'), (5, 'PLACED', 'RELAY_PLACED')) as z (place, kind, measure)
+      left join step s on s.first = f.first and s.measure = z.measure) end
   from figure f cross join lateral wilson(f.numerator, f.denominator) i
-  where f.visible
   order by 1
 $$;
 
@@ -559,24 +568,29 @@ $$;
 
 -- ---------------------------------------------------------------------------------------- walks over contributions
 
+-- Links in the order in which walks add them up, with all they need: no row of the table is read.
+drop index contribution_link_out, contribution_link_in;
+create index contribution_link_out on contribution_link (contributor_id, company_id) include (role, contributions);
+create index contribution_link_in on contribution_link (company_id, contributor_id) include (role, contributions);
+
 -- The heaviest partners one step from this one, over contributions the viewer may see: those it helped and those that
--- helped it, both ways together. At most 20, so that two or three steps stay small.
-create function linked_partners(viewer uuid, centre uuid, only_roles text[])
+-- helped it, both ways together. `sharing`: partners who share outcomes with the viewer. At most 20, so that two or
+-- three steps stay small.
+create function linked_partners(viewer uuid, sharing uuid[], centre uuid, only_roles text[])
 returns table (neighbour_id uuid, contributions int, roles text[])
 language sql stable parallel safe as $$
   select l.neighbour_id, sum(l.contributions)::int, array_agg(distinct l.role order by l.role)
   from (
     select k.company_id as neighbour_id, k.role, k.contributions from contribution_link k
-    where k.contributor_id = centre and k.contributions > 0
+    where k.contributor_id = centre and k.contributions > 0 and k.company_id <> centre
       and (only_roles is null or k.role = any (only_roles))
-      and (centre = viewer or k.company_id = viewer or k.company_id = any (array(select shared_with(viewer, 'OUTCOMES'))))
+      and (centre = viewer or k.company_id = viewer or k.company_id = any (sharing))
     union all
     select k.contributor_id, k.role, k.contributions from contribution_link k
     where k.company_id = centre and k.contributions > 0 and k.contributor_id <> centre
       and (only_roles is null or k.role = any (only_roles))
-      and (centre = viewer or k.contributor_id = viewer or centre = any (array(select shared_with(viewer, 'OUTCOMES'))))
+      and (centre = viewer or k.contributor_id = viewer or centre = any (sharing))
   ) l
-  where l.neighbour_id <> centre
   group by 1
   order by 2 desc, 1
   limit 20
@@ -587,21 +601,22 @@ create function neighbourhood(viewer uuid, centre uuid, depth int, roles text[])
 returns table (neighbour_id uuid, distance int, via_id uuid, contributions int, roles text[])
 language sql stable parallel safe as $$
   with
+  seen as materialized (select array(select shared_with(neighbourhood.viewer, 'OUTCOMES')) as sharing),
   first as materialized (
     select l.neighbour_id, 1 as distance, neighbourhood.centre as via_id, l.contributions, l.roles
-    from linked_partners(neighbourhood.viewer, neighbourhood.centre, neighbourhood.roles) l
+    from seen, lateral linked_partners(neighbourhood.viewer, seen.sharing, neighbourhood.centre, neighbourhood.roles) l
     where neighbourhood.depth between 1 and 3
   ),
   second as materialized (
     select distinct on (l.neighbour_id) l.neighbour_id, 2 as distance, f.neighbour_id as via_id, l.contributions, l.roles
-    from first f, lateral linked_partners(neighbourhood.viewer, f.neighbour_id, neighbourhood.roles) l
+    from seen, first f, lateral linked_partners(neighbourhood.viewer, seen.sharing, f.neighbour_id, neighbourhood.roles) l
     where neighbourhood.depth >= 2 and l.neighbour_id <> neighbourhood.centre
       and not exists (select from first n where n.neighbour_id = l.neighbour_id)
     order by l.neighbour_id, l.contributions desc, f.neighbour_id
   ),
   third as materialized (
     select distinct on (l.neighbour_id) l.neighbour_id, 3 as distance, s.neighbour_id as via_id, l.contributions, l.roles
-    from second s, lateral linked_partners(neighbourhood.viewer, s.neighbour_id, neighbourhood.roles) l
+    from seen, second s, lateral linked_partners(neighbourhood.viewer, seen.sharing, s.neighbour_id, neighbourhood.roles) l
     where neighbourhood.depth >= 3 and l.neighbour_id <> neighbourhood.centre
       and not exists (select from first n where n.neighbour_id = l.neighbour_id)
       and not exists (select from second n where n.neighbour_id = l.neighbour_id)
