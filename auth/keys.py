@@ -2,7 +2,7 @@
 
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -19,6 +19,9 @@ ALGORITHM = "ES256"
 CURVE = "P-256"
 NONCE_BYTES = 12
 DERIVED_KEY_BYTES = 32
+ROTATION_SECONDS = 90 * 24 * 3600
+PUBLISHED_AHEAD_SECONDS = 3600
+OVERLAP_SECONDS = 24 * 3600  # a replaced key is believed this much longer; its last token died after five minutes
 RELOAD_SECONDS_MIN = 1.0  # an unknown `kid` asks the database at most this often
 
 
@@ -51,8 +54,26 @@ class Keyring:
         if not rows:
             await self.add(connection, signs_from=datetime.now(UTC))
             rows = await oauth.signing_keys(connection)
-        self._keys = {row["kid"]: (self._open(row["kid"], row["sealed"]), row["signs_from"]) for row in rows}
+        retired = datetime.now(UTC) - timedelta(seconds=OVERLAP_SECONDS)
+        replaced = [row["signs_from"] <= retired for row in rows[1:]]
+        self._keys = {
+            row["kid"]: (self._open(row["kid"], row["sealed"]), row["signs_from"])
+            for row, gone in zip(rows, [*replaced, False], strict=True)
+            if not gone
+        }
         self._loaded_at = time.monotonic()
+
+    async def renew(self, connection: Connection) -> None:
+        """Makes the next key when the newest has grown old, and reads what other workers made.
+
+        The next key is published an hour before it signs: by then every worker and every partner's cache knows it.
+        """
+        await oauth.lock_signing_keys(connection)
+        newest = (await oauth.signing_keys(connection))[-1]["signs_from"]
+        now = datetime.now(UTC)
+        if newest <= now - timedelta(seconds=ROTATION_SECONDS):
+            await self.add(connection, signs_from=now + timedelta(seconds=PUBLISHED_AHEAD_SECONDS))
+        await self.load(connection)
 
     async def add(self, connection: Connection, *, signs_from: datetime) -> str:
         """Makes a key pair that will sign from that moment; returns its `kid`."""

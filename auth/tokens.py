@@ -33,7 +33,7 @@ REVOCATION_KEPT_SECONDS = ACCESS_TOKEN_SECONDS + CLOCK_SKEW_SECONDS
 TOKEN_CHARACTERS_MAX = 4096
 CACHED_TOKENS_MAX = 10_000
 POLL_SECONDS = 1.0
-SWEEP_SECONDS = 600.0
+TIDY_SECONDS = 600.0
 
 log = structlog.get_logger()
 _HEADER = {"alg", "typ", "kid"}
@@ -218,7 +218,7 @@ class Tokens:
         """NOTIFY wakes, the table tells; a lost connection is made again and meanwhile the table is polled."""
         news = asyncio.Event()
         listener: asyncpg.Connection[asyncpg.Record] | None = None
-        swept_at = time.monotonic()
+        tidied_at = time.monotonic()
         try:
             while True:
                 try:
@@ -229,9 +229,9 @@ class Tokens:
                         )
                     news.clear()
                     await self._read_revocations()
-                    if time.monotonic() - swept_at > SWEEP_SECONDS:
-                        swept_at = time.monotonic()
-                        await _sweep()
+                    if time.monotonic() - tidied_at > TIDY_SECONDS:
+                        tidied_at = time.monotonic()
+                        await self._tidy()
                 except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                     log.warning("revocations_unreadable", code=type(error).__name__)
                 try:
@@ -242,6 +242,12 @@ class Tokens:
             if listener:
                 listener.terminate()
 
+    async def _tidy(self) -> None:
+        async with unit_of_work() as connection:
+            await self.keyring.renew(connection)
+            await oauth.sweep(connection)
+            await people.sweep(connection)
+
     async def _read_revocations(self) -> None:
         asked_at = time.time()
         async with pool().acquire() as connection:
@@ -249,12 +255,6 @@ class Tokens:
         # What was forgotten here while the table was being read may not stand in it yet.
         fresh = {subject: at for subject, at in self._revoked.items() if at > asked_at - REVOCATION_KEPT_SECONDS}
         self._revoked = fresh | stored
-
-
-async def _sweep() -> None:
-    async with unit_of_work() as connection:
-        await oauth.sweep(connection)
-        await people.sweep(connection)
 
 
 def _check_claims(claims: dict[str, Any], issuer: str, resource: str) -> None:

@@ -339,6 +339,47 @@ async def test_a_key_made_by_another_worker_is_found(house: House, monkeypatch: 
     assert (await house.tokens.verify(token)).client_id == client.client_id
 
 
+async def test_keys_change_under_load_and_no_valid_token_is_refused(house: House):
+    """proof 1.26"""
+    client = await house.client()
+    workers = [house.tokens, Tokens(house.issuer, keys.Keyring(MASTER_KEY))]
+    async with unit_of_work() as connection:
+        row = await oauth.find_client(connection, client.client_id)
+        await workers[1].keyring.load(connection)
+    first, kids, verified = house.tokens.keyring.signing()[0], set(), 0
+
+    async def traffic(issuing: Tokens, verifying: Tokens) -> None:
+        nonlocal verified
+        for _ in range(50):
+            token = issuing.issue(row, None, frozenset({"network:read"}), None).access_token
+            kids.add(issuing.keyring.signing()[0])
+            await verifying.verify(token)
+            verified += 1
+            await asyncio.sleep(0)
+
+    async def change(age_days: int) -> None:
+        """Time passes, then each worker tidies up when its turn comes."""
+        await house.as_owner("update signing_key set signs_from = signs_from - make_interval(days => $1)", age_days)
+        for worker in workers:
+            async with unit_of_work() as connection:
+                await worker.keyring.renew(connection)
+            await asyncio.gather(traffic(*workers), traffic(*reversed(workers)))
+
+    await asyncio.gather(traffic(*workers), traffic(*reversed(workers)))
+    assert kids == {first}
+    await change(90)
+    assert kids == {first}, "published, not signing yet"
+    assert len(house.tokens.keyring.jwks()["keys"]) == 2
+    await house.as_owner("update signing_key set signs_from = now() where signs_from > now()")
+    await change(0)
+    assert len(kids) == 2
+    assert house.tokens.keyring.signing()[0] != first
+    await change(2)
+    assert [key["kid"] for key in house.tokens.keyring.jwks()["keys"]] == [house.tokens.keyring.signing()[0]]
+    assert await house.count("signing_key") == 2
+    assert verified == 700
+
+
 async def test_the_application_cannot_rewrite_what_was_recorded(house: House):
     await house.token(await house.client())
     before = await house.count("audit")

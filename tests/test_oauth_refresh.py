@@ -15,7 +15,7 @@ from tests.oauth_house import (
 )
 
 SCOPE = "network:read relay:read"
-APP = {"redirect_uris": [CALLBACK], "scope": SCOPE.split(), "public": True}
+APP = {"redirect_uris": [CALLBACK], "scope": [*SCOPE.split(), "outcomes:read"], "public": True}
 
 
 @pytest.fixture
