@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
+from uuid import UUID
 
 from graphql import (
     GraphQLArgument,
@@ -186,9 +187,13 @@ def order_name(node: ValueNode | None, argument: GraphQLArgument, shape: Shape) 
     return value.value if isinstance(value.value, str) else value.value.name
 
 
+UNMATCHED: Mapping[str, str] = {"uuid": str(UUID(int=0)), "text": ""}
+"""A key that no row has. An id of another kind was still given: as null it would be taken for one that was left out."""
+
+
 @dataclass(frozen=True)
 class KeyOf:
-    """Encodes global ids of one table to its keys."""
+    """Encodes global ids of one table to its keys; single ids of anything else to a key that no row has."""
 
     prefix: str | None
     type: str
@@ -197,7 +202,8 @@ class KeyOf:
         if isinstance(value, list):
             keys = [read_key(each, self.prefix, self.type) for each in value]  # pyright: ignore
             return [each for each in keys if each is not None]
-        return read_key(value, self.prefix, self.type)
+        key = read_key(value, self.prefix, self.type)
+        return UNMATCHED.get(self.type) if key is None else key
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,23 @@ class Cost:
     def of(self, run: Run) -> int:
         """The cost with the sizes that this request asks. Raises RequestError for a size that is refused."""
         times: int = self.times if self.bind is None else self.bind.read(run)
-        inner = sum(each.of(run) for each in self.every) + max((each.of(run) for each in self.either), default=0)
+        inner = 0
+        for each in self.every:
+            inner += each.of(run)
+        if self.either:
+            inner += max(each.of(run) for each in self.either)
         return self.own + times * inner
 
     def folded(self) -> Cost:
-        """The same cost, added up when no variable changes it."""
-        return Cost(self.of(Run({}, {}, {}))) if self.fixed else self
+        """The same cost with everything added up that no variable changes."""
+        if self.fixed:
+            return Cost(self.of(Run({}, {}, {})))
+        either = tuple(each.folded() for each in self.either)
+        parts = [each.folded() for each in self.every] + (list(either) if len(either) == 1 else [])
+        known = Cost(sum(each.own for each in parts if each.fixed))
+        open_ = tuple(each for each in parts if not each.fixed)
+        every = (*open_, known) if known.own else open_
+        return Cost(self.own, every, either if len(either) > 1 else (), self.times, self.bind)
 
     @property
     def fixed(self) -> bool:

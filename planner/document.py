@@ -29,6 +29,7 @@ from graphql.execution.values import get_variable_values
 
 from planner.catalog import Catalogue
 from planner.codec import is_plural, named, read_global_id, type_of
+from planner.coerce import Quickly, UnclearError
 from planner.errors import BAD_REQUEST, TOO_LARGE, InvalidRequestError, RequestError
 from planner.limits import MAXIMUM_ROWS_PER_PAGE, Limits, bucket
 from planner.lookup import entity_shape
@@ -45,6 +46,7 @@ class Question:
     node: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]
     shapers: Mapping[str, Shaper]
+    quickly: Quickly
     plans: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict[Hashable, Any])
 
 
@@ -103,7 +105,8 @@ def document(catalogue: Catalogue, text: str, ast: DocumentNode) -> Document:
                 each.variable.name.value: shaper(type_from_ast(schema, each.type), catalogue)
                 for each in node.variable_definitions or ()
             }
-            questions[node.name.value if node.name else ""] = Question(node, fragments, shapers)
+            quickly = Quickly(schema, node.variable_definitions or ())
+            questions[node.name.value if node.name else ""] = Question(node, fragments, shapers, quickly)
     if not questions:
         raise RequestError(BAD_REQUEST, "The document has no operation.")
     return Document(text, ast, questions)
@@ -114,6 +117,10 @@ def coerced(schema: GraphQLSchema, question: Question, given: Mapping[str, Any])
     definitions = question.node.variable_definitions
     if not definitions:
         return {}
+    try:
+        return question.quickly(given)
+    except UnclearError:
+        pass
     found = get_variable_values(schema, definitions, dict(given), max_errors=MAXIMUM_VARIABLE_ERRORS)
     if isinstance(found, list):
         raise InvalidRequestError(found)

@@ -34,7 +34,7 @@ def arg(
 ) -> Arg:
     """An argument of a field. With `where` it is a predicate, applied when the value is neither absent nor null.
 
-    `of` is needed for an `ID`: the table whose global id it is. An id of anything else is read as null.
+    `of` is needed for an `ID`: the table whose global id it is. An id of anything else matches no row.
     """
     return Arg(annotation, description, default, words.Argument(where, of))
 
