@@ -32,6 +32,7 @@ class Told(StrEnum):
     ACTIVE = "ACTIVE"
     REJECTED = "REJECTED"
     HIRED = "HIRED"
+    WITHDRAWN = "WITHDRAWN"
     REINSTATED = "REINSTATED"
     DELETED = "DELETED"
 
@@ -86,7 +87,7 @@ class JobState:
 class ApplicationState:
     """An application as it stood at `as_of` in the other system.
 
-    `decided_at`: of a rejection or a hire. `stage_moved`: this is news of a stage, not only a mention of it.
+    `decided_at`: of a rejection, a hire or a withdrawal. `stage_moved`: this is news of a stage, not a mention of it.
     """
 
     external_id: str
@@ -170,7 +171,7 @@ Fact = (
     | JobDeleted
 )
 
-_RANK = {Told.ACTIVE: 0, Told.REJECTED: 1, Told.HIRED: 1, Told.REINSTATED: 2}
+_RANK = {Told.ACTIVE: 0, Told.REJECTED: 1, Told.HIRED: 1, Told.WITHDRAWN: 1, Told.REINSTATED: 2}
 
 
 def overrides(told: Told, at: datetime, known: Told, known_at: datetime) -> bool:

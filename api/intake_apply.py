@@ -38,7 +38,7 @@ from models.delivery import Delivery, Known
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-DECISIONS = (Told.REJECTED, Told.HIRED)
+DECISIONS = (Told.REJECTED, Told.HIRED, Told.WITHDRAWN)
 
 
 @dataclass(slots=True)
@@ -144,12 +144,14 @@ async def _stage(
     if known.status in DECISIONS and not reopened and known.decided_at and told.as_of > known.decided_at:
         return  # after a hire stages are of no concern
     if _further(told.stage, known.stage) or (told.stage_moved and told.stage != known.stage):
-        said = source.said(told.as_of)
+        said = source.said(min(told.as_of, told.decided_at or told.as_of))
         await application.stage(connection, application_id=known.application_id, stage=told.stage, said=said)
 
 
 async def _decide(connection: Connection, source: Source, told: ApplicationState, known: Known) -> bool:
     """Brings the application to the state told, if that is news. Returns whether it was."""
+    if known.status == Told.WITHDRAWN:
+        return False  # the candidate's own word: whoever applies again, applies anew
     before, since = Told(known.told or known.status or Told.ACTIVE), known.as_of or known.decided_at or told.as_of
     if not overrides(told.status, told.as_of, before, since):
         if before is Told.REINSTATED and told.status in DECISIONS:
@@ -157,7 +159,7 @@ async def _decide(connection: Connection, source: Source, told: ApplicationState
         return False
     decided = known.status in DECISIONS
     if told.status in DECISIONS:
-        same = known.status == told.status and (known.decided_at == told.decided_at or told.status is Told.HIRED)
+        same = known.status == told.status and (known.decided_at == told.decided_at or told.status is not Told.REJECTED)
         if not same:
             if decided:
                 await _revert(connection, source, known, told.as_of)
@@ -185,6 +187,8 @@ async def _say(connection: Connection, source: Source, told: ApplicationState, k
     words: dict[str, Any] = {"application_id": known.application_id, "acting": source.company_id, "said": said}
     if told.status is Told.REJECTED:
         await outcome.reject(connection, **words, reason=told.reason)
+    elif told.status is Told.WITHDRAWN:
+        await application.withdraw(connection, application_id=known.application_id, said=said)
     else:
         starts_on = told.starts_on or said.at.astimezone(JAPAN).date()
         await outcome.hire(connection, **words, starts_on=starts_on, slot_id=None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -103,17 +103,21 @@ async def store(
     connection: Connection, *, integration_id: UUID, event_id: str, action: str, subject: str | None, body: bytes
 ) -> bool:
     """Keeps a delivery, encrypted, until it is applied. False when this event id is kept already."""
-    delivery_id = uuid7()
-    stored = await queries("delivery").store(
-        connection,
-        id=delivery_id,
-        integration_id=integration_id,
-        event_id=event_id,
-        action=action,
-        subject=subject,
-        sealed=seal.seal(body, context=delivery_id.bytes),
-    )
-    return stored is not None
+    words = {"integration_id": integration_id, "event_id": event_id, "action": action, "subject": subject}
+    return await _store(connection, body, state="PENDING", **words) is not None
+
+
+async def take(
+    connection: Connection, *, integration_id: UUID, event_id: str, action: str, subject: str, body: bytes
+) -> UUID | None:
+    """Keeps what the caller applies in the same transaction, such as a row of a file; None when it is kept already."""
+    words = {"integration_id": integration_id, "event_id": event_id, "action": action, "subject": subject}
+    return await _store(connection, body, state="APPLIED", **words)
+
+
+async def is_of(connection: Connection, delivery_id: UUID, person_id: UUID | None) -> None:
+    """Says whom a kept row is about, so that erasure reaches it."""
+    await queries("delivery").is_of(connection, id=delivery_id, person_id=person_id)
 
 
 async def claim(connection: Connection) -> Delivery | None:
@@ -213,3 +217,9 @@ async def know_referrer(
 
 def _key(kind: Mark, value: str) -> bytes:
     return seal.blind_index(f"referrer/{kind.lower()}", seal.fold_email(value))
+
+
+async def _store(connection: Connection, body: bytes, **words: Any) -> UUID | None:
+    delivery_id = uuid7()
+    sealed = seal.seal(body, context=delivery_id.bytes)
+    return await queries("delivery").store(connection, id=delivery_id, sealed=sealed, **words)

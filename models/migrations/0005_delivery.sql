@@ -27,7 +27,7 @@ create table ats_application (
   system text not null,
   external_id text not null,
   application_id uuid references application on delete restrict,    -- null: deleted there before it was known here
-  status text not null check (status in ('ACTIVE', 'HIRED', 'REJECTED', 'REINSTATED', 'DELETED')),
+  status text not null check (status in ('ACTIVE', 'HIRED', 'REJECTED', 'WITHDRAWN', 'REINSTATED', 'DELETED')),
   as_of timestamptz not null,
   primary key (company_id, system, external_id)
 );

@@ -23,7 +23,7 @@ where i.company_id = :company_id group by i.id order by i.system;
 -- name: store$
 -- One delivery, as it came; nothing when its event id is known already.
 insert into ats_delivery (id, integration_id, event_id, action, subject, sealed, received_at, state, due_at)
-values (:id, :integration_id, :event_id, :action, :subject, :sealed, clock_timestamp(), 'PENDING', clock_timestamp())
+values (:id, :integration_id, :event_id, :action, :subject, :sealed, clock_timestamp(), :state, clock_timestamp())
 on conflict (integration_id, event_id) do nothing
 returning id;
 
@@ -42,6 +42,10 @@ update ats_delivery set state = :state, applied_at = clock_timestamp(), attempts
   person_id = coalesce((select p.id from person p where p.id = :person_id and p.erased_at is null), person_id),
   sealed = case when :erased then null else sealed end
 where id = :id;
+
+-- name: is_of!
+-- Whom a delivery is about.
+update ats_delivery set person_id = :person_id, applied_at = clock_timestamp() where id = :id;
 
 -- name: received!
 -- When the integration last heard from its system.

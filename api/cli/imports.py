@@ -1,0 +1,148 @@
+"""`import`: applications and decisions from a CSV file, for companies whose system sends no webhooks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from api import intake_apply, intake_rows
+from api.cli.installation import DEFAULT_DATA_DIR, installation
+from api.intake import ApplicationState
+from api.intake_people import Source
+from api.intake_rows import Problem, Row, Table, Unreadable
+from api.settings import Settings
+from models import db, delivery, seal
+from models.errors import Refusal
+from models.partner import Partner
+
+FILE_BYTES_MAX = 200 * 1024 * 1024
+PROBLEMS_SHOWN = 20
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a file's rows."""
+
+    rows: int = 0
+    imported: int = 0
+    unchanged: int = 0
+    bad: int = 0
+    problems: list[Problem] = field(default_factory=list[Problem])
+    bad_file: str | None = None
+
+
+@click.command("import", short_help="Read applications and rejections from a CSV file.")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--partner", required=True, metavar="SLUG", help="The company, by its short name.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(intake_rows.COLUMNS)),
+    default="generic",
+    show_default=True,
+    help="How the columns are named; docs/ats.md lists the headings.",
+)
+@click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole report as one JSON object.")
+def import_(file: Path, partner: str, form: str, data_dir: Path, as_json: bool) -> None:
+    """Read applications, rejections and hires of one company from FILE (CSV, in UTF-8 or Shift_JIS).
+
+    Every good row is taken in; bad rows are written to FILE.bad.csv, to be mended and imported again. A row that was
+    imported before changes nothing. Exit status 1 when any row was bad.
+    """
+    if file.stat().st_size > FILE_BYTES_MAX:
+        raise click.ClickException(f"the file has more than {FILE_BYTES_MAX} bytes: split it")
+    try:
+        table = intake_rows.read_table(file.read_bytes(), form)
+    except Unreadable as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    with installation(data_dir) as installed:
+        report, bad = asyncio.run(_import(installed, partner, table))
+    if bad:
+        bad_file = file.with_name(f"{file.name.removesuffix('.csv')}.bad.csv")
+        bad_file.write_bytes(intake_rows.bad_rows(table, bad))
+        report.bad_file = str(bad_file)
+    _print(report, as_json)
+    if bad:
+        raise SystemExit(1)
+
+
+async def _import(installed: Settings, slug: str, table: Table) -> tuple[Report, list[Row]]:
+    seal.use(installed.master_key)
+    await db.connect(installed.database_url, pool_max=2)
+    try:
+        company = await Partner.get_or_none(slug=slug, kind="COMPANY")
+        if company is None:
+            raise click.ClickException(f"there is no company {slug!r}: --partner takes its short name (slug)")
+        async with db.unit_of_work() as connection:
+            integration_id = await delivery.connect(
+                connection, company_id=company.id, system="CSV", secret=secrets.token_urlsafe(32)
+            )
+        report, bad = Report(rows=len(table.rows)), list[Row]()
+        for row in table.rows:
+            await _import_row(table, row, company.id, integration_id, report, bad)
+        return report, bad
+    finally:
+        await db.disconnect()
+
+
+async def _import_row(
+    table: Table, row: Row, company_id: UUID, integration_id: UUID, report: Report, bad: list[Row]
+) -> None:
+    told, problems = intake_rows.read_row(table, row, datetime.now(UTC))
+    if told is not None:
+        try:
+            if await _apply(table, row, told, company_id, integration_id):
+                report.imported += 1
+            else:
+                report.unchanged += 1
+        except Refusal as refusal:
+            problems = [Problem(row.line, "", f"{refusal.code}: {refusal.en}")]
+    if problems:
+        report.bad += 1
+        report.problems += problems
+        bad.append(row)
+
+
+async def _apply(table: Table, row: Row, told: ApplicationState, company_id: UUID, integration_id: UUID) -> bool:
+    """Takes a row in, with the row itself kept like an ATS's delivery. False when it was taken in before."""
+    body = intake_rows.canonical(table, row)
+    event_id = hashlib.sha256(body).hexdigest()
+    async with db.unit_of_work() as connection:
+        fresh = await delivery.take(
+            connection,
+            integration_id=integration_id,
+            event_id=event_id,
+            action=table.form,
+            subject=f"application:{told.external_id}",
+            body=body,
+        )
+        if fresh is None:
+            return False
+        applied = intake_apply.Applied()
+        source = Source(company_id, "GREENHOUSE" if table.form == "greenhouse-export" else "CSV", "IMPORT", event_id)
+        await intake_apply.apply(connection, source, told, applied)
+        await delivery.is_of(connection, fresh, applied.person_id)
+    return True
+
+
+def _print(report: Report, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        return
+    for problem in report.problems[:PROBLEMS_SHOWN]:
+        where = f'line {problem.line}, "{problem.column}"' if problem.column else f"line {problem.line}"
+        click.echo(f"{where} {problem.problem}", err=True)
+    if len(report.problems) > PROBLEMS_SHOWN:
+        click.echo(f"… and {len(report.problems) - PROBLEMS_SHOWN} more; --json lists them all", err=True)
+    click.echo(f"{report.rows} rows: {report.imported} imported, {report.unchanged} unchanged, {report.bad} bad")
+    if report.bad_file:
+        click.echo(f"mend and import again: {report.bad_file}")

@@ -1,0 +1,255 @@
+"""`./kyoso import`: files as companies really have them, row by row, once."""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from api.intake import JAPAN
+from api.intake_rows import Unreadable, read_day, read_table
+from tests import builders
+from tests.edge import Edge, edge
+
+__all__ = ["edge"]
+
+ROOT = Path(__file__).parent.parent
+HEAD = "応募ID,氏名,メールアドレス,電話番号,都道府県,求人,応募経路,選考段階,応募日,結果,結果日,入社日,不採用理由,紹介者"
+GOOD = [
+    "１００１,架空 花子,hanako@example.com,０９０-５５５５-０１０１,東京都,営業,リクナビ,一次面接,"
+    "令和8年4月1日,不採用,R8.4.20,,経験不足,",
+    "1002,架空 太郎,taro@example.com,,大阪府,営業,,最終面接,2026/4/2,採用,2026年5月1日,令和8年7月1日,,佐藤 花子",
+    "1003,ｶｸｳ ｼﾞﾛｳ,jiro@example.com,,,開発,エージェント,書類選考,20260403,選考中,,,,",
+    "1004,架空 三郎,saburo@example.com,,,開発,,,2026-04-04,辞退,2026-04-10,,,",
+]
+BAD = [
+    "1005,架空 四郎,shiro@example,,,営業,,,2026-04-05,選考中,,,,",
+    "1006,架空 五郎,goro@example.com,,,営業,,,H31/5/1,不採用,,,,",
+    "1007,架空 六郎,rokuro@example.com,,,営業,,,2026-04-05,採用,2026-04-01,2026-07-01,,",
+    "1008,架空 七郎,shichiro@example.com,,,営業,,,2026-02-30,保留,,,,",
+]
+
+
+async def company(edge: Edge) -> tuple[UUID, str]:
+    async with edge.work() as connection:
+        company_id = await builders.company(connection)
+    return company_id, await edge.value("select slug from partner where id = $1", company_id)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the command said, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Awaitable[Answer]]
+
+
+@pytest.fixture
+def run(edge: Edge, tmp_path: Path) -> Run:
+    """Runs `./kyoso import` as a shell does, on a file with these bytes."""
+    environment = {
+        **os.environ,
+        "KYOSO_DATABASE_URL": edge.settings.database_url,
+        "KYOSO_ISSUER": "http://127.0.0.1:8000",
+        "KYOSO_MASTER_KEY": b64encode(builders.MASTER_KEY).decode(),
+    }
+
+    async def run(data: bytes, *arguments: str) -> Answer:
+        file = tmp_path / "applications.csv"
+        file.write_bytes(data)
+        command = [sys.executable, "-m", "api", "import", str(file), *arguments]
+        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, cwd=ROOT, env=environment)
+        out, err = await process.communicate()
+        return Answer(process.returncode or 0, out.decode(), err.decode())
+
+    return run
+
+
+STATE = """
+select a.external_id, a.status, a.stage, a.route, a.received_at, a.decided_at, j.title, h.starts_on,
+  p.legal_name as referrer
+from application a join job j on j.id = a.job_id left join hire h on h.id = a.hire_id
+left join referral r on r.id = a.referral_id left join partner p on p.id = r.referrer_id order by a.external_id
+"""
+
+
+def midnight(year: int, month: int, day: int) -> datetime:
+    """The first moment of a day in Japan."""
+    return datetime(year, month, day, tzinfo=JAPAN).astimezone(UTC)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp932"])
+async def test_good_rows_go_in_whatever_the_encoding(edge: Edge, run: Run, encoding: str) -> None:
+    company_id, slug = await company(edge)
+    answer = await run("\r\n".join([HEAD, *GOOD]).encode(encoding), "--partner", slug)
+    assert (answer.status, answer.out) == (0, "4 rows: 4 imported, 0 unchanged, 0 bad\n"), answer.err
+    rows = await edge.rows(STATE)
+    assert [(row["external_id"], row["status"], row["stage"], row["route"]) for row in rows] == [
+        ("1001", "REJECTED", "INTERVIEW", "MEDIA"),
+        ("1002", "HIRED", "OFFER_ACCEPTED", "EMPLOYEE_REFERRAL"),
+        ("1003", "ACTIVE", "SCREENING", "AGENCY"),
+        ("1004", "WITHDRAWN", "APPLIED", "DIRECT"),
+    ]
+    assert [row["received_at"] for row in rows] == [midnight(2026, 4, day) for day in (1, 2, 3, 4)]
+    assert [row["decided_at"] for row in rows] == [
+        midnight(2026, 4, 20), midnight(2026, 5, 1), None, midnight(2026, 4, 10),
+    ]  # fmt: skip
+    assert (rows[1]["starts_on"], rows[1]["referrer"]) == (date(2026, 7, 1), "佐藤 花子")
+    items = sorted(await edge.items(company_id), key=lambda each: each["EMAIL"])
+    assert items[0] == {
+        "NAME": "架空 花子",
+        "EMAIL": "hanako@example.com",
+        "PHONE": "090-5555-0101",
+        "PREFECTURE": "TOKYO",
+    }
+    assert items[1]["NAME"] == "カクウ ジロウ"
+    assert await edge.value("select count(*) from outcome_event where source <> 'IMPORT'") == 0
+
+
+async def test_importing_again_changes_nothing_also_from_another_program(edge: Edge, run: Run) -> None:
+    _, slug = await company(edge)
+    await run("\n".join([HEAD, *GOOD]).encode(), "--partner", slug)
+    before = await edge.everything()
+    for data in ("\n".join([HEAD, *GOOD]).encode("cp932"), "\r\n".join([HEAD, *reversed(GOOD), ""]).encode()):
+        answer = await run(data, "--partner", slug)
+        assert answer.out == "4 rows: 0 imported, 4 unchanged, 0 bad\n"
+    after = await edge.everything()
+    del before["ats_integration"], after["ats_integration"]  # its unused secret is made anew
+    assert after == before
+
+
+async def test_bad_rows_are_named_by_line_and_column_and_can_be_mended(edge: Edge, run: Run, tmp_path: Path) -> None:
+    _, slug = await company(edge)
+    data = "\n".join([HEAD, GOOD[0], *BAD, GOOD[2]]).encode("cp932")
+    answer = await run(data, "--partner", slug, "--json")
+    report = json.loads(answer.out)
+    assert answer.status == 1
+    assert {key: report[key] for key in ("rows", "imported", "unchanged", "bad")} == {
+        "rows": 6,
+        "imported": 2,
+        "unchanged": 0,
+        "bad": 4,
+    }
+    day = "is not a day: write 2026-04-01, 2026年4月1日, 令和8年4月1日 or R8.4.1"
+    assert [tuple(each.values()) for each in report["problems"]] == [
+        (3, "メールアドレス", "is not an e-mail address"),
+        (4, "応募日", day),
+        (4, "結果日", "is missing"),
+        (5, "結果日", "is before the application was received"),
+        (6, "結果", "is not a status: use 選考中 active, 不採用 rejected, 採用 hired or 辞退 withdrawn"),
+        (6, "応募日", day),
+    ]
+    assert "架空" not in answer.out + answer.err
+    bad = tmp_path / "applications.bad.csv"
+    assert bad.read_bytes().decode("cp932").splitlines() == [HEAD, *BAD]
+    mended = bad.read_bytes().decode("cp932").replace("shiro@example,", "shiro@example.com,")
+    again = json.loads((await run(mended.encode("cp932"), "--partner", slug, "--json")).out)
+    assert (again["imported"], again["bad"]) == (1, 3)
+
+
+async def test_a_row_that_changed_is_brought_up_to_date(edge: Edge, run: Run) -> None:
+    _, slug = await company(edge)
+    await run("\n".join([HEAD, GOOD[2]]).encode(), "--partner", slug)
+    told = GOOD[2].replace("選考中,", "不採用,2026-04-30").replace("書類選考", "一次面接")
+    assert "1 imported" in (await run("\n".join([HEAD, told]).encode(), "--partner", slug)).out
+    (row,) = await edge.rows(STATE)
+    assert (row["status"], row["stage"], row["decided_at"]) == ("REJECTED", "INTERVIEW", midnight(2026, 4, 30))
+
+
+async def test_a_greenhouse_export_meets_its_webhooks(edge: Edge, run: Run) -> None:
+    company_id = await edge.company()
+    slug = await edge.value("select slug from partner where id = $1", company_id)
+    await edge.deliver(company_id, "new_candidate_application")
+    head = (
+        "Application ID,Candidate ID,First Name,Last Name,Email,Job Name,Job ID,Status,Application Date,Date Rejected"
+    )
+    line = "90210077,81200417,結衣,佐々木,yui.sasaki@example.com,サーバー,551203,Rejected,2026-09-01,09/20/2026"
+    answer = await run(f"{head}\n{line}\n".encode(), "--partner", slug, "--format", "greenhouse-export")
+    assert answer.status == 0, answer.out + answer.err
+    rows = await edge.rows("select status, decided_at from application")
+    assert rows == [{"status": "REJECTED", "decided_at": midnight(2026, 9, 20)}]
+    assert await edge.value("select count(*) from candidate where partner_id = $1", company_id) == 1
+
+
+async def test_a_file_without_ids_is_told_apart_by_person_job_and_day(edge: Edge, run: Run) -> None:
+    _, slug = await company(edge)
+    head = "氏名\tメールアドレス\t求人\t応募日\t結果\t結果日"
+    lines = [
+        "架空 花子\thanako@example.com\t営業\t2026-04-01\t選考中\t",
+        "架空 花子\thanako@example.com\t開発\t2026-04-01\t選考中\t",
+        "架空 花子\thanako@example.com\t営業\t2026-04-01\t不採用\t2026-04-20",
+    ]
+    answer = await run("\n".join([head, *lines]).encode(), "--partner", slug)
+    assert answer.status == 0, answer.err
+    rows = await edge.rows("select j.title, a.status from application a join job j on j.id = a.job_id order by 1")
+    assert rows == [{"title": "営業", "status": "REJECTED"}, {"title": "開発", "status": "ACTIVE"}]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "the file is empty"),
+        ("氏名,結果\n".encode(), "a column is missing"),
+        (b"\x81\xff\xfe\x00", "neither UTF-8 nor Shift_JIS"),
+    ],
+)
+async def test_a_file_that_is_no_table_says_so_in_one_line(edge: Edge, run: Run, data: bytes, words: str) -> None:
+    _, slug = await company(edge)
+    answer = await run(data, "--partner", slug)
+    assert answer.status == 1
+    assert words in answer.err
+    assert "Traceback" not in answer.err
+
+
+async def test_an_unknown_company_says_so_in_one_line(edge: Edge, run: Run) -> None:
+    answer = await run("\n".join([HEAD, *GOOD]).encode(), "--partner", "nobody")
+    assert (answer.status, "Traceback" in answer.err) == (1, False)
+    assert "there is no company 'nobody'" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("令和6年4月1日", date(2024, 4, 1)),
+        ("令和元年5月1日", date(2019, 5, 1)),
+        ("R6.4.1", date(2024, 4, 1)),
+        ("Ｒ６／４／１", date(2024, 4, 1)),
+        ("H31/4/30", date(2019, 4, 30)),
+        ("H31/5/1", None),
+        ("平成元年1月8日", date(1989, 1, 8)),
+        ("平成元年1月7日", None),
+        ("昭和64年1月7日", date(1989, 1, 7)),
+        ("S64.1.8", None),
+        ("２０２６年４月１日", date(2026, 4, 1)),
+        ("2026-04-01 10:00", date(2026, 4, 1)),
+        ("2026-04-01T10:00:00Z", date(2026, 4, 1)),
+        ("20260401", date(2026, 4, 1)),
+        ("04/15/2026", date(2026, 4, 15)),
+        ("2026-13-01", None),
+        ("明日", None),
+    ],
+)
+def test_days_as_they_are_written_in_japan(text: str, day: date | None) -> None:
+    assert read_day(text) == day
+
+
+def test_a_quoted_cell_over_two_lines_keeps_the_line_numbers() -> None:
+    table = read_table('email,received_on,status,reason\na@b.jp,x,不採用,"一\n二"\nc@d.jp,y,z,\n'.encode(), "generic")
+    assert [row.line for row in table.rows] == [2, 4]
+
+
+def test_an_open_quotation_mark_is_no_table() -> None:
+    with pytest.raises(Unreadable):
+        read_table(b'email,received_on,status\n"' + b"x" * 200_000, "generic")
