@@ -22,7 +22,8 @@ _templates = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
-_templates.globals.update(stylesheet=f"/static/kyoso.css?{_STYLE_VERSION}", language="ja")
+_globals: dict[str, Any] = _templates.globals
+_globals.update(stylesheet=f"/static/kyoso.css?{_STYLE_VERSION}", language="ja")
 
 HEADERS = {
     "Cache-Control": "no-store",

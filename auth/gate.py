@@ -39,7 +39,8 @@ def gate(standing: Standing) -> type[ValidationRule]:
             parent, field = self.context.get_parent_type(), self.context.get_field_def()
             if parent is None or field is None:
                 return
-            asked = [required_scopes(field), *_type_scopes(get_named_type(field.type))]
+            returned: GraphQLNamedType = get_named_type(field.type)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+            asked = [required_scopes(field), *_type_scopes(returned)]
             for concrete in self._concrete(parent):
                 own = concrete.fields.get(node.name.value)
                 if own is not None:

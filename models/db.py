@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -148,7 +148,7 @@ def pool() -> Pool:
 
 
 @asynccontextmanager
-async def unit_of_work() -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def unit_of_work() -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
     """One transaction; inside another it is a savepoint. The edge opens it, verbs never commit.
 
     Yields the asyncpg connection. Tortoise models used inside take part by themselves.
@@ -160,7 +160,9 @@ async def unit_of_work() -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
 @cache
 def queries(word: str) -> Any:
     """The named statements of `models/sql/<word>.sql`; each takes the connection first, then its `:names`."""
-    return aiosql.from_path(Path(__file__).parent / "sql" / f"{word}.sql", "asyncpg", mandatory_parameters=False)
+    return aiosql.from_path(  # pyright: ignore[reportUnknownMemberType]
+        Path(__file__).parent / "sql" / f"{word}.sql", "asyncpg", mandatory_parameters=False
+    )
 
 
 async def migrate(url: str) -> None:

@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import ClassVar
 
 from tortoise import migrations
 from tortoise.migrations.operations import RunSQL
@@ -7,4 +6,4 @@ from tortoise.migrations.operations import RunSQL
 
 class Migration(migrations.Migration):
     initial = True
-    operations: ClassVar = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]
+    operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]
