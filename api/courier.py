@@ -31,7 +31,9 @@ STOP_SECONDS = 25.0  # the longest a mail server may take over the letter in han
 CARRY_URL = ("REJECTION", "RELAY_LINK")
 TERMS: tuple[Callable[[Connection, datetime], Awaitable[object]], ...] = (
     relay.accept_silent,
+    slot.redeem_due,
     slot.expire_due,
+    slot.notify_expiring,
     invitation.expire_due,
     referral.expire_waiting,
     delivery.reduce,
@@ -93,13 +95,7 @@ class Courier:
     async def keep_terms(self, now: datetime | None = None) -> None:
         """Lets every term that has run out take effect, a batch a transaction."""
         now = now or datetime.now(UTC)
-        for keep in (
-            relay.accept_silent,
-            slot.expire_due,
-            invitation.expire_due,
-            referral.expire_waiting,
-            delivery.reduce,
-        ):
+        for keep in TERMS:
             while not self._stopping.is_set():
                 async with unit_of_work() as connection:
                     done = await keep(connection, now)

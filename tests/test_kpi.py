@@ -73,7 +73,8 @@ async def test_rollups_equal_rows_and_events_under_concurrent_writers(world: Wor
     applications = [await world.application(first.company_id, person_id) for person_id in people]
     handovers = [(pair, await pair.handover(person_id)) for person_id in people[:12] for pair in (first, second)]
     third = await relay_world.relay(world, company_id=first.company_id)
-    handovers += [(third, await _second_handover(third, handover_id)) for _, handover_id in handovers]
+    twins = [(third, await _second_handover(third, handover_id)) for _, handover_id in handovers]
+    handovers = [one for both in zip(handovers, twins, strict=True) for one in both]  # so that they meet
 
     async def live(place: int, application_id: UUID) -> None:
         who, chance = said(first.company_id, START + place * DAY), random.Random(place)
@@ -90,12 +91,15 @@ async def test_rollups_equal_rows_and_events_under_concurrent_writers(world: Wor
                 return
 
     async def answer(pair: relay_world.Relay, handover_id: UUID) -> None:
+        at = START + random.Random(handover_id.int).choice([5, 100]) * DAY  # within the follow-up, or after it
         async with unit_of_work() as connection:
-            await relay.accept(connection, handover_id=handover_id, acting=pair.agency_id, said=said(pair.agency_id))
+            await relay.accept(
+                connection, handover_id=handover_id, acting=pair.agency_id, said=said(pair.agency_id, at)
+            )
 
     await asyncio.gather(
-        *(live(place, application_id) for place, application_id in enumerate(applications)),
         *(answer(pair, handover_id) for pair, handover_id in handovers),
+        *(live(place, application_id) for place, application_id in enumerate(applications)),
     )
     assert [dict(row) for row in await kpi.differences(world.owner)] == []
     kept = await world.owner.fetch(
@@ -114,6 +118,23 @@ async def test_rollups_equal_rows_and_events_under_concurrent_writers(world: Wor
         "select partner_id, measure, month, numerator, denominator from kpi_month order by 1,2,3"
     )
     assert [row for row in before if row["numerator"] or row["denominator"]] == after
+
+
+async def test_two_acceptances_of_one_rejection_that_meet_keep_the_earlier(world: World, connected: str) -> None:
+    first, second = [await relay_world.relay(world) for _ in range(2)]
+    one = await first.handover()
+    two = await _second_handover(second, one)
+    count_it = "update handover set status = 'ACCEPTED', counted = true, counted_at = $2 where id = $1"
+    other = await asyncpg.connect(**credentials(connected))
+    async with world.owner.transaction():
+        await world.owner.execute(count_it, one, START + DAY)
+        later = asyncio.create_task(other.execute(count_it, two, START + 100 * DAY))
+        waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        while not await world.owner.fetchval(waits):  # noqa: ASYNC110  (a lock in the database tells nobody)
+            await asyncio.sleep(0.01)
+    await later
+    await other.close()
+    assert await world.owner.fetchval("select counted_at from relay_invitation") == START + DAY
 
 
 async def _second_handover(pair: relay_world.Relay, like: UUID) -> UUID:
