@@ -314,4 +314,7 @@ async def sweep(connection: Connection) -> None:
 
 def _facts(row: asyncpg.Record) -> dict[str, Any]:
     facts: dict[str, Any] = dict(row)
-    return {name: frozenset(value) if isinstance(value, list) else value for name, value in facts.items()}
+    for name in ("scope", "redirect_uris", "grant_types"):
+        if name in facts:
+            facts[name] = frozenset(facts[name])
+    return facts

@@ -170,6 +170,7 @@ async def test_forms_are_read_one_way_only(house: House):
     assert (await post("&".join(f"a{n}=1" for n in range(41)))).status_code == 413
     assert (await post("&".join(f"a{n}=1" for n in range(1_000_000)))).status_code == 413
     assert (await post('{"grant_type": "client_credentials"}', {"Content-Type": "application/json"})).status_code == 400
+    assert (await post("scope=" + "a" * 17_000)).status_code == 413
     assert (await post("grant_type=%ff")).status_code == 400
     assert (await post("grant_type=client_credentials&scope=%00")).status_code == 400
     assert (await post("grant_type=" + "%e6" * 5000)).status_code in (400, 413)
