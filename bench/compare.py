@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -147,6 +147,7 @@ async def _same(one: _Question) -> int:
     Asked again for a while: Kyoso's clock expires and accepts what is due, and may do so between the two.
     """
     async with httpx.AsyncClient() as http:
+        where = ""
         for _ in range(TRIES):
             answers = [
                 await http.request(asked.method, asked.url, headers=dict(asked.headers), content=asked.body)
@@ -155,15 +156,22 @@ async def _same(one: _Question) -> int:
             ours, theirs = (answer.raise_for_status().json() for answer in answers)
             if json.dumps(ours) == json.dumps(theirs):
                 return len(answers[0].content)
+            where = _where(ours, theirs)
             await asyncio.sleep(TRY_SECONDS)
-    raise Different(f"{one.query}: {_where(ours, theirs)}")
+    raise Different(f"{one.query}: {where}")
 
 
 def _where(ours: Any, theirs: Any, path: str = "") -> str:
     """The first place at which two answers differ."""
-    if isinstance(ours, dict) and isinstance(theirs, dict) and list(ours) == list(theirs):
-        return next(filter(None, (_where(ours[name], theirs[name], f"{path}.{name}") for name in ours)), "")
-    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        pairs = enumerate(zip(ours, theirs, strict=True))
-        return next(filter(None, (_where(a, b, f"{path}[{place}]") for place, (a, b) in pairs)), "")
-    return "" if ours == theirs else f"at {path} Kyoso answers {str(ours)[:200]} and the limit {str(theirs)[:200]}"
+    found: list[str] = []
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        mine, other = cast("dict[str, Any]", ours), cast("dict[str, Any]", theirs)
+        if list(mine) == list(other):
+            found = [_where(mine[name], other[name], f"{path}.{name}") for name in mine]
+            return next(filter(None, found), "")
+    if isinstance(ours, list) and isinstance(theirs, list):
+        rows, others = cast("list[Any]", ours), cast("list[Any]", theirs)
+        if len(rows) == len(others):
+            found = [_where(rows[place], others[place], f"{path}[{place}]") for place in range(len(rows))]
+            return next(filter(None, found), "")
+    return "" if ours == theirs else f"at {path} Kyoso answers {str(ours)[:200]} and the limit {str(theirs)[:200]}"  # pyright: ignore[reportUnknownArgumentType]

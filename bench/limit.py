@@ -7,11 +7,11 @@ count, which favours L.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import aiosql
@@ -29,7 +29,7 @@ POOL = 16
 
 
 def sql() -> Any:
-    return aiosql.from_path(QUERIES / "limit.sql", "asyncpg", mandatory_parameters=False)
+    return cast(Any, aiosql).from_path(QUERIES / "limit.sql", "asyncpg", mandatory_parameters=False)
 
 
 def application(url: str, viewer: UUID) -> Starlette:
@@ -37,7 +37,7 @@ def application(url: str, viewer: UUID) -> Starlette:
     named = sql()
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         settings = {"role": db.APP_ROLE, "timezone": "UTC", "jit": "off"}
         app.state.pool = await asyncpg.create_pool(
             **db.credentials(url),

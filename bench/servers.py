@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -19,7 +19,7 @@ COST_BUDGET = 1_000_000_000  # the budget is counted for every request, and is n
 
 
 @asynccontextmanager
-async def kyoso(url: str, master_key: bytes) -> AsyncIterator[str]:
+async def kyoso(url: str, master_key: bytes) -> AsyncGenerator[str]:
     """Kyoso itself with one worker, as `./kyoso serve` runs it. Gives its address."""
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
@@ -35,7 +35,7 @@ async def kyoso(url: str, master_key: bytes) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def limit(url: str, viewer: UUID) -> AsyncIterator[str]:
+async def limit(url: str, viewer: UUID) -> AsyncGenerator[str]:
     """The hand-written limit, asked by one viewer. Gives its address."""
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
@@ -44,7 +44,7 @@ async def limit(url: str, viewer: UUID) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _running(words: list[str], told: dict[str, str], ready: str) -> AsyncIterator[None]:
+async def _running(words: list[str], told: dict[str, str], ready: str) -> AsyncGenerator[None]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, *words, cwd=ROOT, env=told, stdin=asyncio.subprocess.DEVNULL
     )
@@ -63,7 +63,7 @@ async def _answers(process: asyncio.subprocess.Process, ready: str) -> None:
             if process.returncode is not None:
                 raise RuntimeError("a server of the bench ended at once; what it said stands above")
             try:
-                if (await client.get(ready)).status_code == httpx.codes.OK:
+                if (await client.get(ready)).status_code == 200:
                     return
             except httpx.TransportError:
                 pass

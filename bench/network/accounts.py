@@ -87,7 +87,7 @@ class Account:
         self._books, self._relay = books, relay
         self._id = books.chance.id(relay.since)
         self._whose = parties(relay.company.id, relay.agency.id)
-        self._balance = dict.fromkeys((COUNTED, AVAILABLE, RESERVED, REDEEMED, EXPIRED, DEBT), 0)
+        self._balance: dict[str, int] = dict.fromkeys((COUNTED, AVAILABLE, RESERVED, REDEEMED, EXPIRED, DEBT), 0)
         self._slots: list[Slot] = []
         self._due: list[Happening] = []
         self._numbers = count()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import marshal
 import os
 import signal
@@ -13,7 +14,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bench.network.agreements import agree
 from bench.network.calendar import Arrivals
@@ -40,9 +41,10 @@ class Hands:
     def __init__(self, master_key: bytes, size: Size, seed: int) -> None:
         self.count = -(-size.candidates // PEOPLE_AT_ONCE)
         self._size = size
+        self._begun: deque[asyncio.Future[Any]] = deque()
         self._pool: ProcessPoolExecutor | None = None
         if self.count > SMALL:
-            self._processes = min(PROCESSES_MAX, max(1, (os.cpu_count() or 2) - 1))
+            self._processes = min(PROCESSES_MAX, os.cpu_count() or 1)
             self._pool = ProcessPoolExecutor(
                 self._processes, get_context("spawn"), initializer=_settle_apart, initargs=(master_key, size, seed)
             )
@@ -57,6 +59,8 @@ class Hands:
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         if self._pool is not None:
+            for future in self._begun:
+                future.cancel()
             for process in list(self._pool._processes.values()) if kind else ():  # pyright: ignore[reportPrivateUsage]
                 process.terminate()  # a part takes seconds, and nobody wants it any more
             self._pool.shutdown(cancel_futures=True)
@@ -78,13 +82,12 @@ class Hands:
                 yield work(*task)
             return
         loop = asyncio.get_running_loop()
-        begun: deque[asyncio.Future[T]] = deque()
         for task in tasks:
-            begun.append(loop.run_in_executor(self._pool, work, *task))
-            if len(begun) > self._processes + AHEAD:
-                yield await begun.popleft()
-        while begun:
-            yield await begun.popleft()
+            self._begun.append(loop.run_in_executor(self._pool, work, *task))
+            if len(self._begun) > self._processes + AHEAD:
+                yield await self._begun.popleft()
+        while self._begun:
+            yield await self._begun.popleft()
 
 
 def make(size: Size, seed: int, filled: Sheets) -> World:
@@ -107,6 +110,7 @@ def _settle(master_key: bytes, world: World) -> None:
 def _settle_apart(master_key: bytes, size: Size, seed: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it ends this process
     Thread(target=_end_with_parent, daemon=True).start()
+    gc.disable()  # millions of rows and no cycles: looking for them would take a fifth of the time
     _settle(master_key, make(size, seed, sheets()))
 
 

@@ -12,6 +12,7 @@ set local statement_timeout = 0;
 set local maintenance_work_mem = '512MB';
 set local max_parallel_maintenance_workers = 2;
 set local work_mem = '256MB';
+set local jit = off;
 
 -- name: truncate_statement$
 -- Empties the empty tables of the network and all that refer to them: rows then copied in the same transaction need

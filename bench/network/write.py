@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiosql
 import asyncpg
@@ -170,4 +170,4 @@ class _Load:
 
 @cache
 def sql() -> Any:
-    return aiosql.from_path(Path(__file__).with_name("network.sql"), "asyncpg", mandatory_parameters=False)
+    return cast(Any, aiosql).from_path(Path(__file__).with_name("network.sql"), "asyncpg", mandatory_parameters=False)
