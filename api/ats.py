@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 import orjson
@@ -104,7 +104,7 @@ def _document(body: bytes) -> dict[str, Any] | None:
         document = orjson.loads(body)
     except ValueError:
         return None
-    return document if isinstance(document, dict) else None
+    return cast(dict[str, Any], document) if isinstance(document, dict) else None
 
 
 def _uuid(text: str) -> UUID | None:

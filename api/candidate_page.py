@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -80,6 +81,15 @@ def show(request: Request, template: str, *, status: int = 200, **context: Any) 
     def say(ja: str, en: str) -> str:
         return en if language == "EN" else ja
 
+    def in_order(names: list[str]) -> list[str]:
+        return sorted(names, key=list(ITEMS).index)
+
+    def item(name: str) -> str:
+        return say(*ITEMS[name])
+
+    def day_of(at: datetime) -> str:
+        return day(at, language)
+
     other = "ja" if language == "EN" else "en"
     return page.render(
         f"relay/{template}.html",
@@ -87,9 +97,9 @@ def show(request: Request, template: str, *, status: int = 200, **context: Any) 
         language=language.lower(),
         other_url=f"?{urlencode({'lang': other})}",
         say=say,
-        day=lambda at: day(at, language),
-        item=lambda name: say(*ITEMS[name]),
-        in_order=lambda names: sorted(names, key=list(ITEMS).index),
+        day=day_of,
+        item=item,
+        in_order=in_order,
         **context,
     )
 

@@ -8,7 +8,7 @@ with SKIP LOCKED or a lease, so any number of workers may run couriers at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ from api import ats, intake_apply, letters
 from api import mail as post
 from api.intake_people import TooEarly
 from api.settings import Settings
-from models import delivery, invitation, mail, referral, relay, slot
+from models import agreement, delivery, invitation, mail, referral, relay, slot
 from models.db import unit_of_work
 from models.errors import Refusal
 from models.mail import Connection
@@ -36,6 +36,7 @@ TERMS: tuple[Callable[[Connection, datetime], Awaitable[object]], ...] = (
     slot.notify_expiring,
     invitation.expire_due,
     referral.expire_waiting,
+    agreement.end_due,
     delivery.reduce,
 )
 """What runs out by itself. Each takes a batch and gives what it took: nothing, when there is no more."""
@@ -44,7 +45,7 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Courier]:
+async def running(settings: Settings) -> AsyncGenerator[Courier]:
     """A courier at work for as long as the block lasts."""
     courier = Courier(settings)
     async with courier.running():
@@ -67,7 +68,7 @@ class Courier:
             event.set()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncGenerator[None]:
         """Works until the block ends; then finishes what is in hand."""
         rounds = [
             asyncio.create_task(self._round(self.apply_deliveries, self._awake[0], POLL_SECONDS)),
@@ -96,11 +97,14 @@ class Courier:
         """Lets every term that has run out take effect, a batch a transaction."""
         now = now or datetime.now(UTC)
         for keep in TERMS:
-            while not self._stopping.is_set():
-                async with unit_of_work() as connection:
-                    done = await keep(connection, now)
-                if not done:
-                    break
+            try:
+                await self._until_idle(lambda keep=keep: self._keep_one(keep, now))
+            except Exception as error:  # the others' terms run out all the same
+                log.error("courier stumbled", action=keep.__name__, exc_info=error)
+
+    async def _keep_one(self, keep: Callable[[Connection, datetime], Awaitable[object]], now: datetime) -> bool:
+        async with unit_of_work() as connection:
+            return bool(await keep(connection, now))
 
     async def _apply_one(self) -> bool:
         async with unit_of_work() as connection:

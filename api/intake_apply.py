@@ -47,7 +47,7 @@ class Applied:
 
     person_id: UUID | None = None
     erased: bool = False
-    mail_ids: list[UUID] = field(default_factory=list)
+    mail_ids: list[UUID] = field(default_factory=list[UUID])
     changed: bool = False
 
 
@@ -184,11 +184,12 @@ async def _record_late(
 
 async def _say(connection: Connection, source: Source, told: ApplicationState, known: Known) -> None:
     said = source.said(told.decided_at or told.as_of)
-    words: dict[str, Any] = {"application_id": known.application_id, "acting": source.company_id, "said": said}
+    application_id = _id_of(known)
+    words: dict[str, Any] = {"application_id": application_id, "acting": source.company_id, "said": said}
     if told.status is Told.REJECTED:
         await outcome.reject(connection, **words, reason=told.reason)
     elif told.status is Told.WITHDRAWN:
-        await application.withdraw(connection, application_id=known.application_id, said=said)
+        await application.withdraw(connection, application_id=application_id, said=said)
     else:
         starts_on = told.starts_on or said.at.astimezone(JAPAN).date()
         await outcome.hire(connection, **words, starts_on=starts_on, slot_id=None)
@@ -197,7 +198,7 @@ async def _say(connection: Connection, source: Source, told: ApplicationState, k
 async def _revert(connection: Connection, source: Source, known: Known, at: datetime) -> None:
     await outcome.revert(
         connection,
-        application_id=known.application_id,
+        application_id=_id_of(known),
         acting=source.company_id,
         reason="ATS",
         said=source.said(at),
@@ -285,6 +286,11 @@ async def _remember(
         status=status.value,
         as_of=as_of,
     )
+
+
+def _id_of(known: Known) -> UUID:
+    assert known.application_id is not None, "what was deleted before it was known has no decisions"
+    return known.application_id
 
 
 def _further(stage: str, than: str) -> bool:

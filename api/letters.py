@@ -58,7 +58,7 @@ def day(at: datetime, language: str) -> str:
 
 async def _candidate(connection: Connection, facts: asyncpg.Record, sent: Mail) -> tuple[list[str], str | None]:
     found = await read_items(connection, partner_id=facts["keeper_id"], person_id=sent.person_id)
-    items = next(iter(found.values()), {})
+    items = next(iter(found.values()), dict[str, str]())
     return ([items["EMAIL"]] if "EMAIL" in items else []), items.get("NAME")
 
 

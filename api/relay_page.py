@@ -145,8 +145,8 @@ class _RelayPages:
             if found is None:
                 self.guesses.count(request)
                 return unknown(request)
-            items = await candidate.read_items(connection, partner_id=found["company_id"], person_id=found["person_id"])
-        return show(request, "confirm", facts=found, items=next(iter(items.values()), {}))
+            items = await _items(connection, found)
+        return show(request, "confirm", facts=found, items=items)
 
     async def confirm(self, request: Request) -> Response:
         """The company's yes; a no, like silence, is no confirmation."""
@@ -185,7 +185,7 @@ async def _register(
             items={"NAME": name[:NAME_CHARACTERS_MAX]},
             at=said.at,
         )
-    has = await _kept_items(connection, found)
+    has = await _items(connection, found)
     # Without a name and an address nobody can help: these go with every tick, as the page says.
     items = [item for item in OFFERED_ITEMS if item in has and (item in ("NAME", "EMAIL") or f"item {item}" in form)]
     await registration.register(
@@ -213,16 +213,17 @@ async def _choices(connection: Connection, request: Request, found: asyncpg.Reco
     language = language_of(request)
     return {
         "offered": await registration.choices(connection, held, datetime.now(UTC)),
-        "kept": await _kept_items(connection, found),
+        "kept": await _items(connection, found),
         "purpose_agency": PURPOSE_AGENCY[language],
         "purpose_company": PURPOSE_COMPANY[language],
         "purpose_tell": PURPOSE_TELL[language],
     }
 
 
-async def _kept_items(connection: Connection, found: asyncpg.Record) -> set[str]:
-    items = await candidate.read_items(connection, partner_id=found["company_id"], person_id=found["person_id"])
-    return set(next(iter(items.values()), {}))
+async def _items(connection: Connection, found: asyncpg.Record) -> dict[str, str]:
+    """What the company itself keeps of the person."""
+    kept = await candidate.read_items(connection, partner_id=found["company_id"], person_id=found["person_id"])
+    return next(iter(kept.values()), dict[str, str]())
 
 
 async def _invitation(connection: Connection, request: Request) -> asyncpg.Record | None:

@@ -168,6 +168,11 @@ async def replay(connection: Connection, *, company_id: UUID, event_id: str | No
     return [row["event_id"] async for row in rows]
 
 
+async def failures(connection: Connection, company_id: UUID) -> list[dict[str, Any]]:
+    """A company's deliveries that wait for an operator, oldest first; nothing personal."""
+    return [dict(row) async for row in queries("delivery").failures(connection, company_id=company_id)]
+
+
 async def reduce(connection: Connection, now: datetime) -> int:
     """Takes the personal part out of deliveries older than 30 days, some at a time. Returns how many."""
     before = now - timedelta(days=KEPT_DAYS)
@@ -196,7 +201,7 @@ async def referrer(connection: Connection, *, company_id: UUID, marks: Mapping[M
         for row in rows:
             if row["kind"] == wanted:
                 return row["referrer_id"]
-    name_alone = marks.keys() == {"NAME"}
+    name_alone = list(marks) == ["NAME"]
     named = [row["referrer_id"] for row in rows if row["kind"] == "NAME" and (name_alone or not row["identified"])]
     return named[0] if named else None
 

@@ -13,13 +13,6 @@ update ats_integration set secret_sealed = :secret_sealed where id = :id;
 -- One integration, by the id that its address carries.
 select id, company_id, system, secret_sealed from ats_integration where id = :id and system = :system;
 
--- name: integrations
--- A company's integrations with what waits and what failed, for its operators.
-select i.id, i.system, i.connected_at, i.last_delivery_at,
-  count(d.id) filter (where d.state = 'PENDING') as pending, count(d.id) filter (where d.state = 'FAILED') as failed
-from ats_integration i left join ats_delivery d on d.integration_id = i.id and d.state in ('PENDING', 'FAILED')
-where i.company_id = :company_id group by i.id order by i.system;
-
 -- name: store$
 -- One delivery, as it came; nothing when its event id is known already.
 insert into ats_delivery (id, integration_id, event_id, action, subject, sealed, received_at, state, due_at)

@@ -1,0 +1,252 @@
+"""The courier: by itself, side by side with others, and with nothing lost when it stumbles or stops."""
+
+import asyncio
+import email
+import email.policy
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from api import courier, letters
+from api.courier import Courier
+from models import candidate, mail, member, seal
+from models.db import unit_of_work
+from tests import builders
+from tests.edge import Edge, edge, fixture
+from tests.test_mail import Box, smtp
+
+__all__ = ["edge"]
+
+
+async def test_a_rejection_in_the_ats_becomes_the_mail_with_the_personal_url(edge: Edge) -> None:
+    """From the webhook to the mailbox through a real SMTP server; the URL stands in it exactly once."""
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    box = Box()
+    async with smtp(box) as port:
+        sender = Courier(replace(edge.settings, smtp_url=f"smtp://127.0.0.1:{port}"))
+        await edge.deliver(company_id, "reject_candidate")
+        assert await sender.send_mail() == 1
+        assert await sender.send_mail() == 0
+    ((_, envelope),) = box.envelopes
+    assert envelope.rcpt_tos == ["yui.sasaki@example.com"]
+    (message,) = box.messages()
+    text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    url = f"{edge.issuer}/relay/{seal.relay_token(await edge.value('select id from relay_invitation'))}"
+    assert text.startswith("佐々木 結衣 様")
+    assert text.count(url) == text.count("/relay/") == 1
+    assert (await edge.http.get(url)).status_code == 200
+    assert await edge.value("select status from relay_invitation") == "SENT"
+    assert await edge.value("select count(*) from outcome_event where kind = 'RELAY_INVITED'") == 1
+
+
+async def test_without_an_agency_the_mail_goes_out_without_a_url(edge: Edge) -> None:
+    """DOMAIN rule 10."""
+    company_id = await edge.company()
+    await edge.deliver(company_id, "reject_candidate")
+    await edge.courier.send_mail()
+    (file,) = (edge.settings.data_dir / "mail").iterdir()
+    message = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+    assert "/relay/" not in message.get_body(("plain",)).get_content()  # type: ignore[attr-defined]
+
+
+async def test_a_mail_that_fails_is_tried_again_with_the_same_id(edge: Edge) -> None:
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    await edge.rejected(company_id)
+    away = Courier(replace(edge.settings, smtp_url="smtp://127.0.0.1:1"))
+    assert await away.send_mail() == 1
+    (row,) = await edge.rows(
+        "select status, attempts, failure, due_at > now() as later from mail where kind = 'REJECTION'"
+    )
+    assert (row["status"], row["attempts"], row["later"]) == ("QUEUED", 1, True)
+    assert "SMTP" in row["failure"]
+    await edge.owner.execute("update mail set due_at = now() where kind = 'REJECTION'")
+    box = Box()
+    async with smtp(box) as port:
+        await Courier(replace(edge.settings, smtp_url=f"smtp://127.0.0.1:{port}")).send_mail()
+    mail_id = await edge.value("select id from mail where kind = 'REJECTION' and status = 'SENT'")
+    assert box.messages()[0]["Message-ID"].startswith(f"<{mail_id}@")
+
+
+async def test_a_recipient_who_does_not_exist_bounces(edge: Edge) -> None:
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    await edge.rejected(company_id)
+    box = Box()
+    box.refuse = "550 unknown"
+    async with smtp(box) as port:
+        await Courier(replace(edge.settings, smtp_url=f"smtp://127.0.0.1:{port}")).send_mail()
+    assert await edge.value("select status from relay_invitation") == "BOUNCED"
+    assert await edge.value("select status || ' ' || failure from mail where kind = 'REJECTION'") == "FAILED SMTP_550"
+
+
+async def test_a_mail_that_was_taken_back_is_not_sent(edge: Edge) -> None:
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    await edge.deliver(company_id, "reject_candidate")
+    await edge.deliver(company_id, "unreject_candidate")
+    assert await edge.courier.send_mail() == 0
+
+
+async def test_many_couriers_send_each_mail_once_and_apply_each_delivery_once(edge: Edge) -> None:
+    companies = [await edge.company(f"株式会社{number}") for number in range(3)]
+    for company_id in companies:
+        await edge.relay(company_id, f"人材{company_id}")
+        for number in range(6):
+            told = fixture("reject_candidate")
+            application: dict[str, Any] = told["payload"]["application"]
+            application.update(id=number + 1, credited_to=None)
+            application["candidate"].update(
+                id=number + 1, email_addresses=[{"value": f"c{number}@{company_id}.example", "type": "personal"}]
+            )
+            await edge.deliver(company_id, told, event_id=str(number), apply=False)
+    box = Box()
+    async with smtp(box) as port:
+        couriers = [Courier(replace(edge.settings, smtp_url=f"smtp://127.0.0.1:{port}")) for _ in range(4)]
+        for _ in range(3):  # one courier may find a company held by another, and leave it
+            await asyncio.gather(*(each.apply_deliveries() for each in couriers))
+        await asyncio.gather(*(each.send_mail() for each in couriers))
+    assert await edge.value("select count(*) from ats_delivery where state = 'APPLIED'") == 18
+    assert await edge.value("select count(*) from outcome_event where kind = 'REJECTED'") == 18
+    assert sorted(envelope.rcpt_tos[0] for _, envelope in box.envelopes) == sorted(
+        f"c{number}@{company_id}.example" for company_id in companies for number in range(6)
+    )
+
+
+async def test_a_mail_is_lent_to_one_sender_until_its_lease_ends(edge: Edge) -> None:
+    company_id = await edge.company()
+    await edge.rejected(company_id)
+    async with unit_of_work() as connection:
+        first = await mail.claim(connection)
+    async with unit_of_work() as connection:
+        assert await mail.claim(connection) is None
+    await edge.owner.execute("update mail set due_at = now() where kind = 'REJECTION'")  # the sender died
+    async with unit_of_work() as connection:
+        again = await mail.claim(connection)
+    assert first is not None
+    assert again is not None
+    assert (again.id, again.attempts) == (first.id, 2)
+
+
+async def test_silence_becomes_acceptance_and_terms_run_out(edge: Edge) -> None:
+    company_id = await edge.company()
+    agency_id = await edge.relay(company_id)
+    url = f"/relay/{seal.relay_token(await edge.rejected(company_id))}"
+    await edge.http.post(url, data={f"agency {agency_id}": "1", "action": "register"})
+    await edge.courier.keep_terms(datetime.now(UTC) + timedelta(days=6))
+    assert await edge.value("select status from handover") == "REGISTERED"
+    await edge.courier.keep_terms(datetime.now(UTC) + timedelta(days=8))
+    assert await edge.rows("select status, by_silence, counted from handover") == [
+        {"status": "ACCEPTED", "by_silence": True, "counted": True}
+    ]
+
+
+async def test_one_term_that_stumbles_keeps_no_other_from_running_out(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stumbles(_connection: Any, _now: datetime) -> None:
+        raise RuntimeError
+
+    company_id = await edge.company()
+    await edge.rejected(company_id)
+    monkeypatch.setattr("api.courier.TERMS", (stumbles, *courier.TERMS))
+    await edge.courier.keep_terms(datetime.now(UTC) + timedelta(days=91))
+    assert await edge.value("select status from relay_invitation") == "EXPIRED"
+    assert "courier stumbled" in edge.log.getvalue()
+
+
+async def test_it_works_when_woken_and_stops_when_told(edge: Edge) -> None:
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(edge.courier.running())
+        await edge.deliver(company_id, "reject_candidate", apply=False)
+        async with asyncio.timeout(30):
+            while not list((edge.settings.data_dir / "mail").glob("*.eml")):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    assert await edge.value("select state from ats_delivery") == "APPLIED"
+
+
+async def test_a_stumble_does_not_end_a_round(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    company_id = await edge.company()
+    stumbled = asyncio.Event()
+    works = Courier.apply_deliveries
+
+    async def once(self: Courier) -> int:
+        if not stumbled.is_set():
+            stumbled.set()
+            raise ConnectionError("the database is away")
+        return await works(self)
+
+    monkeypatch.setattr("api.courier.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("api.courier.POLL_SECONDS", 0.05)
+    monkeypatch.setattr(Courier, "apply_deliveries", once)
+    async with edge.courier.running():
+        await stumbled.wait()
+        await edge.deliver(company_id, "new_candidate_application", apply=False)
+        async with asyncio.timeout(30):
+            while await edge.value("select count(*) from application") == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    assert "the database is away" not in edge.log.getvalue()
+
+
+@pytest.mark.parametrize("language", ["JA", "EN"])
+@pytest.mark.parametrize(
+    "kind", ["RELAY_LINK", "REFERRAL_CONFIRMATION", "SURVEY", "COMPANY_CONFIRMATION", "SLOT_NOTICE"]
+)
+async def test_every_letter_is_written_in_both_languages(edge: Edge, kind: str, language: str) -> None:
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    await edge.rejected(company_id)
+    person_id, invitation_id = await edge.owner.fetchrow("select person_id, id from relay_invitation")
+    async with edge.work() as connection:
+        referrer_id = await builders.referrer(connection, company_id)
+        items = {"NAME": "架空 花子", "EMAIL": "hanako@example.com"}
+        await candidate.keep(connection, partner_id=referrer_id, email=None, person_id=person_id, items=items)
+        await member.create_member(
+            connection,
+            partner_id=company_id,
+            email="saiyo@example.co.jp",
+            name="採用担当",
+            password="correct horse battery",
+            role="RECRUITER",
+        )
+    subjects = {
+        "RELAY_LINK": ("invitation_id", invitation_id),
+        "COMPANY_CONFIRMATION": ("invitation_id", invitation_id),
+    }
+    subjects["SURVEY"] = ("survey_id", await edge.value("select id from survey"))
+    subjects["REFERRAL_CONFIRMATION"] = ("referral_id", await edge.value(REFERRAL, referrer_id, company_id, person_id))
+    subjects["SLOT_NOTICE"] = ("slot_id", await edge.value(SLOT, datetime(2026, 11, 1, 15, tzinfo=UTC)))
+    column, subject_id = subjects[kind]
+    await edge.owner.execute("delete from mail")
+    await edge.owner.execute(MAIL.format(column=column), kind, company_id, person_id, language, subject_id)
+    async with unit_of_work() as connection:
+        lent = await mail.claim(connection)
+        assert lent is not None
+        letter = await letters.write(connection, lent, issuer=edge.issuer)
+    assert letter is not None
+    staff = kind in ("COMPANY_CONFIRMATION", "SLOT_NOTICE")
+    assert letter.to == (("saiyo@example.co.jp",) if staff else ("hanako@example.com",))
+    assert letter.text.count(edge.issuer) == 1
+    assert "None" not in letter.text + letter.subject
+    if kind == "SLOT_NOTICE":
+        assert ("2026年11月2日" if language == "JA" else "2 November 2026") in letter.text
+
+
+REFERRAL = """
+insert into referral (id, referrer_id, company_id, person_id, status, submitted_at, confirm_by)
+values (gen_random_uuid(), $1, $2, $3, 'SUBMITTED', now(), now()) returning id
+"""
+SLOT = """
+insert into slot (id, account_id, company_id, agency_id, status, earned_at, expires_at)
+select gen_random_uuid(), id, company_id, agency_id, 'AVAILABLE', $1, $1 from relay_account returning id
+"""
+MAIL = """
+insert into mail (id, kind, company_id, person_id, language, status, due_at, {column})
+values (gen_random_uuid(), $1, $2, $3, $4, 'QUEUED', now(), $5)
+"""
