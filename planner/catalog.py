@@ -9,12 +9,12 @@ from typing import Any
 
 import asyncpg
 from graphql import GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType, GraphQLSchema
-from planner.rules import check
 
 from planner import facts
 from planner.declare import entity_keys, type_word, word_of
 from planner.errors import DeclarationError
 from planner.facts import Relation
+from planner.rules import check
 from planner.words import Returned, Table, Word, relation_name
 
 

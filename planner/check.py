@@ -71,7 +71,7 @@ async def check(connection: asyncpg.Connection[Any], catalogue: Catalogue, polic
                     try:
                         await _prepare(connection, compiler, [(name, text, part)])
                     except (DeclarationError, asyncpg.PostgresError) as error:
-                        raise DeclarationError(f"{type_.name}.{name}: {error}") from error
+                        raise DeclarationError(f"{type_.name}.{name}: {error} (asked as: {part.text(text)})") from error
                 raise
     return prepared
 

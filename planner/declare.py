@@ -204,7 +204,7 @@ def many(
     of such an enum or by columns. A column is `"name"`, `"-name"` (descending), `"edge.name"`, or an SQL expression
     with `{row}` that is never null. The key is appended by itself. `filter` is an input class of `where` members.
     """
-    default = order_by if order_by is not None else order
+    default = order if order_by is None else order_by
     word = words.Many(
         back=back,
         through=through,
@@ -217,19 +217,24 @@ def many(
         arguments=argument_words(args),
         cost=cost,
     )
+    paging = _paging(filter, args or {}, order_by)
+    size = ListSize(
+        assumed_size=UNSET, slicing_arguments=["first"], sized_fields=["edges"], require_one_slicing_argument=UNSET
+    )
+    return field(word, description, args=paging, scopes=scopes, authenticated=authenticated, directives=[size])
+
+
+def _paging(filter: Any, args: Mapping[str, Arg], order_by: Enum | None) -> dict[str, Arg]:
     paging: dict[str, Arg] = {
         "first": arg(int, f"Page size, {MINIMUM_PAGE_ROWS}–{MAXIMUM_PAGE_ROWS}"),
         "after": arg(str | None, "After this cursor", default=UNSET),
     }
     if filter is not None:
         paging["filter"] = arg(filter | None, "Narrow the list", default=UNSET)
-    paging.update(args or {})
+    paging.update(args)
     if order_by is not None:
         paging["orderBy"] = arg(type(order_by), "Order", default=order_by)
-    size = ListSize(
-        assumed_size=UNSET, slicing_arguments=["first"], sized_fields=["edges"], require_one_slicing_argument=UNSET
-    )
-    return field(word, description, args=paging, scopes=scopes, authenticated=authenticated, directives=[size])
+    return paging
 
 
 def listed(

@@ -88,16 +88,16 @@ def field(
         deprecation_reason=deprecated,
         directives=printed,
     )
-    made.arguments = [
-        StrawberryArgument(
-            python_name=name,
-            graphql_name=name,
-            type_annotation=each.annotation
-            if isinstance(each.annotation, StrawberryAnnotation)
-            else StrawberryAnnotation(each.annotation),
-            description=each.description,
-            default=each.default,
-        )
-        for name, each in (args or {}).items()
-    ]
+    made.arguments = [_printed(argument, each) for argument, each in (args or {}).items()]
     return made
+
+
+def _printed(name: str, each: Arg) -> StrawberryArgument:
+    given = each.annotation
+    return StrawberryArgument(
+        python_name=name,
+        graphql_name=name,
+        type_annotation=given if isinstance(given, StrawberryAnnotation) else StrawberryAnnotation(given),
+        description=each.description,
+        default=each.default,
+    )

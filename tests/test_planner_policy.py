@@ -41,6 +41,25 @@ async def test_two_viewers_share_one_plan_and_see_different_rows(toy: World) -> 
     assert len({str(each) for each in bodies}) > 1
 
 
+async def test_a_link_to_a_person_is_the_viewers_own_row(toy: World) -> None:  # noqa: F811
+    text = "{ referrals(first: 100) { edges { node { id candidate { id } } } } }"
+    candidates = {row["id"]: row for row in toy.rows["candidate"]}
+    links = {f"ref_{row['id']}": row["candidate_id"] for row in toy.rows["referral"]}
+    found = 0
+    for partner in toy.rows["partner"]:
+        body, _ = await toy.ask(text, who=viewer(partner["id"]))
+        for edge in body["data"]["referrals"]["edges"]:
+            linked = candidates.get(links[edge["node"]["id"]])
+            own = [
+                f"can_{row['id']}" for row in candidates.values()
+                if linked and row["person_id"] == linked["person_id"] and row["partner_id"] == partner["id"]
+            ]  # fmt: skip
+            shown = edge["node"]["candidate"]
+            assert ([shown["id"]] if shown else []) == own
+            found += len(own)
+    assert found > 50
+
+
 async def test_a_plan_holds_no_value_of_a_viewer(toy: World) -> None:  # noqa: F811
     who = viewer(toy.rows["partner"][0]["id"])
     plan = toy.planner.prepare(Request(QUERY), who).plan

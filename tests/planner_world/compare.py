@@ -20,7 +20,7 @@ from tests.planner_world.schema import VIEWER_VALUES, schema
 POLICIES = {
     "partner": "true",
     "job": "not {row}.hidden or {row}.company_id = {viewer.partner}",
-    "candidate": "{row}.partner_id = {viewer.partner}",
+    "candidate": "{row}.partner_id = {viewer.partner} or {row}.alias <> 'plain'",
     "referral": (
         "{row}.company_id = {viewer.partner} or {row}.referrer_id = {viewer.partner} or {row}.status <> 'DRAFT'"
     ),
@@ -121,6 +121,21 @@ def paths(errors: Any) -> set[tuple[Any, ...]]:
     return {tuple(error["path"] or ()) for error in errors or ()}
 
 
+def told_alike(body: dict[str, Any], theirs: Any) -> bool:
+    """Whether the same places are told of. Below a place that became null, one error is enough: which of several
+    the executor tells is chance, and a finisher tells all of its own."""
+    ours, wanted = paths(body.get("errors")), paths(theirs)
+    return wanted <= ours and all(_below_null(body["data"], path) for path in ours - wanted)
+
+
+def _below_null(data: Any, path: tuple[Any, ...]) -> bool:
+    for step in path[:-1]:
+        data = data[step]
+        if data is None:
+            return True
+    return False
+
+
 async def compare(made: World, source: random.Random, count: int) -> list[str]:
     """So many random documents, each three times; what differs is told."""
     told: list[str] = []
@@ -135,7 +150,7 @@ async def compare(made: World, source: random.Random, count: int) -> list[str]:
             body, statements = await made.ask(document.text, variables, who)
             theirs = json.loads(json.dumps(result.data))
             wrong = [error.formatted for error in result.errors or ()]
-            if "data" not in body or not same(body["data"], theirs) or paths(body.get("errors")) != paths(wrong):
+            if "data" not in body or not same(body["data"], theirs) or not told_alike(body, wrong):
                 told.append(
                     f"{document.text}\n{json.dumps(variables)}\nviewer {partner}\nours   {json.dumps(body)[:3000]}\n"
                     f"theirs {json.dumps(theirs)[:3000]}\n{wrong[:3]}"

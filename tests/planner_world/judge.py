@@ -86,7 +86,7 @@ class Judge:
         if table == "job":
             return not row["hidden"] or row["company_id"] == me
         if table == "candidate":
-            return row["partner_id"] == me
+            return row["partner_id"] == me or row["alias"] != "plain"
         if table == "referral":
             return me in (row["company_id"], row["referrer_id"]) or row["status"] != "DRAFT"
         return not (table in ("outcome", "kinship") and row["secret"])
@@ -298,7 +298,8 @@ class Judge:
     def Referral_candidate(self, source: Any) -> Any:  # noqa: N802
         linked = self.index.get(("candidate", source["candidate_id"]))
         for row in self.seen("candidate"):
-            if linked is not None and row["person_id"] == linked["person_id"]:
+            own = row["partner_id"] == self.viewer["partner"]
+            if own and linked is not None and row["person_id"] == linked["person_id"]:
                 return self.object("candidate", row)
         return None
 

@@ -51,15 +51,7 @@ def world(seed: int) -> Rows:
             "verified_at": source.choice((None, instant())),
         })  # fmt: skip
     made["job"] = [_job(source, key(), partners, text, instant) for _ in range(30)]
-    persons = [key() for _ in range(6)]
-    made["candidate"] = [
-        {"id": key(), "partner_id": partner["id"], "person_id": person, "alias": text()}
-        for person in persons for partner in partners if source.random() < 0.4
-    ]  # fmt: skip
-    made["personal_item"] = [
-        {"person_id": person, "item": item, "sealed": text()[::-1].encode(), "reader_id": partner["id"]}
-        for person in persons for partner in partners for item in ("name", "email") if source.random() < 0.4
-    ]  # fmt: skip
+    made |= _people(source, partners, key, text)
 
     def maybe(rows: list[Row]) -> uuid.UUID | None:
         return source.choice(rows)["id"] if rows and source.random() < 0.8 else None
@@ -93,6 +85,19 @@ def world(seed: int) -> Rows:
         for partner in partners for language in ("JA", "EN") if source.random() < 0.5
     ]  # fmt: skip
     return made
+
+
+def _people(source: random.Random, partners: list[Row], key: Any, text: Any) -> Rows:
+    persons = [key() for _ in range(6)]
+    candidates = [
+        {"id": key(), "partner_id": partner["id"], "person_id": person, "alias": text()}
+        for person in persons for partner in partners if source.random() < 0.4
+    ]  # fmt: skip
+    items = [
+        {"person_id": person, "item": item, "sealed": text()[::-1].encode(), "reader_id": partner["id"]}
+        for person in persons for partner in partners for item in ("name", "email") if source.random() < 0.4
+    ]  # fmt: skip
+    return {"candidate": candidates, "personal_item": items}
 
 
 def _job(source: random.Random, key: uuid.UUID, partners: list[Row], text: Any, instant: Any) -> Row:
