@@ -24,7 +24,7 @@ VIEWER_TYPES: Mapping[str, str] = {
 """The SQL types of the values that declarations and policies may name as `{viewer.…}`."""
 
 BUDGET_SECONDS = 10
-CLIENTS_KEPT = 10_000
+CALLERS_KEPT = 10_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Asker:
 
 @dataclass
 class Budget:
-    """A leaking bucket of cost units for each client of this worker: it holds ten seconds' worth.
+    """A leaking bucket of cost units for each caller of this worker: it holds ten seconds' worth.
 
     `restore_rate`: units given back per second.
     """
@@ -48,21 +48,26 @@ class Budget:
         self.maximum = self.restore_rate * BUDGET_SECONDS
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def available(self, client_id: str) -> int:
-        """What the client may still spend now."""
-        left, at = self._left.get(client_id, (float(self.maximum), 0.0))
+    def available(self, caller: str) -> int:
+        """What the caller may still spend now."""
+        left, at = self._left.get(caller, (float(self.maximum), 0.0))
         return int(min(self.maximum, left + (monotonic() - at) * self.restore_rate))
 
-    def spend(self, client_id: str, cost: int) -> bool:
-        """Takes the cost out of the client's bucket; False, and nothing taken, when it does not hold so much."""
-        left = self.available(client_id)
+    def spend(self, caller: str, cost: int) -> bool:
+        """Takes the cost out of the caller's bucket; False, and nothing taken, when it does not hold so much."""
+        left = self.available(caller)
         if cost > left:
             return False
-        self._left[client_id] = (left - cost, monotonic())
-        self._left.move_to_end(client_id)
-        if len(self._left) > CLIENTS_KEPT:
+        self._left[caller] = (left - cost, monotonic())
+        self._left.move_to_end(caller)
+        if len(self._left) > CALLERS_KEPT:
             self._left.popitem(last=False)
         return True
+
+
+def after_spending(who: Asker, viewer: Viewer, budget: Budget) -> Asker:
+    """The same asker when its question has been paid for: `throttle` tells what is left then."""
+    return Asker(who.standing, {**who.values, "budget_available": budget.available(viewer.caller)})
 
 
 def asker(viewer: Viewer, issuer: str, budget: Budget) -> Asker:
@@ -76,7 +81,7 @@ def asker(viewer: Viewer, issuer: str, budget: Budget) -> Asker:
             "expires": viewer.expires_at,
             "issuer": issuer,
             "budget_maximum": budget.maximum,
-            "budget_available": budget.available(viewer.client_id),
+            "budget_available": budget.available(viewer.caller),
             "budget_restore": budget.restore_rate,
         },
     )

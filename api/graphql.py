@@ -7,8 +7,11 @@ request that could not be run; for plain JSON every well-formed request answers 
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import asyncpg
@@ -17,8 +20,9 @@ import structlog
 from graphql import OperationType
 from starlette.types import Message, Receive, Scope, Send
 
-from api.asker import Asker, Budget, asker
-from api.live import Live, Overflow
+from api import sse
+from api.asker import Asker, Budget, after_spending, asker
+from api.live import Live
 from api.perform import Context, perform
 from auth.tokens import InvalidTokenError, Tokens
 from auth.viewer import Viewer
@@ -27,10 +31,33 @@ from planner import Answer, InvalidRequestError, Planner, Prepared, Request, bod
 
 MAXIMUM_BODY_BYTES = 256 * 1024
 MAXIMUM_QUERY_STRING_BYTES = 16 * 1024
+MAXIMUM_QUERY_FIELDS = 8
 RETRY_SECONDS = 2
+TOKEN_POLL_SECONDS = 2.0
+"""How often a long conversation asks whether its token still stands."""
 
 GRAPHQL_JSON = b"application/graphql-response+json; charset=utf-8"
 JSON = b"application/json; charset=utf-8"
+ACCEPTABLE = (
+    b"application/graphql-response+json",
+    b"application/json",
+    b"text/event-stream",
+    b"application/*",
+    b"*/*",
+)
+
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    OSError,
+)
+"""The database is away, or says so: whoever asks is to come back shortly."""
+
+FAILED = "This failed on our side; try again, and tell us if it stays so."
 
 log = structlog.get_logger()
 
@@ -54,16 +81,19 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
-        media = GRAPHQL_JSON if b"application/graphql-response+json" in headers.get(b"accept", b"") else JSON
+        accept = headers.get(b"accept", b"*/*").lower()
+        media = GRAPHQL_JSON if b"application/graphql-response+json" in accept else JSON
         try:
+            if not any(each in accept for each in ACCEPTABLE):
+                raise RefusedError(406, "NOT_ACCEPTABLE", "Accept application/graphql-response+json.")
             viewer = await self.viewer(headers)
             request = await _request(scope, headers, receive)
-            context = Context(viewer, _language(headers))
+            context = Context(viewer, language(headers))
             prepared, who = self.prepare(request, viewer)
             if scope["method"] == "GET" and prepared.operation is not OperationType.QUERY:
                 raise RefusedError(405, "METHOD_NOT_ALLOWED", "A mutation needs POST.", {"Allow": "POST"})
             if prepared.operation is OperationType.SUBSCRIPTION:
-                return await self._events(request, who, viewer, headers, send)
+                return await self._events(request, who, viewer, accept, headers, receive, send)
             answer = await self.planner.run(prepared, pool().acquire, context, perform)
             self.note(answer)
             await respond(send, 200, answer.body, media)
@@ -72,15 +102,12 @@ class Endpoint:
         except InvalidRequestError as invalid:
             # Plain JSON promises 200 for every well-formed request; the media type of its own can say more.
             await respond(send, 400 if media is GRAPHQL_JSON else 200, body(invalid), media)
-        except (
-            asyncpg.PostgresConnectionError,
-            asyncpg.CannotConnectNowError,
-            asyncpg.InterfaceError,
-            OSError,
-        ) as lost:
+        except LOST as lost:
             log.error("database_unavailable", code=type(lost).__name__)
-            busy = RefusedError(503, "UNAVAILABLE", "The database is away; try again shortly.", _retry())
-            await _refuse(send, busy, media)
+            await _refuse(send, away(), media)
+        except Exception as failure:  # the answer says nothing of it; the log says its kind
+            log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
+            await _refuse(send, RefusedError(500, "INTERNAL", FAILED), media)
 
     async def viewer(self, headers: Mapping[bytes, bytes]) -> Viewer:
         """Who asks. Raises RefusedError(401) with the challenge of RFC 6750."""
@@ -100,8 +127,8 @@ class Endpoint:
         """
         who = asker(viewer, self.issuer, self.budget)
         prepared = self.planner.prepare(request, who)
-        if not self.budget.spend(viewer.client_id, prepared.cost):
-            missing = prepared.cost - self.budget.available(viewer.client_id)
+        if not self.budget.spend(viewer.caller, prepared.cost):
+            missing = prepared.cost - self.budget.available(viewer.caller)
             seconds = max(1, -(-missing // self.budget.restore_rate))
             raise RefusedError(
                 429,
@@ -109,49 +136,64 @@ class Endpoint:
                 f"This costs {prepared.cost}; ask `viewer {{ throttle }}` for your budget and try again later.",
                 {"Retry-After": str(seconds)},
             )
-        return prepared, who
+        who = after_spending(who, viewer, self.budget)
+        return replace(prepared, viewer=who), who
 
     def note(self, answer: Answer) -> None:
-        """Logs what failed behind an answer, by its kind alone: a message may carry a caller's value."""
+        """Logs what failed behind an answer, by its kind alone: a message may carry a caller's value.
+
+        Raises what says that the database is away: such an answer is none.
+        """
         for failure in answer.failures:
+            if isinstance(failure, LOST):
+                raise failure
             log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
 
+    async def lapse(self, token: str) -> None:
+        """Returns when the token has ended: expired, or revoked anywhere."""
+        while True:
+            await asyncio.sleep(TOKEN_POLL_SECONDS)
+            try:
+                await self.tokens.verify(token)
+            except InvalidTokenError:
+                return
+            except LOST:
+                continue  # what was verified once stands in memory; the rest is asked again
+
     async def _events(
-        self, request: Request, who: Asker, viewer: Viewer, headers: Mapping[bytes, bytes], send: Send
+        self,
+        request: Request,
+        who: Asker,
+        viewer: Viewer,
+        accept: bytes,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        send: Send,
     ) -> None:
-        if b"text/event-stream" not in headers.get(b"accept", b""):
+        if b"text/event-stream" not in accept:
             raise RefusedError(406, "NOT_ACCEPTABLE", "Subscribe over WebSocket, or accept text/event-stream.")
         token = headers[b"authorization"].decode("latin-1").partition(" ")[2]
         deliveries = self.live.subscribe(self.planner.stream(request, who), who, viewer)
-        started = False
-        try:
-            async for event in deliveries:
-                await self.tokens.verify(token)
-                if not started:
-                    await send(_start(200, b"text/event-stream; charset=utf-8", {"Cache-Control": "no-store"}))
-                    started = True
-                await send(
-                    {"type": "http.response.body", "body": b"event: next\ndata: " + event + b"\n\n", "more_body": True}
-                )
-        except (InvalidTokenError, Overflow):
-            pass  # the stream ends; the client resumes after its last cursor
-        if not started:
-            await send(_start(200, b"text/event-stream; charset=utf-8", {"Cache-Control": "no-store"}))
-        await send({"type": "http.response.body", "body": b"event: complete\ndata:\n\n", "more_body": False})
+        await sse.stream(deliveries, receive, send, until=self.lapse(token))
 
 
 async def _request(scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Request:
     method = scope["method"]
     if method == "POST":
         media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if media != b"application/json":
-            raise RefusedError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as application/json.")
+        charset = re.search(rb"charset=\"?([^\s;\"]+)", headers.get(b"content-type", b"").lower())
+        if media != b"application/json" or (charset and charset[1] not in (b"utf-8", b"utf8")):
+            raise RefusedError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as application/json in UTF-8.")
         return read_request(_json(await _body(receive)))
     if method == "GET":
         text: bytes = scope["query_string"]
         if len(text) > MAXIMUM_QUERY_STRING_BYTES:
             raise RefusedError(414, "TOO_LARGE", "The address is too long; use POST.")
-        pairs: dict[str, Any] = dict(parse_qsl(text.decode("latin-1"), max_num_fields=8))
+        try:
+            found = parse_qsl(text.decode("ascii"), max_num_fields=MAXIMUM_QUERY_FIELDS, errors="strict")
+        except ValueError:
+            raise RefusedError(400, "BAD_REQUEST", "The address does not hold a request in UTF-8.") from None
+        pairs: dict[str, Any] = dict(found)
         for name in ("variables", "extensions"):
             if name in pairs:
                 pairs[name] = _json(pairs[name].encode())
@@ -165,7 +207,7 @@ def read_request(document: object) -> Request:
         raise RefusedError(400, "BAD_REQUEST", "One operation a request: arrays are not accepted.")
     if not isinstance(document, dict):
         raise RefusedError(400, "BAD_REQUEST", "The body must be a JSON object with a `query`.")
-    found: dict[str, Any] = document
+    found = cast("dict[str, Any]", document)
     query, name, variables = found.get("query"), found.get("operationName"), found.get("variables")
     if not isinstance(query, str) or not query.strip():
         raise RefusedError(400, "BAD_REQUEST", "`query` must hold the text of a GraphQL document.")
@@ -173,7 +215,7 @@ def read_request(document: object) -> Request:
         raise RefusedError(400, "BAD_REQUEST", "`operationName` must be text.")
     if variables is not None and not isinstance(variables, dict):
         raise RefusedError(400, "BAD_REQUEST", "`variables` must be an object.")
-    return Request(query, name or None, variables or {})
+    return Request(query, name or None, cast("dict[str, Any]", variables or {}))
 
 
 async def _body(receive: Receive) -> bytes:
@@ -219,7 +261,8 @@ def _headers(scope: Scope) -> dict[bytes, bytes]:
     return dict(scope["headers"])
 
 
-def _language(headers: Mapping[bytes, bytes]) -> str:
+def language(headers: Mapping[bytes, bytes]) -> str:
+    """In which language refusals speak to this client: `ja` or `en`."""
     wishes = headers.get(b"accept-language", b"").lower()
     japanese, english = wishes.find(b"ja"), wishes.find(b"en")
     return "ja" if japanese >= 0 and (english < 0 or japanese < english) else "en"
@@ -229,5 +272,8 @@ def _challenge() -> dict[str, str]:
     return {"WWW-Authenticate": 'Bearer realm="kyoso"'}
 
 
-def _retry() -> dict[str, str]:
-    return {"Retry-After": str(RETRY_SECONDS)}
+def away() -> RefusedError:
+    """The refusal while the database is away: nothing of the request stands, or its key makes a retry safe."""
+    return RefusedError(
+        503, "UNAVAILABLE", "The database is away; try again shortly.", {"Retry-After": str(RETRY_SECONDS)}
+    )

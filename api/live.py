@@ -53,6 +53,10 @@ class Place(NamedTuple):
         """The same cursor that `outcomes` gives for this event."""
         return cursor(ORDER, str(self.xid), str(self.position), str(self.event_id))
 
+    def reaches(self, other: Place) -> bool:
+        """Whether whoever stands here knows of the event there. Ids do not count: a forged cursor may hold any."""
+        return self[:2] >= other[:2]
+
 
 START = Place(0, 0, NOBODY)
 
@@ -60,7 +64,7 @@ START = Place(0, 0, NOBODY)
 class Overflow(Exception):  # noqa: N818  (an end, not an error: the client resumes)
     """The subscription ended early: too slow, or the server had to let go. Nothing after `cursor` was delivered."""
 
-    def __init__(self, cursor: str | None) -> None:
+    def __init__(self, cursor: str) -> None:
         super().__init__("The subscription ended early; subscribe again after the last cursor.")
         self.cursor = cursor
 
@@ -74,17 +78,17 @@ class Subscriber:
     partner_id: UUID
     kinds: frozenset[str] | None
     agreement_id: UUID | None
-    queue: asyncio.Queue[tuple[str, bytes] | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_EVENTS))
+    queue: asyncio.Queue[tuple[Place, bytes] | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_EVENTS))
     ended: bool = False
 
-    def offer(self, cursor: str, body: bytes) -> None:
+    def offer(self, place: Place, body: bytes) -> None:
         """Lays one answer into the queue, or ends the subscription when the queue is full."""
         if self.ended:
             return
         if self.queue.qsize() >= QUEUE_EVENTS - 1:
             self.end()
         else:
-            self.queue.put_nowait((cursor, body))
+            self.queue.put_nowait((place, body))
 
     def end(self) -> None:
         """Ends the subscription after what it was already given."""
@@ -118,17 +122,19 @@ class Live:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    async def subscribe(self, stream: Stream, who: Asker, viewer: Viewer) -> AsyncGenerator[bytes]:
+    def subscribe(self, stream: Stream, who: Asker, viewer: Viewer) -> AsyncGenerator[bytes]:
         """Answers, as bytes, for ever: first what was missed after the cursor, then what happens, then bookmarks.
 
-        Raises InvalidRequestError for a cursor that cannot be read, Overflow when too slow.
+        Raises InvalidRequestError for a cursor that cannot be read; later Overflow, when too slow.
         """
         given = stream.arguments
         subscriber = Subscriber(
             stream, who, viewer.partner_id, _kinds(given.get("kinds")), _agreement(given.get("agreement"))
         )
         silence = min(max(int(given.get("bookmarkSeconds", 30)), BOOKMARK_SECONDS[0]), BOOKMARK_SECONDS[1])
-        place = _place(given.get("after"))
+        return self._deliver(subscriber, _place(given.get("after")), silence)
+
+    async def _deliver(self, subscriber: Subscriber, place: Place | None, silence: int) -> AsyncGenerator[bytes]:
         if place is not None:
             async for reached, body in self._replay(subscriber, place, None):
                 place = reached
@@ -138,26 +144,30 @@ class Live:
         joined = self.taken
         try:
             if place is not None:
-                async for _, body in self._replay(subscriber, place, joined):
+                async for reached, body in self._replay(subscriber, place, joined):
+                    place = reached
                     yield body
-            async for body in self._follow(subscriber, silence):
+            async for body in self._follow(subscriber, place or joined, silence):
                 yield body
         finally:
             self.subscribers.discard(subscriber)
 
-    async def _follow(self, subscriber: Subscriber, silence: int) -> AsyncGenerator[bytes]:
-        last: str | None = None
+    async def _follow(self, subscriber: Subscriber, place: Place, silence: int) -> AsyncGenerator[bytes]:
         while True:
             try:
                 item = await asyncio.wait_for(subscriber.queue.get(), silence)
             except TimeoutError:
-                last = self.handed.cursor
-                yield await self._encode(subscriber, _delivery(self.handed, None, live=True))
+                # What waits in the queue was handed out already: a bookmark must not run ahead of it.
+                if subscriber.queue.empty():
+                    place = place if place.reaches(self.handed) else self.handed
+                    yield await self._encode(subscriber, _delivery(place, None, live=True))
                 continue
             if item is None:
-                raise Overflow(last)
-            last, body = item
-            yield body
+                raise Overflow(place.cursor)
+            # A cursor may come from a faster worker: what it knows of is not told again.
+            if not place.reaches(item[0]):
+                place, body = item
+                yield body
 
     async def _replay(
         self, subscriber: Subscriber, place: Place, end: Place | None
@@ -191,7 +201,7 @@ class Live:
                 try:
                     if listener is None or listener.is_closed():
                         listener = await asyncpg.connect(**credentials(database_url))
-                        await listener.add_listener(CHANNEL, lambda *_: news.set())
+                        await listener.add_listener(CHANNEL, lambda _connection, _pid, _channel, _payload: news.set())
                     news.clear()
                     more = True
                     while more:
@@ -224,7 +234,7 @@ class Live:
                 wanted = await _wanted(connection, rows, subscribers)
             for row in rows:
                 listeners = [each for each in subscribers if (each, row["id"]) in wanted]
-                await self._hand_out(_delivery(_place_of(row), row["id"], live=True), listeners)
+                await self._hand_out(_place_of(row), row["id"], listeners)
         except BaseException:
             # Taken and not handed out: these subscribers resume by their cursors instead of missing an event.
             for each in subscribers:
@@ -233,7 +243,8 @@ class Live:
         self.handed = self.taken
         return len(rows) == EVENTS_A_BATCH
 
-    async def _hand_out(self, row: dict[str, Any], listeners: Iterable[Subscriber]) -> None:
+    async def _hand_out(self, place: Place, event_id: UUID, listeners: Iterable[Subscriber]) -> None:
+        row = _delivery(place, event_id, live=True)
         groups: dict[Any, tuple[Any, list[Subscriber]]] = {}
         for each in listeners:
             bound = self.planner.bind(each.stream, row, each.who)
@@ -241,7 +252,7 @@ class Live:
         for bound, members in groups.values():
             body = (await self.planner.encode(bound, pool().acquire)).body
             for each in members:
-                each.offer(row["cursor"], body)
+                each.offer(place, body)
 
 
 async def _wanted(

@@ -39,9 +39,7 @@ async def perform(
     """
     name = getattr(verb, "__name__", "")
     mutation_id = str(given.client_mutation_id)
-    key = idempotency.Key(
-        context.viewer.client_id, mutation_id, name, idempotency.fingerprint(dataclasses.asdict(given))
-    )
+    key = idempotency.Key(context.viewer.caller, mutation_id, name, idempotency.fingerprint(dataclasses.asdict(given)))
     try:
         async with unit_of_work() as connection:
             row = await _once(verb, Act(context.viewer, connection), given, key)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any
+from contextlib import aclosing
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -16,7 +17,7 @@ import structlog
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from api.graphql import Endpoint, RefusedError, read_request
+from api.graphql import FAILED, LOST, Endpoint, RefusedError, away, language, read_request
 from api.live import Overflow
 from api.perform import Context, perform
 from auth.tokens import InvalidTokenError
@@ -26,11 +27,11 @@ from planner import InvalidRequestError
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
-TOKEN_POLL_SECONDS = 2.0
 MAXIMUM_OPERATIONS = 100
 MAXIMUM_MESSAGE_BYTES = 64 * 1024
 
 BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN = 4400, 4401, 4403
+TOO_BIG = 1009
 INIT_TIMEOUT, OPERATION_EXISTS, TOO_MANY_INITS, TOO_MANY_OPERATIONS = 4408, 4409, 4429, 4429
 
 log = structlog.get_logger()
@@ -92,11 +93,13 @@ class Socket:
                 await self._send({"type": "pong"})
             elif message["type"] == "connection_init":
                 break
-            elif message["type"] != "pong":
+            elif message["type"] in ("subscribe", "complete"):
                 raise ClosedError(UNAUTHORIZED, "Unauthorized")
-        payload: Any = message.get("payload")
-        authorization = payload.get("authorization") if isinstance(payload, dict) else None  # pyright: ignore
-        scheme, _, self.token = str(authorization or "").partition(" ")
+            elif message["type"] != "pong":
+                raise ClosedError(BAD_MESSAGE, "Unknown message type")
+        payload = message.get("payload")
+        held = cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
+        scheme, _, self.token = str(held.get("authorization") or "").partition(" ")
         try:
             if scheme.lower() != "bearer":
                 raise InvalidTokenError("no bearer token in connection_init")
@@ -107,13 +110,8 @@ class Socket:
         await self._send({"type": "connection_ack"})
 
     async def _watch(self, conversation: asyncio.Task[Any] | None) -> None:
-        """Ends the conversation when its token has ended: expired, or revoked anywhere."""
-        while True:
-            await asyncio.sleep(TOKEN_POLL_SECONDS)
-            try:
-                await self.endpoint.tokens.verify(self.token)
-            except InvalidTokenError:
-                break
+        """Ends the conversation when its token has ended."""
+        await self.endpoint.lapse(self.token)
         if conversation:
             asyncio.get_running_loop().call_soon(conversation.cancel)
 
@@ -145,11 +143,12 @@ class Socket:
 
     async def _operate(self, key: str, payload: dict[str, Any]) -> None:
         try:
-            async for body in self._answers(payload):
-                await self.endpoint.tokens.verify(self.token)
-                await self._text(f'{{"id":{orjson.dumps(key).decode()},"type":"next","payload":{body.decode()}}}')
+            async with aclosing(self._answers(payload)) as answers:
+                async for body in answers:
+                    await self.endpoint.tokens.verify(self.token)
+                    await self._text(f'{{"id":{orjson.dumps(key).decode()},"type":"next","payload":{body.decode()}}}')
         except RefusedError as refused:
-            await self._error(key, [{"message": str(refused), "extensions": {"code": refused.code}}])
+            await self._refuse(key, refused)
         except Overflow as overflow:
             extensions = {"code": "TOO_SLOW", "cursor": overflow.cursor}
             await self._error(key, [{"message": str(overflow), "extensions": extensions}])
@@ -157,6 +156,14 @@ class Socket:
             await self._error(key, [error.formatted for error in invalid.errors])
         except InvalidTokenError:
             return  # the watcher closes the socket
+        except WebSocketDisconnect:
+            return
+        except LOST as lost:
+            log.error("database_unavailable", code=type(lost).__name__)
+            await self._refuse(key, away())
+        except Exception as failure:  # the answer says nothing of it; the log says its kind
+            log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
+            await self._refuse(key, RefusedError(500, "INTERNAL", FAILED))
         else:
             self.operations.pop(key, None)
             await self._send({"id": key, "type": "complete"})
@@ -168,22 +175,31 @@ class Socket:
         prepared, who = self.endpoint.prepare(request, viewer)
         if prepared.operation is OperationType.SUBSCRIPTION:
             stream = self.endpoint.planner.stream(request, who)
-            async for body in self.endpoint.live.subscribe(stream, who, viewer):
-                yield body
+            async with aclosing(self.endpoint.live.subscribe(stream, who, viewer)) as deliveries:
+                async for body in deliveries:
+                    yield body
         else:
-            context = Context(viewer, "en")
+            context = Context(viewer, language(dict(self.socket.scope["headers"])))
             answer = await self.endpoint.planner.run(prepared, pool().acquire, context, perform)
             self.endpoint.note(answer)
             yield answer.body
+
+    async def _refuse(self, key: str, refused: RefusedError) -> None:
+        await self._error(key, [{"message": str(refused), "extensions": {"code": refused.code}}])
 
     async def _error(self, key: str, errors: list[Any]) -> None:
         self.operations.pop(key, None)
         await self._send({"id": key, "type": "error", "payload": errors})
 
     async def _receive(self) -> dict[str, Any]:
-        text = await self.socket.receive_text() if self.socket.client_state is WebSocketState.CONNECTED else ""
+        frame = await self.socket.receive()
+        if frame["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(frame.get("code", 1005))
+        text: str | None = frame.get("text")
+        if text is None:
+            raise ClosedError(BAD_MESSAGE, "Send text, not bytes")
         if len(text.encode()) > MAXIMUM_MESSAGE_BYTES:
-            raise ClosedError(1009, "Message too big")
+            raise ClosedError(TOO_BIG, "Message too big")
         try:
             message = orjson.loads(text)
         except orjson.JSONDecodeError:

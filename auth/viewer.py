@@ -30,6 +30,14 @@ class Viewer:
     token_id: str
 
     @cached_property
+    def caller(self) -> str:
+        """The client and, where a person acts through it, that person: whose budgets and idempotency keys these are.
+
+        One product's client serves people of many partners, who must neither spend nor block each other's.
+        """
+        return f"{self.client_id} {self.member_id}" if self.member_id else self.client_id
+
+    @cached_property
     def standing(self) -> frozenset[str]:
         """What decides whether a field may be asked for: the scopes with all that they imply."""
         return expand(self.scopes)

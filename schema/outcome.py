@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Events that a company gives the viewer under one agreement: the same question as the policy's, of that agreement.
 SHARED_UNDER = """exists (select from agreement_share s where s.agreement_id = {value} and s.category = {row}.category
+    and s.granularity = 'FIELDS' and s.starts_on <= (now() at time zone 'Asia/Tokyo')::date
+    and (s.ends_on is null or s.ends_on >= (now() at time zone 'Asia/Tokyo')::date)
     and (s.giver_id = {row}.company_id and s.receiver_id = {viewer.partner}
          or s.giver_id = {viewer.partner} and {row}.company_id = {viewer.partner}))"""
 

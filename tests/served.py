@@ -98,7 +98,7 @@ class Watched:
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Any]:
         def note(query: Any) -> None:
-            if "typeinfo_tree" not in query.query:
+            if "typeinfo_tree" not in query.query and "'jit'" not in query.query:
                 self.statements.append(query.query)
 
         async with db.pool().acquire() as connection:
