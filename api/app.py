@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -16,6 +17,7 @@ from api import ats, courier, graphiql, login, oauth, page, relay_page
 from api.asker import VIEWER_TYPES, Budget
 from api.graphql import Endpoint
 from api.live import Live
+from api.log import AccessLog
 from api.settings import Settings
 from api.sockets import Socket
 from auth.gate import Standing, gate
@@ -82,6 +84,7 @@ def create_app(settings: Settings) -> Starlette:
             *relay_page.routes(settings),
         ],
         lifespan=lifespan,
+        middleware=[Middleware(AccessLog)],
         max_body_size=MAXIMUM_BODY_BYTES,
     )
 

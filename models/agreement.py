@@ -14,8 +14,6 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from tortoise import fields
-from tortoise.models import Model
 
 from models import audit
 from models.db import queries, uuid7
@@ -28,24 +26,6 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 REASON_CHARACTERS = 1_000
 ENDED_AT_ONCE = 100  # agreements per transaction
-
-
-class Agreement(Model):
-    """What two or more partners promise each other; `version_id` is the version in force, else the latest offered."""
-
-    id = fields.UUIDField(primary_key=True, default=uuid7)
-    kind = fields.CharField(max_length=20)
-    status = fields.CharField(max_length=10)
-    purpose = fields.TextField()
-    version_id = fields.UUIDField()
-    offered_at = fields.DatetimeField()
-    accepted_at = fields.DatetimeField(null=True)
-    ends_at = fields.DatetimeField(null=True)
-    suspended_by = fields.UUIDField(null=True)
-    reason = fields.TextField(null=True)
-
-    class Meta(Model.Meta):
-        table = "agreement"
 
 
 @dataclass(frozen=True, slots=True)

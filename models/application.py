@@ -11,8 +11,6 @@ from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
-from tortoise import fields
-from tortoise.models import Model
 
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
@@ -34,28 +32,6 @@ ROUTES = (
 )
 ROUTE_OF_KIND = {"COMPANY": "PARTNER_REFERRAL", "AGENCY": "AGENCY", "SCHOOL": "SCHOOL", "COMMUNITY": "COMMUNITY"}
 REJECTION_REASON_CHARACTERS, REVERT_REASON_CHARACTERS = 2_000, 1_000
-
-
-class Application(Model):
-    """One candidate at one company, for one job where it is known for which; `stage` is the furthest reached."""
-
-    id = fields.UUIDField(primary_key=True, default=uuid7)
-    company_id = fields.UUIDField()
-    job_id = fields.UUIDField(null=True)
-    person_id = fields.UUIDField()
-    referral_id = fields.UUIDField(null=True, unique=True)
-    route = fields.CharField(max_length=17)
-    stage = fields.CharField(max_length=15)
-    status = fields.CharField(max_length=9)
-    external_id = fields.TextField(null=True)
-    received_at = fields.DatetimeField()
-    decided_at = fields.DatetimeField(null=True)
-    rejection_reason = fields.TextField(null=True)
-    revert_reason = fields.TextField(null=True)
-    hire_id = fields.UUIDField(null=True)
-
-    class Meta(Model.Meta):
-        table = "application"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,6 @@ from typing import TypeAlias, TypedDict
 from uuid import UUID
 
 import asyncpg
-from tortoise import fields
-from tortoise.models import Model
 
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
@@ -34,19 +32,6 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 # Items of personal data that are kept; KANA travels with NAME and is never consented to on its own.
 KEPT_ITEMS = ("NAME", "KANA", "EMAIL", "PHONE", "PREFECTURE", "RECOMMENDATION")
 ITEM_CHARACTERS = 2_000
-
-
-class Candidate(Model):
-    """A person as known to one partner: one row and one id per partner."""
-
-    id = fields.UUIDField(primary_key=True, default=uuid7)
-    partner_id = fields.UUIDField()
-    person_id = fields.UUIDField()
-    alias = fields.TextField()
-    created_at = fields.DatetimeField()
-
-    class Meta(Model.Meta):
-        table = "candidate"
 
 
 @dataclass(frozen=True, slots=True)

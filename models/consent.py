@@ -13,8 +13,6 @@ from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
-from tortoise import fields
-from tortoise.models import Model
 
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
@@ -25,23 +23,6 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 ITEMS = ("NAME", "EMAIL", "PHONE", "PREFECTURE", "RECOMMENDATION", "RESUME", "STAGES", "OUTCOME")
 PURPOSE_CHARACTERS = 1_000
-
-
-class Consent(Model):
-    """What one person allows: recipient, purpose and items, with the version of the text that they read."""
-
-    id = fields.UUIDField(primary_key=True, default=uuid7)
-    person_id = fields.UUIDField()
-    asked_by = fields.UUIDField()
-    recipient_id = fields.UUIDField()
-    purpose = fields.TextField()
-    text_version = fields.TextField()
-    language = fields.CharField(max_length=2)
-    given_at = fields.DatetimeField()
-    withdrawn_at = fields.DatetimeField(null=True)
-
-    class Meta(Model.Meta):
-        table = "consent"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,8 @@ STATEMENT_CACHE = 200
 CACHEABLE_STATEMENT_BYTES = 256 * 1024  # asyncpg plans longer texts anew on every call, silently
 MIGRATION_LOCK = 0x6B796F736F  # "kyoso": one migrator at a time
 
-MODELS = [
-    f"models.{file.stem}"
-    for file in sorted(Path(__file__).parent.glob("*.py"))
-    if "(Model)" in file.read_text(encoding="utf-8") and file != Path(__file__)
-]
-"""The files that declare tables; the others hold verbs alone."""
+MODELS = ["models.partner"]
+"""The files that declare Tortoise models; the other words speak named SQL alone."""
 
 
 class Connection(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgument]  (generic in its stubs only)

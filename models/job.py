@@ -6,8 +6,6 @@ from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
-from tortoise import fields
-from tortoise.models import Model
 
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
@@ -19,26 +17,6 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 JOB_STATUSES = ("DRAFT", "OPEN", "CLOSED")
 TITLE_CHARACTERS, REQUIREMENTS_CHARACTERS, CHALLENGE_CHARACTERS = 200, 10_000, 2_000
 OPENINGS_MAX = 10_000
-
-
-class Job(Model):
-    """A requisition of one company."""
-
-    id = fields.UUIDField(primary_key=True, default=uuid7)
-    company_id = fields.UUIDField()
-    title = fields.CharField(max_length=200)
-    requirements = fields.TextField()
-    challenge = fields.TextField(null=True)
-    openings = fields.IntField()
-    prefecture = fields.TextField()
-    status = fields.CharField(max_length=6)
-    external_id = fields.TextField(null=True)
-    opened_at = fields.DatetimeField()
-    closed_at = fields.DatetimeField(null=True)
-    open_to_network = fields.BooleanField()
-
-    class Meta(Model.Meta):
-        table = "job"
 
 
 async def post_job(

@@ -9,8 +9,6 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
-from tortoise import fields
-from tortoise.models import Model
 
 from models import candidate, consent
 from models.db import queries, uuid7
@@ -28,28 +26,6 @@ TEXT_VERSION = "referral-1"
 PURPOSE = {"JA": "採用選考のため", "EN": "For selection by the company"}
 EMAIL_SHAPE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 EMAIL_CHARACTERS = 254
-
-
-class Referral(Model):
-    """A recommendation; `origin_id` is the handover it grew from, `role` what its maker's contribution would be."""
-
-    id = fields.UUIDField(primary_key=True, default=uuid7)
-    referrer_id = fields.UUIDField()
-    company_id = fields.UUIDField()
-    job_id = fields.UUIDField(null=True)
-    person_id = fields.UUIDField()
-    status = fields.CharField(max_length=12)
-    relationship = fields.CharField(max_length=16, null=True)
-    role = fields.CharField(max_length=13)
-    submitted_at = fields.DatetimeField()
-    confirmed_at = fields.DatetimeField(null=True)
-    closed_at = fields.DatetimeField(null=True)
-    confirm_by = fields.DatetimeField(null=True)
-    origin_id = fields.UUIDField(null=True)
-    consent_id = fields.UUIDField(null=True)
-
-    class Meta(Model.Meta):
-        table = "referral"
 
 
 @dataclass(frozen=True, slots=True)

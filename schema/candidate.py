@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import strawberry
-from models.candidate import unseal_rows
 
+from models.candidate import unseal_rows
 from planner.declare import PageInfo, column, finished, many, one, part, table
 from schema.application import ApplicationOrder
 from schema.node import Node

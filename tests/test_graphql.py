@@ -10,7 +10,9 @@ __all__ = ["running"]
 async def test_who_is_asking(served: Served) -> None:
     async with unit_of_work() as connection:
         company = await builders.company(connection, "株式会社青空")
-    data = await served.ask(company, "{ viewer { login scopes partner { __typename id name slug } throttle { maximum } } }")
+    data = await served.ask(
+        company, "{ viewer { login scopes partner { __typename id name slug } throttle { maximum } } }"
+    )
     assert data["viewer"]["partner"] == {
         "__typename": "Company",
         "id": f"par_{company}",

@@ -156,9 +156,9 @@ async def test_a_handover_the_company_did_not_confirm_counts_when_it_does(world:
         async with unit_of_work() as connection:
             await relay.confirm_by_company(connection, invitation_id=invitation_id, said=said(pair.company_id))
     assert await world.balance(pair.account_id) == {"counted": 100}
+    late = said(pair.company_id, START + 15 * DAY)
     with pytest.raises(Refusal, match="WRONG_STATE"):
         async with unit_of_work() as connection:
-            late = said(pair.company_id, START + 15 * DAY)
             await relay.confirm_by_company(connection, invitation_id=invitation_id, said=late)
 
 
