@@ -1,6 +1,8 @@
 """`./kyoso import`: files as companies really have them, row by row, once."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import os
 import sys
@@ -17,7 +19,7 @@ import pytest
 from api.intake import JAPAN
 from api.intake_rows import Unreadable, read_day, read_table
 from tests import builders
-from tests.edge import Edge, edge
+from tests.edge import Edge, edge, fixture
 
 __all__ = ["edge"]
 
@@ -56,23 +58,36 @@ class Answer:
 Run = Callable[..., Awaitable[Answer]]
 
 
+INTEGRATION = "select id from ats_integration where system = 'GREENHOUSE'"
+
+
 @pytest.fixture
-def run(edge: Edge, tmp_path: Path) -> Run:
-    """Runs `./kyoso import` as a shell does, on a file with these bytes."""
-    environment = {
+def environment(edge: Edge) -> dict[str, str]:
+    """The shell's, of an installation on this test's database."""
+    return {
         **os.environ,
         "KYOSO_DATABASE_URL": edge.settings.database_url,
         "KYOSO_ISSUER": "http://127.0.0.1:8000",
         "KYOSO_MASTER_KEY": b64encode(builders.MASTER_KEY).decode(),
     }
 
+
+async def shell(*words: str, environment: dict[str, str]) -> Answer:
+    """Runs `./kyoso` with these words, as a shell does."""
+    command = [sys.executable, "-m", "api", *words]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, cwd=ROOT, env=environment)
+    out, err = await process.communicate()
+    return Answer(process.returncode or 0, out.decode(), err.decode())
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Runs `./kyoso import` on a file with these bytes."""
+
     async def run(data: bytes, *arguments: str) -> Answer:
         file = tmp_path / "applications.csv"
         file.write_bytes(data)
-        command = [sys.executable, "-m", "api", "import", str(file), *arguments]
-        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, cwd=ROOT, env=environment)
-        out, err = await process.communicate()
-        return Answer(process.returncode or 0, out.decode(), err.decode())
+        return await shell("import", str(file), *arguments, environment=environment)
 
     return run
 
@@ -183,6 +198,13 @@ async def test_a_greenhouse_export_meets_its_webhooks(edge: Edge, run: Run) -> N
     assert await edge.value("select count(*) from candidate where partner_id = $1", company_id) == 1
 
 
+async def test_the_file_in_the_documentation_goes_in(edge: Edge, run: Run) -> None:
+    _, slug = await company(edge)
+    page = (ROOT / "docs" / "ats.md").read_text(encoding="utf-8")
+    block = page.partition("```csv\n")[2].partition("```")[0]
+    assert (await run(block.encode(), "--partner", slug)).out == "1 rows: 1 imported, 0 unchanged, 0 bad\n"
+
+
 async def test_a_file_without_ids_is_told_apart_by_person_job_and_day(edge: Edge, run: Run) -> None:
     _, slug = await company(edge)
     head = "氏名\tメールアドレス\t求人\t応募日\t結果\t結果日"
@@ -211,6 +233,26 @@ async def test_a_file_that_is_no_table_says_so_in_one_line(edge: Edge, run: Run,
     assert answer.status == 1
     assert words in answer.err
     assert "Traceback" not in answer.err
+
+
+async def test_an_operator_connects_looks_and_replays(edge: Edge, environment: dict[str, str]) -> None:
+    _, slug = await company(edge)
+
+    async def ats(*words: str) -> Answer:
+        return await shell("ats", *words, "--partner", slug, "--json", environment=environment)
+
+    made = json.loads((await ats("connect")).out)
+    assert made["url"] == f"{environment['KYOSO_ISSUER']}/ats/greenhouse/{await edge.value(INTEGRATION)}"
+    path = made["url"].removeprefix(environment["KYOSO_ISSUER"])
+    body = json.dumps(fixture("ping")).encode()
+    signature = hmac.new(made["secret"].encode(), body, hashlib.sha256).hexdigest()
+    answer = await edge.http.post(path, content=body, headers={"Signature": f"sha256 {signature}"})
+    assert answer.status_code == 200
+    event_id = await edge.value("update ats_delivery set state = 'FAILED', failure = 'X' returning event_id")
+    assert [row["event_id"] for row in json.loads((await ats("failures")).out)] == [event_id]
+    assert json.loads((await ats("replay")).out) == [event_id]
+    assert await edge.value("select state from ats_delivery") == "PENDING"
+    assert (await ats("replay", "--event-id", "unknown")).status == 1
 
 
 async def test_an_unknown_company_says_so_in_one_line(edge: Edge, run: Run) -> None:
