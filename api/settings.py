@@ -99,9 +99,7 @@ def _required(environment: Mapping[str, str], name: str, cure: str) -> str:
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name, "").strip()
-    if not text:
-        return default
+    text = environment.get(name, "").strip() or str(default)
     if not text.isdecimal():
         raise SettingsError(f"{name} must be a whole number, such as {default}")
     return int(text)

@@ -16,7 +16,6 @@ from auth.gate import Standing
 VIEWER = "{viewer.partner}"
 
 EVERYONE = "true"
-NOBODY = "false"
 
 # A lists of owners as an array is computed once a statement; EXISTS or IN would be asked for every row.
 AGREEMENTS = f"any(array(select m.agreement_id from agreement_party m where m.partner_id = {VIEWER}))"

@@ -56,7 +56,9 @@ class Granularity(enum.Enum):
 @strawberry.enum(description="Order of agreements")
 class AgreementOrder(enum.Enum):
     OFFERED_AT_DESC = strawberry.enum_value("-offered_at", description="Newest offer first")
-    ENDS_AT_ASC = strawberry.enum_value("coalesce({row}.ends_at, 'infinity')::timestamptz", description="Ending soonest first")
+    ENDS_AT_ASC = strawberry.enum_value(
+        "coalesce({row}.ends_at, 'infinity')::timestamptz", description="Ending soonest first"
+    )
 
 
 @strawberry.input(description="Narrows agreements")

@@ -19,6 +19,7 @@ from schema import (
     kpi,
     ledger,
     mutation,
+    neighbourhood,
     node,
     outcome,
     partner,
@@ -33,7 +34,7 @@ from schema import (
 from schema import verbs as _verbs
 
 WORDS: tuple[ModuleType, ...] = (
-    agreement, application, ats, candidate, contribution, events, kpi, ledger, mutation, node, outcome, partner,
+    agreement, application, ats, candidate, contribution, events, kpi, ledger, mutation, neighbourhood, node, outcome, partner,
     prefecture, query, referral, relay, subscription, viewer, *_verbs.WORDS,
 )  # fmt: skip
 

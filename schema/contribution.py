@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
-from planner.declare import PageInfo, arg, column, computed, listed, many, one, part, table, where, within
+from planner.declare import PageInfo, arg, column, computed, many, one, part, table, where, within
 from schema.node import Node
 from schema.scalars import DateTime, Decimal
 
@@ -88,36 +88,3 @@ class ContributionConnection:
 class ContributionEdge:
     cursor: str = part("Keyset cursor", "cursor")
     node: Contribution | None = part("The object; null when it was hidden meanwhile", "node")
-
-
-@strawberry.federation.type(
-    requires_scopes=[["network:read"]],
-    description="How the person of a hire reached the company (採用経路). Seen by whoever sees the hire.",
-)
-class ContributionPath:
-    hire: Hire | None = one("The hire at its end", "hire_id")
-    steps: list[Contribution] = listed(
-        "Contributions in order of time, first door first",
-        where="{row}.hire_id = {parent}.hire_id",
-        order=ContributionOrder.OCCURRED_AT_ASC,
-        at_most=8,
-    )
-
-
-@strawberry.federation.type(
-    requires_scopes=[["network:read"]],
-    description="Partners around one partner (つながり), nearest first. Seen by every partner, over contributions the viewer may see.",
-)
-class NeighbourhoodConnection:
-    edges: list[NeighbourhoodEdge] = part("Neighbours", "edges", at_most=100)
-    page_info: PageInfo = part("Position", "pageInfo")
-
-
-@strawberry.type(description="One neighbour (つながり), with the link that leads to it. Seen with its page.")
-class NeighbourhoodEdge:
-    cursor: str = part("Keyset cursor", "cursor")
-    node: Partner | None = part("The neighbour", "node")
-    distance: int = column("Steps from the centre, 1 to 3", total=True)
-    via: Partner = one("The partner one step nearer the centre: draw the line from here", "via_id")
-    contributions: int | None = column("Contributions on this link, either way; null when suppressed")
-    roles: list[ContributionRole] = column("Roles on this link", total=True, at_most=6)

@@ -21,9 +21,10 @@ from schema.scalars import CorporateNumber, LicenseNumber, SchoolCode
 if TYPE_CHECKING:
     from schema.agreement import AgreementConnection
     from schema.application import ApplicationConnection, Job, JobConnection
-    from schema.contribution import ContributionConnection, ContributionPath, NeighbourhoodConnection
+    from schema.contribution import ContributionConnection
     from schema.kpi import KpiConnection
     from schema.ledger import RelayAccountConnection
+    from schema.neighbourhood import ContributionPath, NeighbourhoodConnection
     from schema.node import Node
     from schema.outcome import OutcomeEventConnection
     from schema.partner import Agency, Company, Partner, PartnerConnection, School
