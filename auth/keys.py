@@ -15,10 +15,8 @@ from joserfc.jwk import ECKey
 from models import oauth
 from models.audit import Connection
 
-ALGORITHM = "ES256"
-CURVE = "P-256"
-NONCE_BYTES = 12
-DERIVED_KEY_BYTES = 32
+ALGORITHM, CURVE = "ES256", "P-256"
+NONCE_BYTES, DERIVED_KEY_BYTES = 12, 32
 ROTATION_SECONDS = 90 * 24 * 3600
 PUBLISHED_AHEAD_SECONDS = 3600
 OVERLAP_SECONDS = 24 * 3600  # a replaced key is believed this much longer; its last token died after five minutes
