@@ -275,9 +275,10 @@ async def test_deleted_there_is_erased_here_and_older_news_does_not_bring_it_bac
         assert before[0]["status"] == "WITHDRAWN"
 
 
-async def test_deleted_before_anything_was_told_stays_unknown(edge: Edge) -> None:
+@pytest.mark.parametrize("name", ["delete_candidate", "candidate_anonymized"])
+async def test_deleted_before_anything_was_told_stays_unknown(edge: Edge, name: str) -> None:
     company_id = await edge.company()
-    await edge.deliver(company_id, "delete_candidate")
+    await edge.deliver(company_id, name)
     for late in ("new_candidate_application", "reject_candidate"):
         await edge.deliver(company_id, late)
     assert await edge.value("select count(*) from application") == 0
