@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -66,3 +67,8 @@ async def keep(connection: asyncpg.Connection[asyncpg.Record], key: Key, answer:
         client_mutation_id=key.client_mutation_id,
         answer=orjson.dumps(answer, default=str).decode(),
     )
+
+
+async def sweep(connection: asyncpg.Connection[asyncpg.Record], now: datetime) -> None:
+    """Forgets keys that no client retries any more."""
+    await queries("idempotency").sweep(connection, before=now - timedelta(days=KEPT_DAYS))

@@ -642,6 +642,8 @@ create table idempotency_key (
   primary key (client_id, client_mutation_id)
 );
 
+create index idempotency_key_by_age on idempotency_key (created_at);
+
 -- ---------------------------------------------------------------------------------------------- who may do what
 
 alter table personal_data enable row level security;

@@ -17,4 +17,4 @@ where client_id = :client_id and client_mutation_id = :client_mutation_id;
 
 -- name: sweep!
 -- Forgets keys older than any client retries.
-delete from idempotency_key where created_at < now() - make_interval(days => :days);
+delete from idempotency_key where created_at < :before;
