@@ -57,6 +57,7 @@ def configure(settings: Settings) -> None:
             ],
         )
     )
+    logging.raiseExceptions = False  # a line that cannot be written would print its arguments
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
