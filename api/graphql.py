@@ -90,7 +90,7 @@ class Endpoint:
             request = await _request(scope, headers, receive)
             context = Context(viewer, language(headers))
             prepared, who = self.prepare(request, viewer)
-            if scope["method"] == "GET" and prepared.operation is not OperationType.QUERY:
+            if scope["method"] == "GET" and prepared.operation is OperationType.MUTATION:
                 raise RefusedError(405, "METHOD_NOT_ALLOWED", "A mutation needs POST.", {"Allow": "POST"})
             if prepared.operation is OperationType.SUBSCRIPTION:
                 return await self._events(request, who, viewer, accept, headers, receive, send)

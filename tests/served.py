@@ -115,22 +115,32 @@ def _is_question(text: str) -> bool:
     return all(each.operation is OperationType.QUERY for each in operations)
 
 
-@pytest.fixture(name="served")
-async def running(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+@asynccontextmanager
+async def serving(database: str, directory: Path, *, port: int = 0, **settings: Any) -> AsyncIterator[Served]:
     """The application as `./kyoso serve` runs it, in this process, so that its statements can be counted."""
     statements: list[str] = []
-    monkeypatch.setattr(graphql, "pool", lambda: Watched(statements))
-    server = uvicorn.Server(uvicorn.Config("", port=0, log_level="warning", lifespan="on", ws_max_size=64 * 1024))
+    server = uvicorn.Server(uvicorn.Config("", port=port, log_level="warning", lifespan="on", ws_max_size=64 * 1024))
     listener = server.config.bind_socket()
     issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.config.app = create_app(Settings(database, database, issuer, MASTER_KEY, tmp_path))
-    serving = asyncio.create_task(server.serve([listener]))
-    while not server.started:
-        if serving.done():
-            serving.result()
-            raise RuntimeError("the application did not start: see its log")
-        await asyncio.sleep(0.01)
-    async with httpx.AsyncClient(base_url=issuer, timeout=20) as http:
-        yield Served(issuer, http, database, tmp_path / "mail", statements)
-    server.should_exit = True
-    await serving
+    server.config.app = create_app(Settings(database, database, issuer, MASTER_KEY, directory, **settings))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graphql, "pool", lambda: Watched(statements))
+        working = asyncio.create_task(server.serve([listener]))
+        while not server.started:
+            if working.done():
+                working.result()
+                raise RuntimeError("the application did not start: see its log")
+            await asyncio.sleep(0.01)
+        try:
+            async with httpx.AsyncClient(base_url=issuer, timeout=20) as http:
+                yield Served(issuer, http, database, directory / "mail", statements)
+        finally:
+            server.should_exit = True
+            await working
+
+
+@pytest.fixture(name="served")
+async def running(database: str, tmp_path: Path) -> AsyncIterator[Served]:
+    """The running application over a database of this test's own."""
+    async with serving(database, tmp_path) as served:
+        yield served
