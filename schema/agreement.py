@@ -90,7 +90,7 @@ class Agreement(Node):
         scopes=[["agreements:read"]],
     )
     version: AgreementVersion = one(
-        "The version in force, else the latest one offered", "version_id", scopes=[["agreements:read"]]
+        "The version in force, else the latest one offered", "version_id", total=True, scopes=[["agreements:read"]]
     )
     versions: AgreementVersionConnection = many("Every version, newest first", "agreement_id", order=("-number",))
     offered_at: DateTime = column("First offered", scopes=[["agreements:read"]])
