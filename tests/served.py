@@ -12,6 +12,7 @@ import httpx
 import pytest
 import uvicorn
 from graphql import OperationDefinitionNode, OperationType, parse
+from starlette.applications import Starlette
 
 from api import graphql
 from api.app import create_app
@@ -32,7 +33,8 @@ class Served:
     http: httpx.AsyncClient
     database: str
     mails: Path
-    statements: list[str] = field(default_factory=list)
+    statements: list[str]
+    app: Starlette
     _tokens: dict[tuple[UUID | None, tuple[str, ...]], str] = field(default_factory=dict)
 
     async def token(self, partner_id: UUID | None, scope: Iterable[str] = ALL) -> str:
@@ -122,7 +124,7 @@ async def serving(database: str, directory: Path, *, port: int = 0, **settings: 
     server = uvicorn.Server(uvicorn.Config("", port=port, log_level="warning", lifespan="on", ws_max_size=64 * 1024))
     listener = server.config.bind_socket()
     issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.config.app = create_app(Settings(database, database, issuer, MASTER_KEY, directory, **settings))
+    server.config.app = app = create_app(Settings(database, database, issuer, MASTER_KEY, directory, **settings))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graphql, "pool", lambda: Watched(statements))
         working = asyncio.create_task(server.serve([listener]))
@@ -133,7 +135,7 @@ async def serving(database: str, directory: Path, *, port: int = 0, **settings: 
             await asyncio.sleep(0.01)
         try:
             async with httpx.AsyncClient(base_url=issuer, timeout=20) as http:
-                yield Served(issuer, http, database, directory / "mail", statements)
+                yield Served(issuer, http, database, directory / "mail", statements, app)
         finally:
             server.should_exit = True
             await working
