@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.settings import Settings
-from auth import bridge, grants, scopes
+from auth import bridge, grants, scopes, signed
 from auth.keys import ALGORITHM, Keyring, derive
-from auth.server import NO_STORE, Answer, Request, Server
+from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, NO_STORE, Answer, Request, Server
 from auth.tokens import Tokens
 from models import oauth
 from models.audit import Connection
@@ -159,7 +159,7 @@ async def jwks(request: HttpRequest) -> Response:
 async def metadata(request: HttpRequest) -> Response:
     """RFC 8414."""
     issuer = request.app.state.door.issuer
-    methods = ["client_secret_basic", "none"]
+    methods, algorithms = list(CLIENT_METHODS), list(signed.ALGORITHMS)
     body: dict[str, Any] = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
@@ -173,7 +173,10 @@ async def metadata(request: HttpRequest) -> Response:
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": [f"{issuer}/graphql"],

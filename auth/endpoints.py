@@ -9,7 +9,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from auth import scopes
 from auth.bridge import wait
-from auth.server import CLIENT_METHODS, RegisteredClient, Request, Server
+from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, RegisteredClient, Request, Server
 from auth.tokens import REVOCATION_KEPT_SECONDS, InvalidTokenError
 from models import audit, oauth
 
@@ -73,7 +73,7 @@ class Introspection(IntrospectionEndpoint):
     """Whether a token lives and what it allows: told to confidential clients, about tokens of their own partner."""
 
     server: Server
-    CLIENT_AUTH_METHODS = ("client_secret_basic",)
+    CLIENT_AUTH_METHODS = CONFIDENTIAL_METHODS
 
     def create_endpoint_response(self, request: Request) -> EndpointAnswer:
         client: RegisteredClient = self.authenticate_endpoint_client(request)

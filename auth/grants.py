@@ -16,7 +16,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from auth import scopes
 from auth.bridge import wait
 from auth.endpoints import Introspection, Revocation
-from auth.server import CLIENT_METHODS, RegisteredClient, Request, Server
+from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, RegisteredClient, Request, Server
 from auth.tokens import REVOCATION_KEPT_SECONDS, Tokens
 from models import audit, oauth
 from models.audit import Connection
@@ -97,7 +97,7 @@ class _Grant(grants.BaseGrant):
 class ClientCredentials(_Grant, grants.ClientCredentialsGrant):
     """A partner's backend acting for itself (RFC 6749, 4.4)."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic",)
+    TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL_METHODS
 
     def create_token_response(self) -> TokenAnswer:
         requested = scopes.split(self.request.payload.scope)

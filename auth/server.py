@@ -19,15 +19,17 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin
 from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidScopeError, UnsupportedResponseTypeError
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-from auth import scopes
+from auth import assertion, scopes
 from auth.bridge import wait
+from auth.signed import UnacceptableError
 from auth.tokens import Tokens
-from models import audit, oauth
+from models import audit, oauth, replay
 from models.audit import Connection
 from models.member import Member
 from models.oauth import Client
 
-CLIENT_METHODS = ("client_secret_basic", "none")
+CONFIDENTIAL_METHODS = ("client_secret_basic", assertion.METHOD)
+CLIENT_METHODS = (*CONFIDENTIAL_METHODS, "none")
 REALM = "kyoso"
 REASON_CHARACTERS = 200
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -125,19 +127,32 @@ class Server(AuthorizationServer):
         self, request: Request, methods: Sequence[str], endpoint: str = "token"
     ) -> RegisteredClient:
         """Demands exactly one method, the one the client is registered for; always does the same work."""
-        method, client_id, secret = presented(request)
-        client = self.query_client(client_id) if client_id else None
-        expected = (client.row.secret_hash if client else None) or _NOBODYS_SECRET
-        right = hmac.compare_digest(oauth.digest(secret), expected)
+        given = presented(request)
+        client = self.query_client(given.client_id) if given.client_id else None
+        fault = self._fault(given, client.row if client else None)
         if client is None:
             raise InvalidClientError("unknown client")
         request.client = client
-        if client.row.auth_method != method or method not in methods:
-            raise InvalidClientError(f"authenticated by {method}")
-        if method != "none" and not right:
-            raise InvalidClientError("wrong secret")
-        request.auth_method = method
+        if client.row.auth_method != given.method or given.method not in methods:
+            raise InvalidClientError(f"authenticated by {given.method}")
+        if fault:
+            raise InvalidClientError(fault)
+        request.auth_method = given.method
         return client
+
+    def _fault(self, given: "Presented", client: Client | None) -> str | None:
+        """What is wrong with a client's proof of itself; the same work for a client that does not exist."""
+        if given.method != assertion.METHOD:
+            expected = (client.secret_hash if client else None) or _NOBODYS_SECRET
+            right = hmac.compare_digest(oauth.digest(given.proof), expected)
+            return None if right or given.method == "none" else "wrong secret"
+        client_id, keys = given.client_id or "", (client.jwks if client else None) or assertion.NOBODYS_KEYS
+        try:
+            seen = assertion.verify(given.proof, client_id, keys, self.tokens.issuer)
+        except UnacceptableError as error:
+            return f"assertion: {error}"
+        first = replay.first_use(self.connection, assertion.METHOD, client_id, seen.jti, keep_seconds=seen.keep_seconds)
+        return None if wait(first) else "assertion: used twice"
 
     def create_oauth2_request(self, request: Request) -> Request:
         return request
@@ -200,23 +215,49 @@ class Server(AuthorizationServer):
         return granted
 
 
-def presented(request: Request) -> tuple[str, str | None, str]:
-    """The one way in which the client authenticates: method, client_id and secret.
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """How a client says who it is; `proof` is its secret or its assertion."""
+
+    method: str
+    client_id: str | None
+    proof: str
+
+
+def presented(request: Request) -> Presented:
+    """The one way in which the client authenticates.
 
     Raises InvalidClientError when it used two, one that is not offered, or put credentials into the address.
     """
     if {"client_secret", "client_assertion", "client_id"} & request.query.keys():
         raise InvalidClientError("credentials in the query")
-    if {"client_secret", "client_assertion", "client_assertion_type"} & request.form.keys():
-        raise InvalidClientError("credentials in the body")
+    if "client_secret" in request.form:
+        raise InvalidClientError("a secret in the body")
     authorization = request.headers.get("authorization")
     named = request.form.get("client_id")
+    if {"client_assertion", "client_assertion_type"} & request.form.keys():
+        if authorization is not None:
+            raise InvalidClientError("two methods")
+        return _asserted(request.form, named)
     if authorization is None:
-        return "none", named, ""
+        return Presented("none", named, "")
     client_id, secret = _basic(authorization)
     if named not in (None, client_id):
         raise InvalidClientError("two client ids")
-    return "client_secret_basic", client_id, secret
+    return Presented("client_secret_basic", client_id, secret)
+
+
+def _asserted(form: Mapping[str, str], named: str | None) -> Presented:
+    if form.get("client_assertion_type") != assertion.ASSERTION_TYPE:
+        raise InvalidClientError("another client_assertion_type")
+    given = form.get("client_assertion", "")
+    try:
+        client_id = assertion.named_client(given)
+    except UnacceptableError as error:
+        raise InvalidClientError(f"assertion: {error}") from None
+    if named not in (None, client_id):
+        raise InvalidClientError("two client ids")
+    return Presented(assertion.METHOD, client_id, given)
 
 
 def _basic(authorization: str) -> tuple[str, str]:

@@ -38,6 +38,7 @@ class Client:
     name: str
     auth_method: str
     secret_hash: bytes | None
+    jwks: list[dict[str, Any]] | None
     redirect_uris: frozenset[str]
     grant_types: frozenset[str]
     scope: frozenset[str]
@@ -45,7 +46,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a new client is told, once. `client_secret` is None for a public client."""
+    """What a new client is told, once. `client_secret` is None for a public client and for one with keys."""
 
     client_id: str
     client_secret: str | None
@@ -93,15 +94,18 @@ async def create_client(
     partner_id: UUID | None,
     redirect_uris: Iterable[str] = (),
     public: bool = False,
+    jwks: list[dict[str, Any]] | None = None,
 ) -> Credentials:
     """Registers a client: of a partner, or the operator's when `partner_id` is None.
 
     With redirect URIs people can log in to it; a confidential client (`public` false) can also act for itself.
+    With `jwks`, public keys that were checked, it proves itself by signing instead of with a secret.
     Raises ValueError for a redirect URI that codes must not travel to, and asyncpg.CheckViolationError for what no
     client may be, such as a partner's client with `network:admin`.
     """
     uris = [checked_redirect_uri(uri) for uri in redirect_uris]
-    secret = None if public else secrets.token_urlsafe(CLIENT_SECRET_BYTES)
+    method = "none" if public else "private_key_jwt" if jwks else "client_secret_basic"
+    secret = None if method != "client_secret_basic" else secrets.token_urlsafe(CLIENT_SECRET_BYTES)
     grant_types = ["authorization_code", "refresh_token"] if uris else []
     credentials = Credentials(secrets.token_hex(CLIENT_ID_BYTES), secret)
     await queries("oauth").add_client(
@@ -111,8 +115,9 @@ async def create_client(
         kind="OPERATOR" if partner_id is None else "PARTNER",
         partner_id=partner_id,
         name=name,
-        auth_method="none" if public else "client_secret_basic",
+        auth_method=method,
         secret_hash=digest(secret) if secret else None,
+        jwks=orjson.dumps(jwks).decode() if jwks else None,
         redirect_uris=uris,
         grant_types=grant_types if public else [*grant_types, "client_credentials"],
         scope=sorted(set(scope)),
@@ -317,4 +322,6 @@ def _facts(row: asyncpg.Record) -> dict[str, Any]:
     for name in ("scope", "redirect_uris", "grant_types"):
         if name in facts:
             facts[name] = frozenset(facts[name])
+    if facts.get("jwks"):
+        facts["jwks"] = orjson.loads(facts["jwks"])
     return facts

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any, TextIO
 
 import click
 import httpx
@@ -10,7 +11,8 @@ import httpx
 from api import settings
 from api.cli.installation import DEFAULT_DATA_DIR, DataDirectory, installation
 from api.settings import Settings
-from auth import scopes
+from auth import assertion, scopes
+from auth.signed import UnacceptableError
 from models import db, oauth
 from models.oauth import Credentials
 from models.partner import Partner
@@ -29,6 +31,7 @@ def client() -> None:
 @click.option("--scope", required=True, help='What it may ask for, such as "network:read relay:write".')
 @click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Where people return after login.")
 @click.option("--public", is_flag=True, help="It cannot keep a secret: a page or an app on a phone.")
+@click.option("--jwks", type=click.File(), help="A JWK set: it proves itself with these public keys, not a secret.")
 @click.option("--name", help="What people see on the consent page; its short name when left out.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -38,6 +41,7 @@ def create(
     scope: str,
     redirect_uris: tuple[str, ...],
     public: bool,
+    jwks: TextIO | None,
     name: str | None,
     data_dir: Path,
     as_json: bool,
@@ -50,10 +54,13 @@ def create(
         raise click.UsageError("say whom the client acts for: --partner SLUG, or --operator")
     if public and not redirect_uris:
         raise click.UsageError("a public client has no secret, so people must log in to it: add --redirect-uri")
+    if public and jwks:
+        raise click.UsageError("a public client proves nothing: choose --public or --jwks")
+    keys = _checked_keys(jwks) if jwks else None
     asked = _known_scopes(scope, scopes.OPERATOR_SCOPES if operator else scopes.PARTNER_SCOPES)
     with installation(data_dir) as installed:
         try:
-            made = asyncio.run(_create(installed, partner, name, asked, redirect_uris, public))
+            made = asyncio.run(_create(installed, partner, name, asked, redirect_uris, public, keys))
         except ValueError as error:
             raise click.ClickException(str(error)) from None
     _print({"client_id": made.client_id, "client_secret": made.client_secret, "scope": scopes.join(asked)}, as_json)
@@ -91,6 +98,7 @@ async def _create(
     scope: list[str],
     redirect_uris: tuple[str, ...],
     public: bool,
+    jwks: list[dict[str, Any]] | None,
 ) -> Credentials:
     await db.connect(installed.database_url, pool_max=1)
     try:
@@ -105,9 +113,17 @@ async def _create(
                 partner_id=found.id if found else None,
                 redirect_uris=redirect_uris,
                 public=public,
+                jwks=jwks,
             )
     finally:
         await db.disconnect()
+
+
+def _checked_keys(file: TextIO) -> list[dict[str, Any]]:
+    try:
+        return assertion.checked_keys(json.load(file))
+    except (ValueError, UnacceptableError) as error:
+        raise click.BadParameter(f"not a set of public keys: {error}", param_hint="--jwks") from None
 
 
 def _known_scopes(text: str, allowed: frozenset[str]) -> list[str]:

@@ -1,7 +1,8 @@
 -- name: add_client!
 -- A program that may ask for tokens.
-insert into oauth_client (id, client_id, kind, partner_id, name, auth_method, secret_hash, redirect_uris, grant_types, scope)
-values (:id, :client_id, :kind, :partner_id, :name, :auth_method, :secret_hash, :redirect_uris, :grant_types, :scope);
+insert into oauth_client (id, client_id, kind, partner_id, name, auth_method, secret_hash, jwks, redirect_uris,
+  grant_types, scope)
+values (:id, :client_id, :kind, :partner_id, :name, :auth_method, :secret_hash, :jwks, :redirect_uris, :grant_types, :scope);
 
 -- name: put_product_client!
 -- One of the product's own pages: created, or brought up to date.
@@ -12,7 +13,7 @@ where (c.name, c.redirect_uris, c.scope) is distinct from (excluded.name, exclud
 
 -- name: client_by_client_id^
 -- The client of this name, unless its access was ended.
-select c.id, c.client_id, c.kind, c.partner_id, p.kind as partner_kind, c.name, c.auth_method, c.secret_hash,
+select c.id, c.client_id, c.kind, c.partner_id, p.kind as partner_kind, c.name, c.auth_method, c.secret_hash, c.jwks,
   c.redirect_uris, c.grant_types, c.scope
 from oauth_client c left join partner p on p.id = c.partner_id
 where c.client_id = :client_id and c.disabled_at is null;
