@@ -110,7 +110,10 @@ async def invite(
 
 
 async def has_address(connection: Connection, *, company_id: UUID, person_id: UUID) -> bool:
-    """Whether the company itself keeps an address of this person. Leaves the company as the viewer of personal data."""
+    """Whether the company may write to this person: it keeps an address, or a referral provided one.
+
+    Leaves the company as the viewer of personal data.
+    """
     await queries("candidate").view_as(connection, partner_id=company_id)
     return await queries("invitation").has_address(connection, company_id=company_id, person_id=person_id)
 

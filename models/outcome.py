@@ -192,7 +192,7 @@ async def _pay(
 
 
 async def _ask(connection: Connection, application_id: UUID, said: Said) -> None:
-    """Queues the survey of a decision, once per application, to one whose address the company keeps."""
+    """Queues the survey of a decision, once per application, to one to whom the company may write."""
     now = datetime.now(UTC)
     if said.at + timedelta(days=SURVEY_WITHIN_DAYS) <= now:
         return

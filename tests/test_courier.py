@@ -12,7 +12,7 @@ import pytest
 
 from api import courier, letters
 from api.courier import Courier
-from models import candidate, mail, member, seal
+from models import application, candidate, consent, mail, member, outcome, referral, seal
 from models.db import unit_of_work
 from tests import builders
 from tests.edge import Edge, edge, fixture
@@ -35,12 +35,41 @@ async def test_a_rejection_in_the_ats_becomes_the_mail_with_the_personal_url(edg
     assert envelope.rcpt_tos == ["yui.sasaki@example.com"]
     (message,) = box.messages()
     text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
-    url = f"{edge.issuer}/relay/{seal.relay_token(await edge.value('select id from relay_invitation'))}"
+    url = f"{edge.issuer}/relay/{seal.relay_token(await edge.value('select id from relay_invitation'), own=True)}"
     assert text.startswith("佐々木 結衣 様")
     assert text.count(url) == text.count("/relay/") == 1
     assert (await edge.http.get(url)).status_code == 200
     assert await edge.value("select status from relay_invitation") == "SENT"
     assert await edge.value("select count(*) from outcome_event where kind = 'RELAY_INVITED'") == 1
+
+
+async def test_whoever_came_by_a_referral_gets_the_mail_too(edge: Edge) -> None:
+    """The company keeps no address of theirs: the one that the referral provided serves while it is provided."""
+    company_id = await edge.company()
+    agency_id = await edge.relay(company_id)
+    box = Box()
+    async with edge.work() as connection:
+        referral_ids = [
+            await builders.referral(connection, agency_id, company_id, email=address)
+            for address in ("taro@example.jp", "jiro@example.jp")
+        ]
+        applications: list[Any] = []
+        for referral_id in referral_ids:
+            said = builders.said(company_id)
+            await referral.confirm(connection, said=said, referral_id=referral_id, confirmed=True)
+            applications.append(await application.record(connection, said=said, referral_id=referral_id))
+        told = builders.said(company_id, datetime.now(UTC))
+        person_id = await connection.fetchval("select person_id from referral where id = $1", referral_ids[1])
+        await consent.withdraw(connection, said=told, person_id=person_id)
+        for applied in applications:
+            await outcome.reject(connection, application_id=applied.application_id, acting=company_id, said=told)
+    async with smtp(box) as port:
+        assert await Courier(replace(edge.settings, smtp_url=f"smtp://127.0.0.1:{port}")).send_mail() >= 1
+    letters_to = [envelope.rcpt_tos for _, envelope in box.envelopes]
+    assert letters_to.count(["taro@example.jp"]) == 1
+    assert letters_to.count(["jiro@example.jp"]) == 0
+    rows = await edge.owner.fetch("select status, waiting_for from relay_invitation order by id")
+    assert [tuple(row) for row in rows] == [("SENT", None), ("QUEUED", "EMAIL")]
 
 
 async def test_without_an_agency_the_mail_goes_out_without_a_url(edge: Edge) -> None:

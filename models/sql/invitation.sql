@@ -45,10 +45,14 @@ where company_id = :company_id and person_id = :person_id and application_id is 
 order by rejected_at desc limit 1;
 
 -- name: has_address$
--- Whether the viewer of personal data keeps an address of this person.
+-- Whether the viewer of personal data keeps an address of this person, or was provided with one.
 select exists (
-  select from candidate c join personal_data d on d.candidate_id = c.id and d.item = 'EMAIL'
-  where c.partner_id = :company_id and c.person_id = :person_id);
+  select from candidate c
+  where c.partner_id = :company_id and c.person_id = :person_id
+    and (exists (select from personal_data d where d.candidate_id = c.id and d.item = 'EMAIL')
+      or exists (
+        select from provision v join personal_data g on g.candidate_id = v.giver_candidate_id and g.item = 'EMAIL'
+        where v.receiver_candidate_id = c.id and v.ended_at is null)));
 
 -- name: anybody_to_choose$
 -- Whether the page would list anybody: an agency or a partner company.
