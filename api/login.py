@@ -1,6 +1,5 @@
 """The pages where people log in, say what an app may do for them, and log out."""
 
-import re
 import secrets
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,7 +13,7 @@ from starlette.routing import Route
 
 from api import page
 from api.oauth import Door, FormError, read_form, read_query
-from auth import bridge, scopes, session
+from auth import bridge, pushed, scopes, session
 from auth.grants import AuthorizationCode, Consent
 from auth.server import Answer, Request, Server
 from models import audit, member
@@ -25,9 +24,6 @@ from models.member import Member
 AUTHORIZE_PATH = "/oauth/authorize"
 VISIT_BYTES = 16
 EMAIL_CHARACTERS_MAX = 254
-# RFC 6749, appendix A: these are printable ASCII without quotes, and Authlib's errors can say nothing else.
-_PLAIN = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]*")
-_PLAIN_PARAMETERS = ("response_type", "client_id", "redirect_uri", "scope", "state")
 
 
 @dataclass(frozen=True)
@@ -143,6 +139,8 @@ async def consent(request: HttpRequest) -> Response:
             return grant
         if visitor.member is None:
             return _refused(403)
+        if not await pushed.answered(connection, read_query(request)):
+            return _refused(400, "client")
         offered = _offered(server, grant, visitor.member)
         ticked = frozenset(name for name in offered if f"allow {name}" in form)
         allowed = Consent(visitor.member, ticked) if form.get("decision") == "allow" and ticked else None
@@ -161,9 +159,12 @@ async def _checked(request: HttpRequest, server: Server) -> AuthorizationCode | 
         query = read_query(request)
     except FormError as error:
         return _refused(error.status)
-    if not all(_PLAIN.fullmatch(query.get(name, "")) for name in _PLAIN_PARAMETERS):
+    parameters = await pushed.parameters_of(server.connection, query)
+    if parameters is None:
+        return _refused(400, "client")
+    if not pushed.is_plain(parameters):
         return _refused(400)
-    asked = Request("GET", server.tokens.issuer + AUTHORIZE_PATH, request.headers, query, {})
+    asked = Request("GET", server.tokens.issuer + AUTHORIZE_PATH, request.headers, dict(parameters), {})
     try:
         return await bridge.call(server.get_consent_grant, asked)
     except OAuth2Error as error:

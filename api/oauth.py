@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.settings import Settings
-from auth import bridge, grants, scopes, signed
+from auth import bridge, grants, pushed, scopes, signed
 from auth.keys import ALGORITHM, Keyring, derive
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, NO_STORE, Answer, Request, Server
 from auth.tokens import Tokens
@@ -126,6 +126,11 @@ async def token(request: HttpRequest) -> Response:
     return await _answered(request, lambda server, asked: server.create_token_response(asked))
 
 
+async def push(request: HttpRequest) -> Response:
+    """RFC 9126."""
+    return await _answered(request, pushed.push)
+
+
 async def revoke(request: HttpRequest) -> Response:
     """RFC 7009."""
     return await _answered(request, lambda server, asked: server.create_endpoint_response("revocation", asked))
@@ -163,6 +168,9 @@ async def metadata(request: HttpRequest) -> Response:
     body: dict[str, Any] = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+        "require_pushed_authorization_requests": False,
+        "request_parameter_supported": False,
         "token_endpoint": f"{issuer}/oauth/token",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
@@ -203,6 +211,7 @@ routes: list[Route] = [
     Route("/.well-known/oauth-authorization-server", metadata),
     Route("/.well-known/jwks.json", jwks),
     Route("/oauth/token", token, methods=["POST"]),
+    Route("/oauth/par", push, methods=["POST"]),
     Route("/oauth/revoke", revoke, methods=["POST"]),
     Route("/oauth/introspect", introspect, methods=["POST"]),
 ]

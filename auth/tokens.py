@@ -21,7 +21,7 @@ from auth import scopes
 from auth.keys import ALGORITHM, Keyring
 from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
 from models import member as people
-from models import oauth, replay
+from models import oauth, pushed, replay
 from models.audit import Connection
 from models.db import credentials, pool, unit_of_work, uuid7
 from models.member import Member
@@ -248,6 +248,7 @@ class Tokens:
             await oauth.sweep(connection)
             await people.sweep(connection)
             await replay.sweep(connection)
+            await pushed.sweep(connection)
 
     async def _read_revocations(self) -> None:
         asked_at = time.time()
