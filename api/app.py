@@ -21,6 +21,7 @@ from api.log import AccessLog
 from api.settings import Settings
 from api.sockets import Socket
 from auth.gate import Standing, gate
+from auth.keys import Keyring
 from auth.policy import policy
 from auth.scopes import VOCABULARY
 from models import db, seal
@@ -46,6 +47,20 @@ async def make_planner() -> Planner:
 
 
 ALL_SCOPES: Standing = frozenset(VOCABULARY)
+
+
+async def rehearse(settings: Settings) -> None:
+    """Starts whatever may refuse to start (login, keys, schema over database) and ends it again.
+
+    Raises what stands in the way: a worker could only log its type, since an exception may quote what people typed.
+    """
+    try:
+        await db.connect(settings.database_url, pool_max=1)
+        async with db.unit_of_work() as connection:
+            await Keyring(settings.master_key).load(connection)
+        await make_planner()
+    finally:
+        await db.disconnect()
 
 
 def create_app(settings: Settings) -> Starlette:

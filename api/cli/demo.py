@@ -22,7 +22,7 @@ from api import log, postgres
 from api.app import create_app
 from api.cli.demo_network import prepare
 from api.cli.installation import DEFAULT_DATA_DIR, DEFAULT_PORT, Card, DataDirectory
-from api.cli.serve import SERVER_OPTIONS
+from api.cli.serve import SERVER_OPTIONS, refuse_what_cannot_start
 from api.settings import Settings
 
 stderr = Console(stderr=True)
@@ -119,6 +119,10 @@ def _serve(settings: Settings, listener: socket.socket, card: Card, as_json: boo
         asyncio.run(server.serve(sockets=[listener]))
     except Stopped:
         stderr.print("Stopped; the data stays.")
+        return
+    if not server.started:
+        refuse_what_cannot_start(settings)
+        raise click.ClickException("the server did not start: its last log lines name the kind of error")
 
 
 class _Server(uvicorn.Server):

@@ -1,15 +1,19 @@
 """`serve`: the server in production. Also what the demo and production share about uvicorn."""
 
+import asyncio
 from typing import TypedDict
 
+import asyncpg
 import click
 import uvicorn
 from starlette.applications import Starlette
 
 from api import log
-from api.app import create_app
+from api.app import create_app, rehearse
 from api.cli.installation import refuse_without_database
-from api.settings import SettingsError, from_environment
+from api.settings import Settings, SettingsError, from_environment
+from auth.keys import MasterKeyError
+from planner import DeclarationError
 
 WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 SHUTDOWN_SECONDS = 8
@@ -52,6 +56,7 @@ def serve(host: str, port: int, workers: int) -> None:
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     refuse_without_database(settings.database_url, "KYOSO_DATABASE_URL")
+    refuse_what_cannot_start(settings)
     uvicorn.run(
         "api.cli.serve:application",
         factory=True,
@@ -62,6 +67,21 @@ def serve(host: str, port: int, workers: int) -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         **SERVER_OPTIONS,
     )
+
+
+def refuse_what_cannot_start(settings: Settings) -> None:
+    """Raises click.ClickException, one line, when a worker could not start on these settings."""
+    try:
+        asyncio.run(rehearse(settings))
+    except (PermissionError, MasterKeyError) as error:
+        raise click.ClickException(str(error)) from None
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise click.ClickException(
+            f"{error}: grant it to the login of KYOSO_DATABASE_URL (docs/production.md)"
+        ) from None
+    except (asyncpg.PostgresError, DeclarationError) as error:
+        said = str(error).partition("\n")[0]
+        raise click.ClickException(f"the database is not ready ({said}): run ./kyoso migrate first") from None
 
 
 def application() -> Starlette:
