@@ -17,9 +17,24 @@ from planner.write import ARM, MARK
 Path = tuple[str | int, ...]
 
 
-def guarded(fields: Sequence[Field]) -> bool:
-    """Whether an answer could hold a null where the schema promises none."""
-    return any(_unsure(each) for each in walk(fields))
+def promises(fields: Sequence[Field]) -> tuple[bytes, ...]:
+    """What an answer in which a promised value is missing would hold, as PostgreSQL spells it; none when all is sure.
+
+    Inside a string its quotes would be escaped, and jsonb has a space there: an answer without these is whole. One
+    with them may be, when another object has a key of that name.
+    """
+    found: dict[bytes, None] = {}
+    for each in walk(fields):
+        if isinstance(each, tree.Leaf) and each.items:
+            found |= {b"[null": None, b",null": None}
+        if _unsure(each):
+            found[f'"{each.key}":null'.encode()] = None
+    return tuple(found)
+
+
+def marked(fields: Sequence[Field]) -> bool:
+    """Whether the records of the answer tell which variant or arm they are of."""
+    return any(isinstance(each, tree.Lookup) or _varies(each) for each in walk(fields))
 
 
 def finishing(fields: Sequence[Field]) -> bool:
@@ -54,10 +69,14 @@ def _records(each: Field) -> Sequence[Record]:
 
 def _unsure(each: Field) -> bool:
     if isinstance(each, tree.Leaf):
-        return (each.nonnull and not each.sure) or each.items
+        return each.nonnull and not each.sure
     if isinstance(each, (tree.Object, tree.Listed)):
         return each.nonnull and not each.sure
     return False
+
+
+def _varies(each: Field) -> bool:
+    return any(len(record.variants) > 1 for record in _records(each))
 
 
 class _NulledError(Exception):

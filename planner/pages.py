@@ -86,8 +86,13 @@ def _plain(writer: Writer, field: Page, source: Source, part: Field) -> str:
 def _rows(writer: Writer, field: Page, source: Source, text: str, joins: list[str], more: int) -> str:
     conditions = [*source.conditions, source.after] if source.after else source.conditions
     order = writer.ordered(field.order, source.scope)
-    limit = f" limit {field.size.rows + more}"
-    rows = f"select {text} from {source.text}{''.join(joins)}{where(conditions)}{order}{limit}"
+    found = f"{source.text}{where(conditions)}{order} limit {field.size.rows + more}"
+    if joins and field.edge is None:
+        # Joined before the limit, relations would be read for every row there is instead of for the page's.
+        found = f"(select * from {found}) {source.scope['row']}{''.join(joins)}{order}"
+    elif joins:
+        found = f"{source.text}{''.join(joins)}{where(conditions)}{order} limit {field.size.rows + more}"
+    rows = f"select {text} from {found}"
     if field.size.bind is None:
         return rows
     # A literal inside lets PostgreSQL settle on a generic plan; the size that was asked cuts outside.

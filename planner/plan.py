@@ -31,7 +31,8 @@ BYTES_PER_PLAN = 2_000
 class Plan:
     """One statement and what becomes of its answer.
 
-    `guarded`: the answer may hold a null where none is promised. `finishing`: Python finishes some of its values.
+    `promises`: what an answer would hold that lacks a promised value. `marked`: its records tell their variants.
+    `finishing`: Python finishes some of its values.
     `personal`: it runs in a transaction with the session's settings. `fallback`: root fields left to graphql-core.
     """
 
@@ -39,7 +40,8 @@ class Plan:
     binds: tuple[Bind, ...]
     fields: tuple[Field, ...]
     cost: Cost
-    guarded: bool = False
+    promises: tuple[bytes, ...] = ()
+    marked: bool = False
     finishing: bool = False
     personal: bool = False
     fallback: tuple[str, ...] = ()
@@ -106,10 +108,13 @@ class Compiler:
         return self._plan(operation.fields, fallback=operation.fallback, order=order)
 
     def _plan(self, fields: Sequence[Field], **more: Any) -> Plan:
-        guarded, finishing = finish.guarded(fields), finish.finishing(fields)
-        writer = Writer(marked=guarded or finishing)
+        promises, finishing = finish.promises(fields), finish.finishing(fields)
+        marked = bool(promises or finishing) and finish.marked(fields)
+        writer = Writer(marked)
         parts = [f"'\"{each.key}\":' || coalesce(to_json({_root(writer, each)})::text, 'null')" for each in fields]
-        sql, binds = writer.finished("select '{\"data\":{' || " + " || ',' || ".join([*parts]) + " || '}}'")
+        # Bytes as they are sent: a text would be decoded on the way here only to be encoded again.
+        text = "'{\"data\":{' || " + " || ',' || ".join(parts) + " || '}}'"
+        sql, binds = writer.finished(f"select convert_to({text}, 'UTF8')")
         if len(sql.encode()) > self.limits.statement_bytes:
             raise RequestError(TOO_LARGE, "This operation makes too long a statement; ask for less at once.")
         if len(binds) > self.limits.binds:
@@ -119,7 +124,8 @@ class Compiler:
             binds,
             tuple(fields),
             cost(fields),
-            guarded,
+            promises,
+            marked,
             finishing,
             finish.personal(fields),
             **more,

@@ -24,8 +24,9 @@ Acquire = Callable[[], AbstractAsyncContextManager[Any]]
 Perform = Callable[[Verb, Any, Any], AbstractAsyncContextManager[tuple[Mapping[str, Any], Any]]]
 """Runs a verb with (context, input) in its own unit of work; yields the payload's row and the connection it ran on."""
 
-MARK_BYTES = f'"{MARK}'.encode()
-_MARKS = re.compile(f',?"(?:{ARM}|{MARK})":[0-9]+'.encode())
+_LATER = re.compile(f',"(?:{ARM}|{MARK})":[0-9]+'.encode())
+_FIRST = re.compile(f'{{"(?:{ARM}|{MARK})":[0-9]+'.encode())
+"""Marks that Python did not take off. Each pattern begins with plain bytes, which `re` finds seventy times faster."""
 
 QUERY_CANCELED = "57014"
 DATA_EXCEPTIONS = "22"
@@ -64,7 +65,7 @@ class Runner:
         self._set = f"select {calls}" if pairs else ""
         self._session = pairs
 
-    async def text(self, plan: Plan, connection: asyncpg.Connection[Any], run: Run) -> str:
+    async def read(self, plan: Plan, connection: asyncpg.Connection[Any], run: Run) -> bytes:
         """The answer of a plan's statement. Raises RequestError where the request's values are at fault."""
         values = plan.values(run)
         try:
@@ -84,31 +85,30 @@ class Runner:
             return Answer(b'{"data":{}}')
         async with acquire() as connection:
             if not plan.personal:
-                text = await self.text(plan, connection, run)
+                body = await self.read(plan, connection, run)
                 if not plan.finishing:
-                    return self._checked(plan, text)
-                return await self._finished(plan, text, context, 1)
+                    return self._checked(plan, body)
+                return await self._finished(plan, body, context, 1)
             async with connection.transaction():
                 await self.identify(connection, run)
-                text = await self.text(plan, connection, run)
-                return await self._finished(plan, text, context, 2)
+                body = await self.read(plan, connection, run)
+                return await self._finished(plan, body, context, 2)
 
     async def identify(self, connection: asyncpg.Connection[Any], run: Run) -> None:
         """Tell the transaction whose data may be seen."""
         values = [part for name, value in self._session for part in (name, str(run.viewer[value]))]
         await connection.fetchval(self._set, *values)
 
-    def _checked(self, plan: Plan, text: str) -> Answer:
-        body = text.encode()
-        if not plan.guarded or b"null" not in body:
-            return Answer(_MARKS.sub(b"", body) if plan.guarded and MARK_BYTES in body else body, statements=1)
+    def _checked(self, plan: Plan, body: bytes) -> Answer:
+        if not any(missing in body for missing in plan.promises):
+            return Answer(_FIRST.sub(b"{", _LATER.sub(b"", body)) if plan.marked else body, statements=1)
         completion = Completion()
         data = completion.checked(plan.fields, orjson.loads(body)["data"], ())
         return _answer(data, completion, 1)
 
-    async def _finished(self, plan: Plan, text: str, context: Any, statements: int) -> Answer:
+    async def _finished(self, plan: Plan, body: bytes, context: Any, statements: int) -> Answer:
         completion = Completion()
-        data = await completion.complete(plan.fields, orjson.loads(text)["data"], context)
+        data = await completion.complete(plan.fields, orjson.loads(body)["data"], context)
         return _answer(data, completion, statements)
 
     async def mutation(
@@ -142,8 +142,8 @@ class Runner:
         async with perform(step.verb, context, given) as (row, connection):
             if plan.personal:
                 await self.identify(connection, run)
-            text = await self.text(plan, connection, run._replace(row=row))
-            data = await completion.complete(plan.fields, orjson.loads(text)["data"], context)
+            body = await self.read(plan, connection, run._replace(row=row))
+            data = await completion.complete(plan.fields, orjson.loads(body)["data"], context)
         return None if data is None else data[step.key]
 
 

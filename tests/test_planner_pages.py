@@ -105,6 +105,6 @@ async def test_page_sizes_settle_on_generic_plans(toy: World) -> None:  # noqa: 
             await toy.ask(text, {"n": size})
     rows = await toy.connection.fetch(
         "select generic_plans as generic, custom_plans as custom from pg_prepared_statements"
-        """ where starts_with(statement, 'select ''{"data"')"""
+        """ where starts_with(statement, 'select convert_to(''{"data"')"""
     )
     assert sorted((row["custom"], row["generic"]) for row in rows) == [(3, 0), (5, 1), (5, 1), (5, 1), (5, 1), (5, 4)]
