@@ -76,8 +76,6 @@ PREDICATES: dict[str, str] = {
     "ats_integration": f"{{row}}.company_id = {VIEWER}",
     # Functions take the viewer as an argument and decide themselves; the path leads to a hire one sees.
     "kpi": EVERYONE,
-    "kpi_figures": EVERYONE,
-    "kpi_by_key": EVERYONE,
     "neighbourhood": EVERYONE,
     "hire_path": f"exists (select from hire h where h.id = {{row}}.hire_id and {HIRE.replace('{row}', 'h')})",
 }
