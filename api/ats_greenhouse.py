@@ -30,6 +30,7 @@ from api.intake import (
     Told,
 )
 from api.intake_words import full_name, prefecture_in, route_of, stage_of
+from models.candidate import plain_email
 
 TITLE_CHARACTERS_MAX = 200
 TEXT_CHARACTERS_MAX = 2000
@@ -161,8 +162,8 @@ def _email(addresses: list[Json]) -> str | None:
         return EMAIL_TYPES.index(kind) if kind in EMAIL_TYPES else len(EMAIL_TYPES)
 
     for each in sorted(addresses, key=preference):
-        address = _text(each.get("value"))
-        if address and "@" in address:
+        address = plain_email(_text(each.get("value")) or "")
+        if address:
             return address
     return None
 

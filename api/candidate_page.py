@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
 
+from asyncpg import Record
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import page
 from api.letters import day
 from api.oauth import FormError, read_form
+from models import seal
 from models.errors import Refusal
 
 Language = Literal["JA", "EN"]
@@ -113,6 +115,13 @@ def again(request: Request) -> Response:
 def gone(request: Request, *, page_url: str | None = None) -> Response:
     """The URL was good once. `page_url`: the person's own page, which lives on."""
     return show(request, "gone", status=410, page_url=page_url)
+
+
+def page_url_of(request: Request, found: Record) -> str:
+    """The person's own page; through a URL that went to an address which is not theirs, what that partner gave."""
+    whole = seal.leads_to_page(request.path_params["token"])
+    token = seal.page_token(found["person_id"]) if whole else seal.page_part_token(found["candidate_id"])
+    return f"/relay/me/{token}"
 
 
 def unknown(request: Request) -> Response:

@@ -147,6 +147,9 @@ class Courier:
         except post.NotSent as error:
             await self._not_sent(lent, error)
             return True
+        except Exception as error:  # one letter that cannot be written must not hold up all others
+            await self._not_sent(lent, post.NotSent(type(error).__name__))
+            return True
         async with unit_of_work() as connection:
             if await mail.sent(connection, lent) and lent.kind in CARRY_URL and lent.invitation_id:
                 await invitation.sent(connection, invitation_id=lent.invitation_id, at=datetime.now(UTC))

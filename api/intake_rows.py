@@ -13,6 +13,7 @@ from datetime import date, datetime, time
 from api.intake import JAPAN, Applicant, ApplicationState, Credit, JobState, Told
 from api.intake_words import full_name, prefecture_in, route_of, stage_of
 from models import seal
+from models.candidate import plain_email
 
 ENCODINGS = ("utf-8-sig", "cp932")
 CELL_CHARACTERS_MAX = 2_000
@@ -267,9 +268,10 @@ class _Cells:
         if text is None:
             return None
         found = _EMAIL.search(text)
-        if found is None:
+        address = plain_email(found[0]) if found else None
+        if address is None:
             self._wrong("email", "is not an e-mail address")
-        return found[0] if found else None
+        return address
 
     def _id(self, word: str) -> str | None:
         text = self._text(word)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from api.intake import JAPAN
 from api.mail import Letter
 from models import mail, seal
-from models.candidate import read_items
+from models.candidate import is_address_of, read_items
 from models.mail import Connection, Mail
 from models.rejection_mail import render_rejection_mail
 
@@ -43,10 +44,13 @@ async def write(connection: Connection, sent: Mail, *, issuer: str) -> Letter | 
         to, name = await _candidate(connection, facts, sent)
     if not to:
         return None
+    person_id = None if sent.kind in TO_STAFF else sent.person_id
+    own = person_id is not None and await is_address_of(connection, person_id=person_id, email=to[0])
+    links = _links(sent, issuer, own=own)
     if sent.kind == "REJECTION":
-        subject, text = await _rejection(connection, sent, facts, name, issuer)
+        subject, text = await _rejection(connection, sent, facts, name, links)
     else:
-        subject, text = _from_template(sent, facts, name, issuer)
+        subject, text = _from_template(sent, facts, name, issuer, links)
     return Letter(sent.id, tuple(to), facts["company"], subject, text, sent.language)
 
 
@@ -63,12 +67,10 @@ async def _candidate(connection: Connection, facts: asyncpg.Record, sent: Mail) 
 
 
 async def _rejection(
-    connection: Connection, sent: Mail, facts: asyncpg.Record, name: str | None, issuer: str
+    connection: Connection, sent: Mail, facts: asyncpg.Record, name: str | None, links: Mapping[str, str]
 ) -> tuple[str, str]:
     subject, body = await mail.rejection_words(connection, company_id=sent.company_id, language=sent.language)
-    url = None
-    if sent.invitation_id and not facts["no_agency"]:
-        url = f"{issuer}/relay/{seal.relay_token(sent.invitation_id)}"
+    url = None if facts["no_agency"] else links.get("relay_url")
     names = {
         "candidate_name": name or NAMELESS[sent.language],
         "company_name": facts["company"],
@@ -77,17 +79,30 @@ async def _rejection(
     return render_rejection_mail(subject, body, language=sent.language, names=names, url=url)
 
 
-def _from_template(sent: Mail, facts: asyncpg.Record, name: str | None, issuer: str) -> tuple[str, str]:
-    words: dict[str, Any] = {
-        key: day(value, sent.language) if isinstance(value, datetime) else value for key, value in facts.items()
-    }
+def _links(sent: Mail, issuer: str, *, own: bool) -> dict[str, str]:
+    """The personal URLs that the letter may carry. `own`: it goes to an address that is beyond doubt the person's."""
+    links: dict[str, str] = {}
     if sent.invitation_id:
-        words["relay_url"] = f"{issuer}/relay/{seal.relay_token(sent.invitation_id)}"
-        words["confirmation_url"] = f"{issuer}/relay/confirm/{seal.confirmation_token(sent.invitation_id)}"
+        links["relay_url"] = f"{issuer}/relay/{seal.relay_token(sent.invitation_id, own=own)}"
+        links["confirmation_url"] = f"{issuer}/relay/confirm/{seal.confirmation_token(sent.invitation_id)}"
     if sent.referral_id:
-        words["referral_url"] = f"{issuer}/referral/{seal.referral_token(sent.referral_id)}"
+        links["referral_url"] = f"{issuer}/referral/{seal.referral_token(sent.referral_id, own=own)}"
     if sent.survey_id:
-        words["survey_url"] = f"{issuer}/survey/{seal.survey_token(sent.survey_id)}"
+        links["survey_url"] = f"{issuer}/survey/{seal.survey_token(sent.survey_id)}"
+    return links
+
+
+def _from_template(
+    sent: Mail, facts: asyncpg.Record, name: str | None, issuer: str, links: Mapping[str, str]
+) -> tuple[str, str]:
+    words = {key: _word(value, sent.language) for key, value in facts.items()}
     template = _texts.get_template(f"{TEMPLATES[sent.kind]}.{sent.language.lower()}.txt")
-    subject, _, text = template.render(**words, name=name, issuer=issuer).partition("\n")
+    subject, _, text = template.render(**words, **links, name=_word(name, sent.language), issuer=issuer).partition("\n")
     return subject, text.strip() + "\n"
+
+
+def _word(value: Any, language: str) -> Any:
+    # A name is somebody else's text in a letter of ours: it stays on its line, so that it cannot pose as the letter.
+    if isinstance(value, str):
+        return " ".join(value.split())
+    return day(value, language) if isinstance(value, datetime) else value

@@ -70,7 +70,8 @@ def message(letter: Letter, settings: Settings) -> EmailMessage:
     made = EmailMessage(policy=SMTP_POLICY)
     _, address = parseaddr(settings.mail_from)
     made["From"] = Address(f"{_one_line(letter.sender)}（共創 Kyoso）", addr_spec=address)
-    made["To"] = ", ".join(letter.to)
+    # As finished addresses, never as text to be parsed: the envelope is what the header says, one mailbox each.
+    made["To"] = [Address(username=name, domain=host) for name, _, host in (to.rpartition("@") for to in letter.to)]
     made["Subject"] = _one_line(letter.subject)
     made["Date"] = format_datetime(datetime.now(UTC))
     made["Message-ID"] = f"<{letter.id}@{urlsplit(settings.issuer).hostname}>"
@@ -167,4 +168,4 @@ def _anchor(url: str, kind: str) -> Markup:
 
 
 def _one_line(text: str) -> str:
-    return re.sub(r"[\r\n]+", " ", text).strip()
+    return "".join(filter(str.isprintable, " ".join(text.split())))

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import mail as post
-from api.candidate_page import Throttle, again, gone, language_of, show, too_many, unknown, with_form
+from api.candidate_page import Throttle, again, gone, language_of, page_url_of, show, too_many, unknown, with_form
 from api.settings import Settings
 from models import candidate, consent, mail, outcome, referral, relay, seal
 from models.db import queries, unit_of_work
@@ -53,20 +53,21 @@ class _PersonPages:
                 return found
             if found["erased"]:
                 return show(request, "erased")
-            records = await consent.records(connection, found["id"])
-        return show(request, "me", records=records, asked_to_erase="erase" in request.query_params)
+            records = await _records(connection, found)
+        asked_to_erase = "erase" in request.query_params
+        return show(request, "me", records=records, whole=found["given_by"] is None, asked_to_erase=asked_to_erase)
 
     async def answer_person(self, request: Request) -> Response:
         """Withdraws one consent, or erases the person everywhere."""
         erased: list[UUID] = []
 
         async def act(connection: Connection, found: asyncpg.Record, form: Mapping[str, str]) -> None:
-            if form.get("action") == "erase" and form.get("sure") == "yes":
-                await _withdraw(connection, found["id"], None)
+            if form.get("action") == "erase" and form.get("sure") == "yes" and found["given_by"] is None:
+                await _withdraw(connection, found, None)
                 erased.extend(await mail.of_person(connection, found["id"]))
                 await candidate.erase(connection, found["id"])
             elif form.get("action") == "withdraw":
-                await _withdraw(connection, found["id"], _uuid(form.get("consent", "")))
+                await _withdraw(connection, found, _uuid(form.get("consent", "")))
 
         answer = await self._answer(request, _person, act)
         post.erase(self._settings, erased)
@@ -80,14 +81,13 @@ class _PersonPages:
                 return found
         if found["status"] == "EXPIRED" or (found["status"] == "SUBMITTED" and found["over"]):
             return gone(request)
-        page_url = f"/relay/me/{seal.page_token(found['person_id'])}"
         return show(
             request,
             "referral",
             facts=found,
             items=referral.REFERRED_ITEMS,
             purpose=referral.PURPOSE[language_of(request)],
-            page_url=page_url,
+            page_url=page_url_of(request, found),
         )
 
     async def answer_referral(self, request: Request) -> Response:
@@ -156,18 +156,26 @@ class _PersonPages:
         return await with_form(request, self._settings.issuer, act)
 
 
-async def _withdraw(connection: Connection, person_id: UUID, only: UUID | None) -> None:
+async def _records(connection: Connection, found: asyncpg.Record) -> list[consent.Record]:
+    """What was provided about a person; on one partner's part of the page, what that partner gave."""
+    records = await consent.records(connection, found["id"])
+    return [record for record in records if found["given_by"] in (None, record.giver_id)]
+
+
+async def _withdraw(connection: Connection, found: asyncpg.Record, only: UUID | None) -> None:
     """Ends one consent, or every one; a handover that still waits for its agency ends with it."""
-    for record in await consent.records(connection, person_id):
+    for record in await _records(connection, found):
         if record.ended_at is None and only in (None, record.consent_id):
             said = Said(by=record.giver_id, source="CANDIDATE", at=datetime.now(UTC))
-            ended = await consent.withdraw(connection, said=said, person_id=person_id, consent_id=record.consent_id)
+            ended = await consent.withdraw(connection, said=said, person_id=found["id"], consent_id=record.consent_id)
             await relay.withdrawn(connection, consent_ids=ended, said=said)
 
 
 async def _person(connection: Connection, token: str) -> asyncpg.Record | None:
-    person_id = seal.read_page_token(token)
-    return await queries("page").person(connection, id=person_id) if person_id else None
+    person_id, candidate_id = seal.read_page_token(token), seal.read_page_part_token(token)
+    if person_id is None and candidate_id is None:
+        return None
+    return await queries("page").person(connection, id=person_id, candidate_id=candidate_id)
 
 
 async def _referral(connection: Connection, token: str) -> asyncpg.Record | None:

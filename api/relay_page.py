@@ -6,7 +6,6 @@ ticks is the consent.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from api.candidate_page import (
     again,
     gone,
     language_of,
+    page_url_of,
     show,
     too_many,
     unknown,
@@ -42,9 +42,7 @@ TEXT_VERSION = "relay-1"
 """Of the words on `relay/choose.html` to which candidates consent. Change the words, and change this."""
 
 MAILS_ASKED_MAX = 10  # per address and window, at the company's URL
-EMAIL_CHARACTERS_MAX = 254
 NAME_CHARACTERS_MAX = 100
-_EMAIL = re.compile(r"[^@\s<>\"(),:;\\]+@[^@\s<>\"(),:;\\]+\.[^@\s<>\"(),:;\\.]{2,}")
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -78,7 +76,7 @@ class _RelayPages:
             if found is None:
                 self.guesses.count(request)
                 return unknown(request)
-            page_url = f"/relay/me/{seal.page_token(found['person_id'])}"
+            page_url = page_url_of(request, found)
             if found["dead"] or found["erased"]:
                 return gone(request, page_url=page_url if found["provided"] and not found["erased"] else None)
             words = await _choices(connection, request, found)
@@ -123,8 +121,8 @@ class _RelayPages:
                 company = await _company(connection, request)
                 if company is None:
                     return unknown(request)
-                email = form.get("email", "").strip()
-                if len(email) > EMAIL_CHARACTERS_MAX or not _EMAIL.fullmatch(email):
+                email = candidate.plain_email(form.get("email", ""))
+                if email is None:
                     return show(request, "door", status=400, company=company["name"], problem=True)
                 self._mails.count(request)
                 said = Said(by=company["id"], source="CANDIDATE", at=datetime.now(UTC))

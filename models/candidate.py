@@ -6,6 +6,8 @@ is sealed per person and candidate, and row-level security shows it to its keepe
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +34,12 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 # Items of personal data that are kept; KANA travels with NAME and is never consented to on its own.
 KEPT_ITEMS = ("NAME", "KANA", "EMAIL", "PHONE", "PREFECTURE", "RECOMMENDATION")
 ITEM_CHARACTERS = 2_000
+EMAIL_CHARACTERS = 254
+# An address that means one mailbox and nothing else wherever it is written: no list, group, comment, quoting or encoded
+# word. Dots may stand anywhere, as in old addresses of Japanese mobile carriers.
+EMAIL = re.compile(
+    r"(?!.*=\?)[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,12 @@ class Kept:
 
     candidate_id: UUID
     person_id: UUID
+
+
+def plain_email(text: str) -> str | None:
+    """An address as it is kept and written to: NFKC, without blanks around it; None when it is none."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    return plain if len(plain) <= EMAIL_CHARACTERS and EMAIL.fullmatch(plain) else None
 
 
 async def keep(
@@ -53,13 +67,15 @@ async def keep(
 ) -> Kept:
     """A partner keeps a candidate: found by person, else by address, else new; given items replace older ones.
 
-    `email` finds the person and is not kept as an item by itself. Another partner's knowledge of the same person
-    changes nothing in the answer. Leaves `partner_id` as the viewer of personal data until the transaction ends.
+    `email` finds the person and is not kept as an item by itself; of a known person who has an address it becomes the
+    partner's claim, which finds them for this partner alone. Another partner's knowledge of the same person changes
+    nothing in the answer. Leaves `partner_id` as the viewer of personal data until the transaction ends.
 
     Refuses INVALID for an item that is unknown, empty or too long, NOT_FOUND for a person who was erased.
     """
-    _check_items(items)
-    return await _keep(connection, partner_id, person_id, email, items, at or datetime.now(UTC))
+    plain = {item: _plain(item, text) for item, text in items.items()}
+    _check_items(plain)
+    return await _keep(connection, partner_id, person_id, email, plain, at or datetime.now(UTC))
 
 
 async def read_items(
@@ -120,9 +136,9 @@ def unseal_rows(values: Sequence[SealedItems]) -> list[dict[str, str]]:
     return opened
 
 
-async def person_by_email(connection: Connection, email: str) -> UUID | None:
-    """The hidden person behind an address, for matching inside `models`; never to be shown or told."""
-    return await queries("candidate").person_by_email(connection, email_index=email_index(email))
+async def is_address_of(connection: Connection, *, person_id: UUID, email: str) -> bool:
+    """Whether an address is the person's own, and no mere claim of a partner: whose mailbox may lead to their page."""
+    return await queries("candidate").is_address_of(connection, person_id=person_id, email_index=email_index(email))
 
 
 async def candidate_of(connection: Connection, *, partner_id: UUID, person_id: UUID) -> UUID | None:
@@ -166,7 +182,7 @@ async def merge(connection: Connection, *, partner_id: UUID, keep: UUID, drop: U
     referrers = queries("candidate").hand_over_referrals(connection, keep=keep, drop=drop)
     for referrer_id in [row["referrer_id"] async for row in referrers]:
         await _keep(connection, referrer_id, keep, None, {}, datetime.now(UTC))
-    await queries("candidate").hand_over_rows(connection, keep=keep, drop=drop)
+    await queries("candidate").hand_over_rows(connection, partner_id=partner_id, keep=keep, drop=drop)
     await erase(connection, drop)
     return True
 
@@ -208,6 +224,13 @@ async def _keep(
             at=at,
         )
     return kept
+
+
+def _plain(item: str, text: str) -> str:
+    # Only a recommendation has lines; in a name, a line break could pose as the letter that the name is put into.
+    if item == "EMAIL":
+        return plain_email(text) or ""
+    return text if item == "RECOMMENDATION" else "".join(filter(str.isprintable, " ".join(text.split())))
 
 
 def _check_items(items: Mapping[str, str]) -> None:

@@ -13,17 +13,19 @@ from uuid import UUID
 
 import asyncpg
 
-from models.candidate import keep
+from models.candidate import keep, read_items
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said, publish
 from models.rejection_mail import Language
+from models.seal import fold_email
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 URL_DAYS = 90
 CONFIRM_DAYS = 14
 RESEND_MINUTES = 10
+LINKS_A_DAY = 5  # letters that anybody can have sent to one person, at whatever companies' doors
 EXPIRE_AT_ONCE = 500  # invitations per transaction
 
 MailKind = Literal["REJECTION", "RELAY_LINK", "COMPANY_CONFIRMATION"]
@@ -174,7 +176,10 @@ async def by_company_url(
     """
     sql = queries("invitation")
     since = said.at - timedelta(days=URL_DAYS)
-    kept = await keep(connection, partner_id=company_id, email=email, items={"EMAIL": email}, at=said.at)
+    kept = await keep(connection, partner_id=company_id, email=email, items={}, at=said.at)
+    items = (await read_items(connection, partner_id=company_id, person_id=kept.person_id)).get(kept.candidate_id, {})
+    if fold_email(items.get("EMAIL", "")) != fold_email(email):  # anybody may type another spelling of it
+        await keep(connection, partner_id=company_id, email=email, items={"EMAIL": email}, at=said.at)
     application_id = await sql.latest_rejection(
         connection, company_id=company_id, person_id=kept.person_id, since=since
     )
@@ -189,7 +194,14 @@ async def by_company_url(
     if invitation_id is None:
         return
     recently = said.at - timedelta(minutes=RESEND_MINUTES)
-    if not await sql.mailed_lately(connection, invitation_id=invitation_id, kind="RELAY_LINK", since=recently):
+    lately = await sql.links_lately(
+        connection,
+        invitation_id=invitation_id,
+        person_id=kept.person_id,
+        since=recently,
+        day=said.at - timedelta(days=1),
+    )
+    if not lately["again"] and lately["today"] < LINKS_A_DAY:
         await _queue(connection, "RELAY_LINK", company_id, kept.person_id, invitation_id, language, said.at)
 
 

@@ -15,17 +15,19 @@ from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said, publish
 from models.partner import require_licenses, today
+from models.seal import fold_email
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 RELATIONSHIPS = ("COLLEAGUE", "FORMER_COLLEAGUE", "FRIEND", "TEACHER", "CLIENT", "OTHER")
 CONFIRM_DAYS = 14
+ASKED_A_DAY = 3  # mails to one person, whoever refers them
 EXPIRED_AT_ONCE = 500  # referrals per transaction
 REFERRED_ITEMS = ("NAME", "EMAIL", "RECOMMENDATION")
 TEXT_VERSION = "referral-1"
 PURPOSE = {"JA": "採用選考のため", "EN": "For selection by the company"}
-EMAIL_SHAPE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-EMAIL_CHARACTERS = 254
+NAME_CHARACTERS = 100
+LURE = re.compile(r"://|www\.|@", re.IGNORECASE)  # in a name that we write into a letter of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,10 @@ async def submit(
     """
     facts = await _standing(connection, referrer_id, company_id, job_id, handover_id)
     _must_be_own(said.by, referrer_id, company_id)
-    _check_person(email, relationship)
+    _check_person(name, email, relationship)
     await _must_be_allowed(connection, facts, referrer_id, company_id, job_id, handover_id)
+    if facts["handover_person_id"] is not None:
+        await _must_be_theirs(connection, referrer_id, facts["handover_person_id"], email)
     given = {"NAME": name.strip(), "EMAIL": email.strip(), "RECOMMENDATION": (recommendation or "").strip()}
     kept = await candidate.keep(
         connection,
@@ -83,6 +87,7 @@ async def submit(
         origin_id=handover_id,
         mail_id=uuid7(),
         language=language,
+        most_a_day=ASKED_A_DAY,
     )
     if submitted is None:
         raise Refusal(
@@ -254,8 +259,15 @@ def _must_be_own(acting: UUID, referrer_id: UUID, company_id: UUID) -> None:
         raise _invalid("companyId", "自社への紹介はできません。", "A company does not refer to itself.")
 
 
-def _check_person(email: str, relationship: str) -> None:
-    if len(email) > EMAIL_CHARACTERS or not EMAIL_SHAPE.fullmatch(email.strip()):
+def _check_person(name: str, email: str, relationship: str) -> None:
+    name = name.strip()
+    if not 1 <= len(name) <= NAME_CHARACTERS or not name.isprintable() or LURE.search(name):
+        raise _invalid(
+            "name",
+            f"氏名を1〜{NAME_CHARACTERS}文字の1行で、URLやメールアドレスを含めずに入力してください。",
+            f"A name has 1 to {NAME_CHARACTERS} characters on one line, and no address in it.",
+        )
+    if candidate.plain_email(email) is None:
         raise _invalid("email", "メールアドレスの形が正しくありません。", "This is not an e-mail address.")
     if relationship not in RELATIONSHIPS:
         raise _invalid("relationship", "選択肢にない値です。", f"Choose one of {', '.join(RELATIONSHIPS)}.")
@@ -286,6 +298,18 @@ def _check_handover(facts: asyncpg.Record, referrer_id: UUID, handover_id: UUID 
             ja="受諾済みのリレーだけが再紹介の元になります。",
             en="Only an accepted handover can grow into a referral.",
             path=("input", "handoverId"),
+        )
+
+
+async def _must_be_theirs(connection: Connection, referrer_id: UUID, person_id: UUID, email: str) -> None:
+    """Whoever reads the mail answers for the person: it goes to the address that was handed over, and to no other."""
+    found = await candidate.read_items(connection, partner_id=referrer_id, person_id=person_id)
+    given = [fold_email(items["EMAIL"]) for items in found.values() if "EMAIL" in items]
+    if fold_email(email) not in given:
+        raise _invalid(
+            "email",
+            "リレーで受け取ったメールアドレスをそのままお使いください。",
+            "Use the e-mail address that was handed over to you.",
         )
 
 

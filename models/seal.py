@@ -25,7 +25,7 @@ TOKEN_MAC_BYTES = 16  # 128 bits
 TOKEN_CHARACTERS = 43  # base64url of a UUID and its MAC, without padding
 EMAIL_INDEX_BYTES = 32
 
-TOKEN_PURPOSES = ("relay", "referral", "survey", "page", "confirmation")
+TOKEN_PURPOSES = ("relay", "relay-own", "referral", "referral-own", "survey", "page", "page-part", "confirmation")
 
 Random = Callable[[int], bytes]
 
@@ -112,24 +112,33 @@ def unseal_item(key: bytes, candidate_id: UUID, item: str, sealed: bytes) -> str
     return _opened(AESGCM(key), sealed, candidate_id.bytes + item.encode()).decode()
 
 
-def relay_token(invitation_id: UUID) -> str:
-    """What makes a relay URL personal (専用URL)."""
-    return _token("relay", invitation_id)
+def relay_token(invitation_id: UUID, *, own: bool = False) -> str:
+    """What makes a relay URL personal (専用URL). `own`: it goes to an address that is beyond doubt the person's."""
+    return _token("relay-own" if own else "relay", invitation_id)
 
 
 def read_relay_token(token: str) -> UUID | None:
     """The invitation; None when the token was not made by `relay_token`."""
-    return _subject("relay", token)
+    return _subject("relay", token) or _subject("relay-own", token)
 
 
-def referral_token(referral_id: UUID) -> str:
-    """By which the candidate confirms or declines a referral (本人確認)."""
-    return _token("referral", referral_id)
+def referral_token(referral_id: UUID, *, own: bool = False) -> str:
+    """By which the candidate confirms or declines a referral (本人確認). `own` as in `relay_token`."""
+    return _token("referral-own" if own else "referral", referral_id)
 
 
 def read_referral_token(token: str) -> UUID | None:
     """The referral; None when the token was not made by `referral_token`."""
-    return _subject("referral", token)
+    return _subject("referral", token) or _subject("referral-own", token)
+
+
+def leads_to_page(token: str) -> bool:
+    """Whether a relay's or referral's token may show the way to the person's whole page.
+
+    It may when it was mailed to an address that is the person's own. One that a partner merely claims for them may
+    be the partner's own mailbox, and leads to what that partner gave.
+    """
+    return (_subject("relay-own", token) or _subject("referral-own", token)) is not None
 
 
 def survey_token(survey_id: UUID) -> str:
@@ -150,6 +159,16 @@ def page_token(person_id: UUID) -> str:
 def read_page_token(token: str) -> UUID | None:
     """The person; None when the token was not made by `page_token`."""
     return _subject("page", token)
+
+
+def page_part_token(candidate_id: UUID) -> str:
+    """The part of a person's page that is about what one partner gave: the person as that partner's candidate."""
+    return _token("page-part", candidate_id)
+
+
+def read_page_part_token(token: str) -> UUID | None:
+    """The candidate; None when the token was not made by `page_part_token`."""
+    return _subject("page-part", token)
 
 
 def confirmation_token(invitation_id: UUID) -> str:

@@ -12,7 +12,7 @@ from models.candidate import unseal_rows
 from planner.declare import PageInfo, column, finished, many, one, part, table
 from schema.application import ApplicationOrder
 from schema.node import Node
-from schema.person import OWN_CANDIDATE
+from schema.person import OWN_CANDIDATE, REFERRAL_OF_CANDIDATE
 from schema.referral import ReferralOrder
 from schema.scalars import DateTime, EmailAddress
 
@@ -69,7 +69,7 @@ class Candidate(Node):
     )
     referrals: ReferralConnection = many(
         "Referrals (紹介) of this person",
-        where="{row}.person_id = {parent}.person_id and ({row}.company_id = {viewer.partner} or {row}.referrer_id = {viewer.partner})",
+        where=REFERRAL_OF_CANDIDATE,
         order=ReferralOrder.SUBMITTED_AT_DESC,
     )
     applications: ApplicationConnection = many(

@@ -13,6 +13,12 @@ PROVIDED = (
 
 OWN_CANDIDATE_OF_COMPANY = f"{OWN_CANDIDATE} and ({{parent}}.company_id = {{viewer.partner}} or {PROVIDED})"
 
+# Until the person agrees, the company does not learn whom somebody recommends: not even one whom it knows already.
 OWN_CANDIDATE_OF_REFERRAL = (
-    f"{OWN_CANDIDATE} and ({{parent}}.company_id = {{viewer.partner}} or {{parent}}.referrer_id = {{viewer.partner}})"
+    f"{OWN_CANDIDATE} and ({{parent}}.referrer_id = {{viewer.partner}}"
+    " or ({parent}.company_id = {viewer.partner} and {parent}.confirmed_at is not null))"
+)
+REFERRAL_OF_CANDIDATE = (
+    "{row}.person_id = {parent}.person_id and ({row}.referrer_id = {viewer.partner}"
+    " or ({row}.company_id = {viewer.partner} and {row}.confirmed_at is not null))"
 )

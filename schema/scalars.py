@@ -10,6 +10,8 @@ from typing import Any, NewType
 
 import strawberry
 
+from models.candidate import EMAIL, EMAIL_CHARACTERS
+
 DateTime = datetime.datetime
 Date = datetime.date
 Decimal = decimal.Decimal
@@ -108,7 +110,7 @@ SCALARS: dict[object, Any] = {
     EmailAddress: _scalar(
         "EmailAddress", "E-mail address",
         "https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address",
-        _matching(r"(?=.{3,254}$)[^@\s\x00-\x1f]{1,64}@[^@\s.]+(\.[^@\s.]+)+", "This is not an e-mail address."), str),
+        _matching(rf"(?=.{{3,{EMAIL_CHARACTERS}}}$){EMAIL.pattern}", "This is not an e-mail address."), str),
     Url: _scalar(
         "Url", "Absolute https URL", "https://url.spec.whatwg.org/",
         _matching(r"https://[^\s/]+\S*", "Write an absolute https URL."), str),

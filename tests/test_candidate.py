@@ -345,7 +345,7 @@ async def test_a_merge_joins_people_whom_nobody_else_knows(connected: str) -> No
     sought = "select person_id from application where id = $1"
     assert await pool().fetchval(sought, application_id) == stays.person_id
     async with unit_of_work() as connection:
-        assert await candidate.person_by_email(connection, "second@example.jp") == stays.person_id
+        assert (await kept(connection, one, "second@example.jp")).person_id == stays.person_id
         assert not await candidate.merge(connection, partner_id=one, keep=stays.person_id, drop=goes.person_id)
 
 

@@ -214,7 +214,7 @@ async def test_the_loop_closes_from_an_accepted_handover_only(connected: str) ->
     async with unit_of_work() as connection:
         await connection.execute("update handover set status = 'ACCEPTED' where id = $1", handover_id)
         referral_id = await builders.referral(
-            connection, agency_id, second, handover_id=handover_id, email="private@example.jp"
+            connection, agency_id, second, handover_id=handover_id, email="taro@example.jp"
         )
     found = await row(referral_id)
     person = await pool().fetchval("select person_id from handover where id = $1", handover_id)

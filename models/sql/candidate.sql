@@ -31,9 +31,9 @@ where c.partner_id = :partner_id
   and (c.id = any(:candidate_ids::uuid[]) or c.person_id = :person_id)
 order by c.id, d.rank, d.recorded_at desc, d.item;
 
--- name: person_by_email$
--- The person behind an address.
-select person_id from person_email where email_index = :email_index;
+-- name: is_address_of$
+-- Whether an address is the person's own, and no mere claim of a partner.
+select exists (select from person_email where email_index = :email_index and person_id = :person_id);
 
 -- name: candidate_of$
 -- One partner's candidate for a person.
@@ -44,7 +44,10 @@ select id from candidate where partner_id = :partner_id and person_id = :person_
 select erase_person(:person_id);
 
 -- name: forget!
--- One partner forgets a person; nobody else knowing them, they are erased.
+-- One partner forgets a person, and by which further addresses it knew them; nobody else knowing them, they are erased.
+with forgotten as (
+  delete from person_email_claim where person_id = :person_id and partner_id in (select house_of(:partner_id))
+)
 select forget_candidate(:partner_id, :person_id);
 
 -- name: lock_people
@@ -69,12 +72,21 @@ update referral r set person_id = :keep where r.person_id = :drop and not exists
 returning r.referrer_id;
 
 -- name: hand_over_rows!
--- Everything that stands under one person stands under the other from now on, but for personal data.
+-- Everything that stands under one person stands under the other from now on, but for personal data. Their addresses
+-- become this partner's claims, unless the other has none.
 with a as (update application set person_id = :keep where person_id = :drop),
   b as (update relay_invitation set person_id = :keep where person_id = :drop),
   c as (update hire set person_id = :keep where person_id = :drop),
   d as (update survey set person_id = :keep where person_id = :drop),
   e as (update mail set person_id = :keep where person_id = :drop),
   f as (update ats_candidate set person_id = :keep where person_id = :drop),
-  g as (update ats_delivery set person_id = :keep where person_id = :drop)
-update person_email set person_id = :keep where person_id = :drop;
+  g as (update ats_delivery set person_id = :keep where person_id = :drop),
+  h as (update person_email_claim set person_id = :keep where person_id = :drop),
+  i as (
+    insert into person_email_claim (partner_id, email_index, person_id)
+    select :partner_id, e.email_index, :keep from person_email e
+    where e.person_id = :drop and exists (select from person_email k where k.person_id = :keep)
+    on conflict (partner_id, email_index) do nothing
+  )
+update person_email set person_id = :keep
+where person_id = :drop and not exists (select from person_email k where k.person_id = :keep);

@@ -77,11 +77,11 @@ update relay_invitation set waiting_for = :waiting_for where id = :id;
 insert into mail (id, kind, company_id, person_id, invitation_id, language, status, due_at)
 values (:id, :kind, :company_id, :person_id, :invitation_id, :language, 'QUEUED', :at);
 
--- name: mailed_lately$
--- Whether a mail of this kind about this invitation waits or was sent since then.
-select exists (
-  select from mail where invitation_id = :invitation_id and kind = :kind
-    and (status = 'QUEUED' or (status = 'SENT' and sent_at > :since)));
+-- name: links_lately^
+-- Whether the URL of this invitation waits or was sent since then, and how many URLs went to this person in a day.
+select coalesce(bool_or(invitation_id = :invitation_id and (status = 'QUEUED' or (status = 'SENT' and sent_at > :since))), false) as again,
+  count(*) filter (where status = 'QUEUED' or (status = 'SENT' and sent_at > :day)) as today
+from mail where person_id = :person_id and kind = 'RELAY_LINK';
 
 -- name: mark_sent!
 -- The mail with the URL went out; the URL lives from then.

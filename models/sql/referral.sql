@@ -22,7 +22,8 @@ left join lateral (
 where r.id = :referrer_id;
 
 -- name: submit$
--- A referral that waits for the candidate, and the mail that asks them; nothing when the referrer made it before.
+-- A referral that waits for the candidate, and the mail that asks them; nothing when the referrer made it before. So
+-- many a day at most, whoever refers: the mails after that wait a day each, and nobody is told why.
 with submitted as (
   insert into referral (id, referrer_id, company_id, job_id, person_id, status, relationship, role, submitted_at, confirm_by, origin_id)
   values (:id, :referrer_id, :company_id, :job_id, :person_id, 'SUBMITTED', :relationship, :role, :at, :confirm_by, :origin_id)
@@ -30,7 +31,11 @@ with submitted as (
   returning id
 ), asked as (
   insert into mail (id, kind, company_id, person_id, referral_id, language, status, due_at)
-  select :mail_id, 'REFERRAL_CONFIRMATION', :company_id, :person_id, id, :language, 'QUEUED', clock_timestamp() from submitted
+  select :mail_id, 'REFERRAL_CONFIRMATION', :company_id, :person_id, id, :language, 'QUEUED', clock_timestamp() + make_interval(days => (
+      select (count(*) / :most_a_day::int)::int from mail m
+      where m.person_id = :person_id and m.kind = 'REFERRAL_CONFIRMATION'
+        and (m.status = 'QUEUED' or (m.status = 'SENT' and m.sent_at > clock_timestamp() - interval '1 day'))))
+  from submitted
 )
 select id from submitted;
 

@@ -1,0 +1,166 @@
+"""Attacks on people: their pages, their identity, and who learns that they look for work."""
+
+import email
+import email.policy
+import re
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from models import candidate, referral, seal
+from models.db import unit_of_work
+from models.errors import Refusal, RefusalCode
+from models.outbox import Said
+from tests import builders
+from tests.edge import Edge, edge, fields
+from tests.network import Network, network
+from tests.served import Served, running
+
+__all__ = ["edge", "running"]
+
+VICTIM, THIEF = "hanako@example.com", "thief@example.net"
+
+
+def now(by: UUID) -> Said:
+    return Said(by, "API", datetime.now(UTC))
+
+
+async def world() -> Network:
+    async with unit_of_work() as connection:
+        return await network(connection)
+
+
+def letters(edge: Edge) -> dict[str, str]:
+    """The plain text of the mail that went out, by its addressee."""
+    files = (edge.settings.data_dir / "mail").glob("*.eml")
+    mails = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
+    return {mail["To"]: mail.get_body(("plain",)).get_content() for mail in mails}
+
+
+async def test_an_agency_refers_whom_it_was_given_at_no_address_but_theirs(connected: str) -> None:
+    """Else it would confirm in their name, read every record about them, and could erase them."""
+    at = await world()
+    async with unit_of_work() as connection:
+        other = await builders.company(connection, "株式会社べつ")
+        job_id = await builders.open_job(connection, other, open_to_network=True)
+    asked = {"referrer_id": at.agency, "company_id": other, "job_id": job_id, "relationship": "OTHER"}
+    with pytest.raises(Refusal) as refused:
+        async with unit_of_work() as connection:
+            await referral.submit(
+                connection, said=now(at.agency), name="高橋 次郎", email=THIEF, handover_id=at.handover, **asked
+            )
+    assert (refused.value.code, refused.value.path) == (RefusalCode.INVALID, ("input", "email"))
+    async with unit_of_work() as connection:
+        assert await connection.fetchval("select count(*) from referral where company_id = $1", other) == 0
+        assert (
+            await connection.fetchval(
+                "select count(*) from person_email where email_index = $1", seal.email_index(THIEF)
+            )
+            == 0
+        )
+        submitted = await referral.submit(
+            connection, said=now(at.agency), name="高橋 次郎", email="JIRO@example.jp", handover_id=at.handover, **asked
+        )
+    assert submitted.event_id
+
+
+async def test_one_partners_word_gives_nobody_a_further_address(connected: str) -> None:
+    """An address that a partner claims for somebody finds them for that partner alone."""
+    async with unit_of_work() as connection:
+        thief, other = [await builders.company(connection, name) for name in ("株式会社ぬすみ", "株式会社ほか")]
+        known = await builders.kept(connection, other, VICTIM)
+        theirs = await builders.kept(connection, thief, VICTIM)
+        claimed = await candidate.keep(
+            connection, partner_id=thief, email=THIEF, person_id=theirs.person_id, items={"EMAIL": THIEF}
+        )
+        again = await builders.kept(connection, thief, THIEF)
+        elsewhere = await builders.kept(connection, other, THIEF)
+    assert claimed == again == theirs
+    assert known.person_id == theirs.person_id != elsewhere.person_id
+
+
+async def test_a_letter_to_a_claimed_address_leads_to_nobodys_whole_page(edge: Edge) -> None:
+    """A company moves somebody's address to its own mailbox: it may not read there who else was told what."""
+    thief, other = await edge.company("株式会社ぬすみ"), await edge.company("株式会社ほか")
+    for company_id in (thief, other):
+        await edge.relay(company_id, f"{company_id}人材")
+    await edge.rejected(other, VICTIM)
+    invitation_id = await edge.rejected(thief, VICTIM)
+    person_id = await edge.value("select person_id from relay_invitation where id = $1", invitation_id)
+    async with edge.work() as connection:
+        await candidate.keep(connection, partner_id=thief, email=THIEF, person_id=person_id, items={"EMAIL": THIEF})
+    await edge.courier.send_mail()
+    paths = {to: re.search(r"/relay/[\w-]{43}", text)[0] for to, text in letters(edge).items()}
+    links = {}
+    for to in (VICTIM, THIEF):
+        shown = await edge.http.post(paths[to], data={"action": "continue"}, follow_redirects=True)
+        ticks = [name for name in fields(shown.text) if name.startswith("agency ")]
+        shown = await edge.http.post(
+            paths[to], data={"action": "register", **dict.fromkeys(ticks, "1")}, follow_redirects=True
+        )
+        links[to] = re.findall(r'"(/relay/me/[^"]+)"', shown.text)
+    whole = f"/relay/me/{seal.page_token(person_id)}"
+    assert set(links[VICTIM]) == {whole}
+    [part] = set(links[THIEF])
+    assert part != whole
+    names = {company_id: f"{company_id}人材" for company_id in (thief, other)}
+    page = (await edge.http.get(part)).text
+    assert (names[thief] in page, names[other] in page, "erase" in page) == (True, False, False)
+    before = await edge.everything()
+    hidden = await edge.value("select id from consent where asked_by = $1", other)
+    for given in ({"action": "erase", "sure": "yes"}, {"action": "withdraw", "consent": str(hidden)}):
+        assert (await edge.http.post(part, data=given)).status_code == 303
+    assert await edge.everything() == before
+    ours = await edge.value("select id from consent where asked_by = $1", thief)
+    await edge.http.post(part, data={"action": "withdraw", "consent": str(ours)})
+    assert await edge.value("select asked_by from consent where withdrawn_at is not null") == thief
+    page = (await edge.http.get(whole)).text
+    assert names[thief] in page
+    assert names[other] in page
+
+
+async def test_whom_somebody_recommends_is_theirs_until_the_person_agrees(served: Served) -> None:
+    """A company that knows the person already learns nothing of them from a referral they have not confirmed."""
+    at = await world()
+    async with unit_of_work() as connection:
+        referrer = await builders.referrer(connection, at.company)
+        submitted = await referral.submit(
+            connection, said=now(referrer), referrer_id=referrer, company_id=at.company, job_id=None,
+            name="高橋 次郎", email="jiro@example.jp", relationship="FRIEND",
+        )  # fmt: skip
+    text = """{ referrals(first: 20, filter: {statuses: [%s]}) { edges { node { id referrer { id }
+      candidate { id alias referrals(first: 20) { edges { node { id } } } } } } } }"""
+    found = (await served.ask(at.company, text % "SUBMITTED"))["referrals"]["edges"]
+    assert [edge["node"]["candidate"] for edge in found] == [None]
+    own = (await served.ask(referrer, text % "SUBMITTED"))["referrals"]["edges"]
+    assert own[0]["node"]["candidate"]["referrals"]["edges"][0]["node"]["id"] == own[0]["node"]["id"]
+    waiting = found[0]["node"]["id"]
+    seen = (await served.ask(at.company, text % "CONFIRMED, HIRED, IN_SELECTION, CLOSED"))["referrals"]["edges"]
+    listed = {each["node"]["id"] for edge in seen for each in edge["node"]["candidate"]["referrals"]["edges"]}
+    assert seen
+    assert waiting not in listed
+    async with unit_of_work() as connection:
+        await referral.confirm(connection, said=now(referrer), referral_id=submitted.referral_id, confirmed=False)
+    declined = (await served.ask(at.company, text % "DECLINED"))["referrals"]["edges"]
+    assert [edge["node"]["candidate"] for edge in declined] == [None]
+
+
+async def test_an_offer_alone_uncovers_no_referrer(served: Served) -> None:
+    """A referrer's real name is their partners' to know: those whose agreement they accepted."""
+    at = await world()
+    asked = {
+        "id": (
+            await served.ask(
+                at.stranger, "{ partners(first: 50, filter: {kinds: [REFERRER]}) { edges { node { id name } } } }"
+            )
+        )["partners"]["edges"][0]["node"]["id"]
+    }
+    offer = """mutation ($id: ID!) { offerAgreement(input: {clientMutationId: "1", kind: INFORMATION_SHARING,
+      partnerIds: [$id], purpose: "名前を知りたい", terms: {sharing: [{category: OUTCOMES, granularity: FIELDS}],
+      startsOn: "2026-04-01"}}) { userErrors { code message }
+      agreement { id parties(first: 9) { edges { node { name } } } } } }"""
+    given = (await served.ask(at.stranger, offer, asked))["offerAgreement"]
+    assert "佐藤" not in str(given)
+    name = await served.ask(at.stranger, "query ($id: ID!) { partner(id: $id) { name } }", asked)
+    assert name["partner"]["name"].startswith("紹介者 ")
