@@ -77,7 +77,9 @@ def _cost(field: Field) -> Cost:
 
 
 def _record(edges: tree.Edges) -> Cost:
-    return Cost(either=_variants(edges.record))
+    # A row is read and sent even where nothing but its cursor is asked.
+    inner = Cost(either=_variants(edges.record))
+    return Cost(1) if inner.fixed and not inner.of(Run({}, {}, {})) else inner
 
 
 def _variants(record: Record) -> tuple[Cost, ...]:
