@@ -24,6 +24,7 @@ from api import sse
 from api.asker import Asker, Budget, after_spending, asker
 from api.live import Live
 from api.perform import Context, perform
+from auth.dpop import InvalidProofError, challenge
 from auth.tokens import InvalidTokenError, Tokens
 from auth.viewer import Viewer
 from models.db import pool
@@ -86,7 +87,7 @@ class Endpoint:
         try:
             if not any(each in accept for each in ACCEPTABLE):
                 raise RefusedError(406, "NOT_ACCEPTABLE", "Accept application/graphql-response+json.")
-            viewer = await self.viewer(headers)
+            viewer = await self.viewer(headers, scope["method"])
             request = await _request(scope, headers, receive)
             context = Context(viewer, language(headers))
             prepared, who = self.prepare(request, viewer)
@@ -109,16 +110,19 @@ class Endpoint:
             log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
             await _refuse(send, RefusedError(500, "INTERNAL", FAILED), media)
 
-    async def viewer(self, headers: Mapping[bytes, bytes]) -> Viewer:
-        """Who asks. Raises RefusedError(401) with the challenge of RFC 6750."""
+    async def viewer(self, headers: Mapping[bytes, bytes], method: str) -> Viewer:
+        """Who asks. Raises RefusedError(401) with the challenges of RFC 6750 and RFC 9449."""
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise RefusedError(401, "UNAUTHENTICATED", "Send an access token: Authorization: Bearer …", _challenge())
+        known = scheme.lower()
+        if known not in ("bearer", "dpop") or not token:
+            raise RefusedError(401, "UNAUTHENTICATED", "Send an access token: Authorization: Bearer …", self._asks())
         try:
-            return await self.tokens.verify(token)
-        except InvalidTokenError as invalid:
+            if known == "bearer":
+                return await self.tokens.verify(token)
+            return await self.tokens.verify_proven(token, headers.get(b"dpop", b"").decode("latin-1"), method)
+        except (InvalidTokenError, InvalidProofError) as invalid:
             log.info("token_refused", reason=invalid.reason)
-            raise RefusedError(401, "UNAUTHENTICATED", str(invalid), {"WWW-Authenticate": invalid.challenge}) from None
+            raise RefusedError(401, "UNAUTHENTICATED", str(invalid), invalid.headers) from None
 
     def prepare(self, request: Request, viewer: Viewer) -> tuple[Prepared, Asker]:
         """Plans a request and takes its cost out of the client's budget.
@@ -154,11 +158,15 @@ class Endpoint:
         while True:
             await asyncio.sleep(TOKEN_POLL_SECONDS)
             try:
-                await self.tokens.verify(token)
+                await self.tokens.still_stands(token)
             except InvalidTokenError:
                 return
             except LOST:
                 continue  # what was verified once stands in memory; the rest is asked again
+
+    def _asks(self) -> dict[str, str]:
+        where = f"{self.issuer}/.well-known/oauth-protected-resource/graphql"
+        return {"WWW-Authenticate": f'Bearer realm="kyoso", resource_metadata="{where}", {challenge()}'}
 
     async def _events(
         self,
@@ -266,10 +274,6 @@ def language(headers: Mapping[bytes, bytes]) -> str:
     wishes = headers.get(b"accept-language", b"").lower()
     japanese, english = wishes.find(b"ja"), wishes.find(b"en")
     return "ja" if japanese >= 0 and (english < 0 or japanese < english) else "en"
-
-
-def _challenge() -> dict[str, str]:
-    return {"WWW-Authenticate": 'Bearer realm="kyoso"'}
 
 
 def away() -> RefusedError:

@@ -144,6 +144,8 @@ async def introspect(request: HttpRequest) -> Response:
 async def _answered(request: HttpRequest, work: Callable[[Server, Request], Answer]) -> Response:
     door: Door = request.app.state.door
     try:
+        if len(request.headers.getlist("dpop")) > 1:
+            raise FormError(400, "a header is repeated")
         asked = Request(
             "POST", door.issuer + request.url.path, request.headers, read_query(request), await read_form(request)
         )
@@ -185,6 +187,7 @@ async def metadata(request: HttpRequest) -> Response:
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+        "dpop_signing_alg_values_supported": algorithms,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": [f"{issuer}/graphql"],
@@ -202,6 +205,8 @@ async def protected_resource(request: HttpRequest) -> Response:
         "authorization_servers": [tokens.issuer],
         "scopes_supported": list(scopes.VOCABULARY),
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(signed.ALGORITHMS),
+        "dpop_bound_access_tokens_required": False,
     }
     return JSONResponse(body, headers=PUBLIC)
 

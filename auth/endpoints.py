@@ -105,4 +105,4 @@ class Introspection(IntrospectionEndpoint):
             return None
         if viewer.client_id != client.row.client_id and viewer.partner_id != client.row.partner_id:
             return None
-        return {"active": True, "token_type": "Bearer", **claims}
+        return {"active": True, "token_type": "DPoP" if "cnf" in claims else "Bearer", **claims}

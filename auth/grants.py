@@ -31,7 +31,7 @@ REFRESH_TOKEN_SECONDS = 14 * 24 * 3600
 REFRESH_GRACE_SECONDS = 10  # in which a lost answer may be asked for again
 GRANT_SECONDS = 90 * 24 * 3600  # after which a person logs in again
 
-S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+S256_CHALLENGE = THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ TokenAnswer = tuple[int, dict[str, Any], list[tuple[str, str]]]
 class _Grant(grants.BaseGrant):
     server: Server
     request: Request
+    key: str | None
     TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_METHODS
 
     def validate_requested_scope(self) -> None:
@@ -56,13 +57,20 @@ class _Grant(grants.BaseGrant):
     def validate_token_request(self) -> None:
         super().validate_token_request()
         self.server.check_resource(self.request.form.get("resource"))
+        self.key = self.server.proven_key(self.request)
+        if self.key != (self.bound_key() or self.key):
+            raise InvalidGrantError("bound to another key")
+
+    def bound_key(self) -> str | None:
+        """The thumbprint of the key that what was presented is bound to, if it is."""
+        return None
 
     def answer(
         self, member: Member | None, scope: frozenset[str], grant_id: UUID | None, refresh_token: str | None
     ) -> TokenAnswer:
         """The success of the token endpoint, with its line in the audit record."""
         client: Client = self.request.client.row
-        issued = self.server.tokens.issue(client, member, scope, grant_id)
+        issued = self.server.tokens.issue(client, member, scope, grant_id, bound_to=self.key)
         wait(
             audit.record(
                 self.server.connection,
@@ -78,7 +86,7 @@ class _Grant(grants.BaseGrant):
         )
         body: dict[str, Any] = {
             "access_token": issued.access_token,
-            "token_type": "Bearer",
+            "token_type": "DPoP" if self.key else "Bearer",
             "expires_in": issued.expires_in,
             "scope": scopes.join(scope),
         }
@@ -124,9 +132,13 @@ class AuthorizationCode(_Grant, grants.AuthorizationCodeGrant):
                 redirect_uri=request.payload.redirect_uri,
                 scope=consent.scope,
                 code_challenge=request.payload.data["code_challenge"],
+                dpop_jkt=request.payload.data.get("dpop_jkt"),
                 life_seconds=CODE_SECONDS,
             )
         )
+
+    def bound_key(self) -> str | None:
+        return self.request.authorization_code.row.dpop_jkt
 
     def query_authorization_code(self, code: str, client: RegisteredClient) -> "_StoredCode | None":
         row = wait(oauth.find_code(self.server.connection, oauth.digest(code)))
@@ -138,10 +150,12 @@ class AuthorizationCode(_Grant, grants.AuthorizationCodeGrant):
         """Claims the code with one statement: of any number at once, one caller gets the grant."""
         code: Code = self.request.authorization_code.row
         connection = self.server.connection
-        grant_id = wait(oauth.redeem_code(connection, code, life_seconds=GRANT_SECONDS))
+        client: Client = self.request.client.row
+        # A public client has nothing but the key to show that a refresh token is its own (RFC 9449, 5).
+        bound_to = self.key if client.auth_method == "none" else None
+        grant_id = wait(oauth.redeem_code(connection, code, dpop_jkt=bound_to, life_seconds=GRANT_SECONDS))
         if grant_id is None:
             raise InvalidGrantError(self._used_twice(code))
-        client: Client = self.request.client.row
         member = self.person(code.member_id)
         scope = self.server.bounded(client, member, sorted(code.scope))
         refresh_token = None
@@ -176,6 +190,9 @@ class Refresh(_Grant, grants.RefreshTokenGrant):
     The next token is derived from the one presented, so that a client whose answer was lost, and twenty callers at
     once, get the same child: a lineage never forks. Any other second use ends the family.
     """
+
+    def bound_key(self) -> str | None:
+        return self.request.refresh_token.row.dpop_jkt
 
     def authenticate_refresh_token(self, refresh_token: str) -> "_StoredRefreshToken | None":
         row = wait(
@@ -231,6 +248,9 @@ class ProofKey(CodeChallenge):
             raise InvalidRequestError("code_challenge_method must be S256")
         if not S256_CHALLENGE.fullmatch(challenge):
             raise InvalidRequestError("code_challenge must be 43 characters of base64url")
+        thumbprint = grant.request.payload.data.get("dpop_jkt")
+        if thumbprint is not None and not THUMBPRINT.fullmatch(thumbprint):
+            raise InvalidRequestError("dpop_jkt must be 43 characters of base64url")
 
     def get_authorization_code_challenge(self, authorization_code: "_StoredCode") -> str:
         return authorization_code.row.code_challenge

@@ -36,6 +36,7 @@ class Keyring:
     """The signing keys of one installation, as this worker knows them."""
 
     def __init__(self, master_key: bytes) -> None:
+        self.nonce_key = derive(master_key, "DPoP nonces")
         self._seal = AESGCM(derive(master_key, "signing keys"))
         self._keys: dict[str, tuple[ECKey, datetime]] = {}
         self._loaded_at = 0.0

@@ -35,6 +35,9 @@ def push(server: Server, asked: Request) -> Answer:
             raise InvalidRequestError("the request cannot be pushed")
         parameters = {name: value for name, value in asked.form.items() if name not in _CREDENTIALS}
         parameters["client_id"] = client.client_id
+        key = server.proven_key(asked) if "dpop" in asked.headers else None
+        if key and parameters.setdefault("dpop_jkt", key) != key:
+            raise InvalidRequestError("dpop_jkt is another key than the proof's")
         address = f"{server.tokens.issuer}/oauth/authorize"
         server.get_consent_grant(Request("GET", address, asked.headers, parameters, {}))
     except OAuth2Error as error:

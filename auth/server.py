@@ -21,6 +21,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from auth import assertion, scopes
 from auth.bridge import wait
+from auth.dpop import InvalidProofError
 from auth.signed import UnacceptableError
 from auth.tokens import Tokens
 from models import audit, oauth, replay
@@ -41,6 +42,10 @@ _PUBLIC_TEXT = {
     "unauthorized_client": "This client may not use this grant type",
     "access_denied": "The request was denied",
     "invalid_target": "The requested resource is unknown",
+}
+_PROOF_ERRORS = {
+    "invalid_dpop_proof": "The DPoP proof is missing or invalid",
+    "use_dpop_nonce": "Sign the DPoP proof with the nonce of this answer",
 }
 _NOBODYS_SECRET = oauth.digest(secrets.token_urlsafe())
 
@@ -108,6 +113,10 @@ class InvalidTargetError(OAuth2Error):
     error = "invalid_target"
 
 
+class ProofError(OAuth2Error):
+    """The DPoP proof was not accepted (RFC 9449, 5); `error` is `invalid_dpop_proof` or `use_dpop_nonce`."""
+
+
 class Server(AuthorizationServer):
     """Authlib's server over one connection. `refresh_key` derives a family's next refresh token."""
 
@@ -116,6 +125,7 @@ class Server(AuthorizationServer):
         self.connection = connection
         self.tokens = tokens
         self.refresh_key = refresh_key
+        self._headers: Mapping[str, str] = NO_STORE
 
     # What Authlib asks of a server -----------------------------------------------------------------------------
 
@@ -161,7 +171,7 @@ class Server(AuthorizationServer):
         """A redirect always says who answers (RFC 9207)."""
         location = dict(headers).get("Location")
         if location is None:
-            return Answer(status, body, NO_STORE)
+            return Answer(status, body, self._headers)
         separator = "&" if "?" in location else "?"
         issued_by = urlencode({"iss": self.tokens.issuer})
         return Answer(303, None, {**NO_STORE, "Location": f"{location}{separator}{issued_by}"})
@@ -181,13 +191,13 @@ class Server(AuthorizationServer):
                 reason=str(error.description)[:REASON_CHARACTERS],
             )
         )
-        error.description = _PUBLIC_TEXT.get(str(error.error), error.description)
+        error.description = (_PUBLIC_TEXT | _PROOF_ERRORS).get(str(error.error), error.description)
         if error.redirect_uri:
             return self.handle_response(*error())
         if isinstance(error, InvalidClientError):
             challenge = {"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'}
             return Answer(401, dict(error.get_body()), {**NO_STORE, **challenge})
-        return Answer(error.status_code, dict(error.get_body()), NO_STORE)
+        return Answer(error.status_code, dict(error.get_body()), self._headers)
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Authlib announces its steps here; nobody listens."""
@@ -198,6 +208,24 @@ class Server(AuthorizationServer):
         """Refuses a token for a resource other than the API; raises InvalidTargetError."""
         if resource not in (None, self.tokens.resource):
             raise InvalidTargetError("another resource")
+
+    def proven_key(self, request: Request) -> str | None:
+        """The thumbprint of the key that the client shows with this request; None when it shows none.
+
+        Raises ProofError, for a client that must show one too.
+        """
+        given = request.headers.get("dpop")
+        if given is None:
+            if request.client and request.client.row.dpop_bound:
+                raise ProofError("no proof", error=InvalidProofError.error)
+            return None
+        self._headers = {**NO_STORE, "DPoP-Nonce": self.tokens.proofs.nonce()}
+        try:
+            seen = self.tokens.proofs.read(given, method=request.method, uri=request.uri)
+            wait(self.tokens.proofs.use(seen, self.connection))
+        except InvalidProofError as error:
+            raise ProofError(error.reason, error=error.error) from error
+        return seen.thumbprint
 
     def bounded(self, client: Client, member: Member | None, requested: list[str]) -> frozenset[str]:
         """The scopes that may be granted, all of them when none is named.

@@ -18,6 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jws import extract_compact
 
 from auth import scopes
+from auth.dpop import InvalidProofError, Proofs
 from auth.keys import ALGORITHM, Keyring
 from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
 from models import member as people
@@ -53,6 +54,10 @@ class InvalidTokenError(Exception):
         super().__init__("the access token is invalid or has expired: ask the token endpoint for a new one")
         self.reason = reason
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": self.challenge}
+
 
 class UnknownKeyError(InvalidTokenError):
     """The token names a key that this worker has not read."""
@@ -73,6 +78,7 @@ class _Verified:
     subjects: tuple[UUID, ...]
     issued_at: int
     expires_at: int
+    bound_to: str | None
 
 
 class Tokens:
@@ -82,11 +88,23 @@ class Tokens:
         self.issuer = issuer
         self.resource = f"{issuer}/graphql"
         self.keyring = keyring
+        self.proofs = Proofs(keyring.nonce_key)
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._revoked: dict[UUID, float] = {}
 
-    def issue(self, client: Client, member: Member | None, scope: frozenset[str], grant_id: UUID | None) -> Issued:
-        """A token for a program acting for itself (`member` None) or for a person who granted `grant_id`."""
+    def issue(
+        self,
+        client: Client,
+        member: Member | None,
+        scope: frozenset[str],
+        grant_id: UUID | None,
+        *,
+        bound_to: str | None = None,
+    ) -> Issued:
+        """A token for a program acting for itself (`member` None) or for a person who granted `grant_id`.
+
+        `bound_to`: the thumbprint of the key without which it is worth nothing (RFC 9449).
+        """
         kid, key = self.keyring.signing()
         token_id, now = uuid7(), int(time.time())
         claims: dict[str, Any] = {
@@ -104,14 +122,39 @@ class Tokens:
             claims |= {"partner_id": str(owner.partner_id), "partner_kind": owner.partner_kind}
         if member and grant_id:
             claims |= {"member_id": str(member.id), "grant_id": str(grant_id)}
+        if bound_to:
+            claims["cnf"] = {"jkt": bound_to}
         token = jwt.encode({"alg": ALGORITHM, "typ": "at+jwt", "kid": kid}, claims, key, [ALGORITHM])
         return Issued(token, token_id, ACCESS_TOKEN_SECONDS)
 
     async def verify(self, bearer: str) -> Viewer:
         """Who is asking. Signature and standing are looked at once a token, expiry and revocation every time.
 
-        Raises InvalidTokenError.
+        Raises InvalidTokenError, for a token that is bound to a key too.
         """
+        found = await self._standing(bearer)
+        if found.bound_to is not None:
+            raise InvalidTokenError("a bound token used as bearer")
+        return found.viewer
+
+    async def verify_proven(self, token: str, proof: str, method: str) -> Viewer:
+        """Who is asking with a token that is bound to a key, and a proof that they hold that key.
+
+        Raises InvalidTokenError or InvalidProofError.
+        """
+        found = await self._standing(token)
+        seen = self.proofs.read(proof, method=method, uri=self.resource, token=token)
+        if seen.thumbprint != found.bound_to:
+            raise InvalidProofError("the token is bound to another key, or to none")
+        async with pool().acquire() as connection:
+            await self.proofs.use(seen, connection)
+        return found.viewer
+
+    async def still_stands(self, token: str) -> None:
+        """Raises InvalidTokenError when a token that was verified has ended meanwhile."""
+        await self._standing(token)
+
+    async def _standing(self, bearer: str) -> _Verified:
         digest = sha256(bearer.encode()).digest()
         found = self._verified.get(digest)
         if found is None:
@@ -124,7 +167,7 @@ class Tokens:
             raise InvalidTokenError("expired")
         if any(self._revoked.get(subject, 0.0) >= found.issued_at for subject in found.subjects):
             raise InvalidTokenError("revoked")
-        return found.viewer
+        return found
 
     def forget(self, subject: UUID) -> None:
         """Kills what was issued until now for a token, grant, client or member, in this worker and at once.
@@ -199,7 +242,8 @@ class Tokens:
             token_id=claims["jti"],
         )
         subjects = tuple(subject for subject in (token_id, grant_id, member_id, row["client"]) if subject)
-        return _Verified(viewer, subjects, claims["iat"], claims["exp"]), claims
+        bound_to = claims["cnf"]["jkt"] if "cnf" in claims else None
+        return _Verified(viewer, subjects, claims["iat"], claims["exp"], bound_to), claims
 
     @asynccontextmanager
     async def running(self, database_url: str) -> AsyncGenerator[None]:

@@ -39,6 +39,7 @@ class Client:
     auth_method: str
     secret_hash: bytes | None
     jwks: list[dict[str, Any]] | None
+    dpop_bound: bool
     redirect_uris: frozenset[str]
     grant_types: frozenset[str]
     scope: frozenset[str]
@@ -62,6 +63,7 @@ class Code:
     redirect_uri: str
     scope: frozenset[str]
     code_challenge: str
+    dpop_jkt: str | None
     expired: bool
     consumed: bool
 
@@ -75,6 +77,7 @@ class RefreshToken:
     client: UUID
     member_id: UUID
     scope: frozenset[str]
+    dpop_jkt: str | None
     expired: bool
     revoked: bool
     used: bool
@@ -95,11 +98,13 @@ async def create_client(
     redirect_uris: Iterable[str] = (),
     public: bool = False,
     jwks: list[dict[str, Any]] | None = None,
+    dpop_bound: bool = False,
 ) -> Credentials:
     """Registers a client: of a partner, or the operator's when `partner_id` is None.
 
     With redirect URIs people can log in to it; a confidential client (`public` false) can also act for itself.
     With `jwks`, public keys that were checked, it proves itself by signing instead of with a secret.
+    `dpop_bound`: it gets tokens only with a proof of the key that they are bound to (RFC 9449).
     Raises ValueError for a redirect URI that codes must not travel to, and asyncpg.CheckViolationError for what no
     client may be, such as a partner's client with `network:admin`.
     """
@@ -118,6 +123,7 @@ async def create_client(
         auth_method=method,
         secret_hash=digest(secret) if secret else None,
         jwks=orjson.dumps(jwks).decode() if jwks else None,
+        dpop_bound=dpop_bound,
         redirect_uris=uris,
         grant_types=grant_types if public else [*grant_types, "client_credentials"],
         scope=sorted(set(scope)),
@@ -161,6 +167,7 @@ async def save_code(
     redirect_uri: str,
     scope: Iterable[str],
     code_challenge: str,
+    dpop_jkt: str | None,
     life_seconds: int,
 ) -> None:
     """Keeps a code until it is redeemed."""
@@ -173,6 +180,7 @@ async def save_code(
         redirect_uri=redirect_uri,
         scope=sorted(scope),
         code_challenge=code_challenge,
+        dpop_jkt=dpop_jkt,
         life_seconds=life_seconds,
     )
 
@@ -183,8 +191,11 @@ async def find_code(connection: Connection, code_hash: bytes) -> Code | None:
     return None if row is None else Code(**_facts(row))
 
 
-async def redeem_code(connection: Connection, code: Code, *, life_seconds: int) -> UUID | None:
-    """Opens the grant of a code for the one caller who gets it; None for everybody else, whatever runs beside it."""
+async def redeem_code(connection: Connection, code: Code, *, dpop_jkt: str | None, life_seconds: int) -> UUID | None:
+    """Opens the grant of a code for the one caller who gets it; None for everybody else, whatever runs beside it.
+
+    `dpop_jkt`: the key that its refresh tokens are bound to.
+    """
     if await queries("oauth").claim_code(connection, id=code.id) is None:
         return None
     grant_id = uuid7()
@@ -195,6 +206,7 @@ async def redeem_code(connection: Connection, code: Code, *, life_seconds: int) 
         member_id=code.member_id,
         code_id=code.id,
         scope=sorted(code.scope),
+        dpop_jkt=dpop_jkt,
         life_seconds=life_seconds,
     )
     return grant_id

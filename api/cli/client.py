@@ -32,6 +32,7 @@ def client() -> None:
 @click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Where people return after login.")
 @click.option("--public", is_flag=True, help="It cannot keep a secret: a page or an app on a phone.")
 @click.option("--jwks", type=click.File(), help="A JWK set: it proves itself with these public keys, not a secret.")
+@click.option("--dpop", is_flag=True, help="Its tokens are always bound to a key that it proves to hold (DPoP).")
 @click.option("--name", help="What people see on the consent page; its short name when left out.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -42,6 +43,7 @@ def create(
     redirect_uris: tuple[str, ...],
     public: bool,
     jwks: TextIO | None,
+    dpop: bool,
     name: str | None,
     data_dir: Path,
     as_json: bool,
@@ -60,7 +62,7 @@ def create(
     asked = _known_scopes(scope, scopes.OPERATOR_SCOPES if operator else scopes.PARTNER_SCOPES)
     with installation(data_dir) as installed:
         try:
-            made = asyncio.run(_create(installed, partner, name, asked, redirect_uris, public, keys))
+            made = asyncio.run(_create(installed, partner, name, asked, redirect_uris, public, keys, dpop))
         except ValueError as error:
             raise click.ClickException(str(error)) from None
     _print({"client_id": made.client_id, "client_secret": made.client_secret, "scope": scopes.join(asked)}, as_json)
@@ -99,6 +101,7 @@ async def _create(
     redirect_uris: tuple[str, ...],
     public: bool,
     jwks: list[dict[str, Any]] | None,
+    dpop_bound: bool,
 ) -> Credentials:
     await db.connect(installed.database_url, pool_max=1)
     try:
@@ -114,6 +117,7 @@ async def _create(
                 redirect_uris=redirect_uris,
                 public=public,
                 jwks=jwks,
+                dpop_bound=dpop_bound,
             )
     finally:
         await db.disconnect()

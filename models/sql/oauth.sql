@@ -1,8 +1,8 @@
 -- name: add_client!
 -- A program that may ask for tokens.
-insert into oauth_client (id, client_id, kind, partner_id, name, auth_method, secret_hash, jwks, redirect_uris,
-  grant_types, scope)
-values (:id, :client_id, :kind, :partner_id, :name, :auth_method, :secret_hash, :jwks, :redirect_uris, :grant_types, :scope);
+insert into oauth_client (id, client_id, kind, partner_id, name, auth_method, secret_hash, jwks, dpop_bound,
+  redirect_uris, grant_types, scope)
+values (:id, :client_id, :kind, :partner_id, :name, :auth_method, :secret_hash, :jwks, :dpop_bound, :redirect_uris, :grant_types, :scope);
 
 -- name: put_product_client!
 -- One of the product's own pages: created, or brought up to date.
@@ -13,20 +13,20 @@ where (c.name, c.redirect_uris, c.scope) is distinct from (excluded.name, exclud
 
 -- name: client_by_client_id^
 -- The client of this name, unless its access was ended.
-select c.id, c.client_id, c.kind, c.partner_id, p.kind as partner_kind, c.name, c.auth_method, c.secret_hash, c.jwks,
+select c.id, c.client_id, c.kind, c.partner_id, p.kind as partner_kind, c.name, c.auth_method, c.secret_hash, c.jwks, c.dpop_bound,
   c.redirect_uris, c.grant_types, c.scope
 from oauth_client c left join partner p on p.id = c.partner_id
 where c.client_id = :client_id and c.disabled_at is null;
 
 -- name: save_code!
 -- A code that was handed to a browser and waits to be redeemed.
-insert into oauth_code (id, code_hash, client_id, member_id, redirect_uri, scope, code_challenge, expires_at)
-values (:id, :code_hash, :client, :member_id, :redirect_uri, :scope, :code_challenge,
+insert into oauth_code (id, code_hash, client_id, member_id, redirect_uri, scope, code_challenge, dpop_jkt, expires_at)
+values (:id, :code_hash, :client, :member_id, :redirect_uri, :scope, :code_challenge, :dpop_jkt,
   now() + make_interval(secs => :life_seconds));
 
 -- name: find_code^
 -- A code as it stands; what is wrong with it is the caller's to say.
-select id, client_id as client, member_id, redirect_uri, scope, code_challenge, expires_at <= now() as expired,
+select id, client_id as client, member_id, redirect_uri, scope, code_challenge, dpop_jkt, expires_at <= now() as expired,
   consumed_at is not null as consumed
 from oauth_code where code_hash = :code_hash;
 
@@ -37,8 +37,8 @@ where id = :id and consumed_at is null and expires_at > now() returning id;
 
 -- name: open_grant!
 -- What a person granted to a client.
-insert into oauth_grant (id, client_id, member_id, code_id, scope, expires_at)
-values (:id, :client, :member_id, :code_id, :scope, now() + make_interval(secs => :life_seconds));
+insert into oauth_grant (id, client_id, member_id, code_id, scope, dpop_jkt, expires_at)
+values (:id, :client, :member_id, :code_id, :scope, :dpop_jkt, now() + make_interval(secs => :life_seconds));
 
 -- name: revoke_grant_of_code$
 -- A code came twice: what grew from its first use ends.
@@ -55,7 +55,7 @@ where id = :id and revoked_at is null returning id;
 -- row is locked too: only then is it read anew after the wait, with the use that came before.
 select t.id, t.grant_id, t.expires_at <= now() or g.expires_at <= now() as expired, g.revoked_at is not null as revoked,
   t.used_at is not null as used, t.used_at > now() - make_interval(secs => :grace_seconds) as within_grace,
-  g.client_id as client, g.member_id, g.scope
+  g.client_id as client, g.member_id, g.scope, g.dpop_jkt
 from oauth_refresh_token t join oauth_grant g on g.id = t.grant_id
 where t.token_hash = :token_hash
 for update of t, g;
