@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from graphql import GraphQLError
@@ -16,8 +16,9 @@ from models import idempotency
 from models.db import pool, unit_of_work
 from models.errors import Refusal
 from planner.words import Verb
-from schema.act import Act
+from schema.act import Act, invalid
 
+MUTATION_ID_CHARACTERS = 200
 CONFLICT = "This clientMutationId was used with another input. Use a new one for a new call."
 
 
@@ -35,18 +36,41 @@ async def perform(
 ) -> AsyncGenerator[tuple[Mapping[str, Any], asyncpg.Connection[asyncpg.Record]]]:
     """Yields the verb's row and the connection on which its payload is read before the transaction ends.
 
-    Raises GraphQLError(IDEMPOTENCY_CONFLICT) when the key came with another input.
+    Raises GraphQLError(IDEMPOTENCY_CONFLICT) when the key came with another input, BAD_REQUEST when it is no text.
     """
     name = getattr(verb, "__name__", "")
     mutation_id = str(given.client_mutation_id)
-    key = idempotency.Key(context.viewer.caller, mutation_id, name, idempotency.fingerprint(dataclasses.asdict(given)))
+    if "\0" in mutation_id:  # it could not even be sent back
+        raise GraphQLError("A clientMutationId cannot contain NUL.", extensions={"code": "BAD_REQUEST"})
+    told = dataclasses.asdict(given)
+    key = idempotency.Key(context.viewer.caller, mutation_id, name, idempotency.fingerprint(told))
     try:
+        _check(mutation_id, told)
         async with unit_of_work() as connection:
             row = await _once(verb, Act(context.viewer, connection), given, key)
             yield {"client_mutation_id": mutation_id, "user_errors": [], **row}, connection
     except Refusal as refusal:
         async with pool().acquire() as connection:
             yield {"client_mutation_id": mutation_id, "user_errors": [_said(refusal, context.language)]}, connection
+
+
+def _check(mutation_id: str, told: Mapping[str, Any]) -> None:
+    if not 1 <= len(mutation_id) <= MUTATION_ID_CHARACTERS:
+        raise invalid(
+            "clientMutationId",
+            ja=f"clientMutationId は1〜{MUTATION_ID_CHARACTERS}文字です。",
+            en=f"A clientMutationId has 1 to {MUTATION_ID_CHARACTERS} characters.",
+        )
+    if _has_nul(told):
+        raise invalid(ja="文字列にNUL文字は使えません。", en="A text cannot contain the character NUL.")
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_has_nul(each) for each in cast("Mapping[str, Any]", value).values())
+    return isinstance(value, list) and any(_has_nul(each) for each in cast("list[Any]", value))
 
 
 async def _once(verb: Verb, act: Act, given: Any, key: idempotency.Key) -> Mapping[str, Any]:

@@ -235,4 +235,5 @@ async def _confirmation(connection: Connection, request: Request) -> asyncpg.Rec
 
 
 async def _company(connection: Connection, request: Request) -> asyncpg.Record | None:
-    return await queries("page").company(connection, slug=request.path_params["company"])
+    slug = request.path_params["company"].replace("\0", " ")  # PostgreSQL takes no NUL, and no slug has a blank
+    return await queries("page").company(connection, slug=slug)

@@ -116,7 +116,7 @@ async def record_retention(
 
     One who left by day 30 gives 1.00 of the slot back that paid for them, by day 90 it is 0.50; nothing when the
     company caused it. Raises NOT_FOUND, NOT_YOURS, INVALID for another day or one that has not come, and WRONG_STATE
-    when the hire was reverted or a part was already given back on the earlier answer.
+    when the hire was reverted, a later day found them employed, or a part was given back on the earlier answer.
     """
     sql = queries("outcome")
     held = await sql.hire(connection, id=hire_id)
@@ -128,6 +128,7 @@ async def record_retention(
         await slot.lock_slot(connection, held["slot_id"])
     held = await sql.lock_hire(connection, id=hire_id, day=day)
     _check_retention(held, day, status, said)
+    _check_stayed(held, status)
     await sql.record_retention(connection, hire_id=hire_id, day=day, status=status, at=said.at)
     event_id = await publish(
         connection,
@@ -213,8 +214,7 @@ def _check_retention(held: asyncpg.Record, day: int, status: str, said: Said) ->
             ja="この採用は取り消されているか、返戻が済んでいるため、変更できません。",
             en="This hire was reverted, or part of its slot was given back already.",
         )
-    came = said.at.astimezone(UTC) + timedelta(hours=9) >= _midnight(held["starts_on"] + timedelta(days=day))
-    if day not in RETENTION_DAYS or (status == "EMPLOYED" and not came):
+    if day not in RETENTION_DAYS or (status == "EMPLOYED" and not _came(held["starts_on"], day, said.at)):
         raise Refusal(
             RefusalCode.INVALID,
             ja="定着確認は入社から30・90・180・365日の時点で記録します。",
@@ -223,8 +223,20 @@ def _check_retention(held: asyncpg.Record, day: int, status: str, said: Said) ->
         )
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _check_stayed(held: asyncpg.Record, status: str) -> None:
+    # Else a slot could be had back for somebody who is known to have stayed.
+    if status in ("LEFT", "LEFT_BY_COMPANY") and held["stayed"]:
+        raise Refusal(
+            RefusalCode.WRONG_STATE,
+            ja="より後の日に在籍と記録されています。先にその記録を訂正してください。",
+            en="A later day is recorded as employed. Correct that first.",
+        )
+
+
+def _came(starts_on: date, day: int, at: datetime) -> bool:
+    """Whether so many days after the first one have passed in Japan."""
+    midnight = datetime(starts_on.year, starts_on.month, starts_on.day, tzinfo=UTC) + timedelta(days=day)
+    return at.astimezone(UTC) + timedelta(hours=9) >= midnight
 
 
 def _must_act(acting: UUID, said: Said) -> None:

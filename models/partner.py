@@ -221,7 +221,7 @@ class _Row:
 async def _register(connection: Connection, row: _Row) -> UUID:
     row.name = _name(row.name)
     _one_of(row.prefecture, tuple(PREFECTURES), "prefecture")
-    if row.url is not None and not (row.url.startswith("https://") and urlsplit(row.url).hostname):
+    if row.url is not None and not _is_https(row.url):
         raise _invalid("url", "URLは https:// で始まる必要があります。", "A URL must begin with https://.")
     at = datetime.now(UTC)
     values: dict[str, Any] = asdict(row)
@@ -265,6 +265,13 @@ def _slug(row: _Row) -> str:
         if len(slug) >= 3:
             return slug
     return f"{row.kind.lower()}-{alias_of(row.id).lower()}"
+
+
+def _is_https(url: str) -> bool:
+    try:
+        return url.startswith("https://") and bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def _name(name: str) -> str:

@@ -21,9 +21,11 @@ select starts_on <= (:at::timestamptz at time zone 'Asia/Tokyo')::date from hire
 select company_id, slot_id from hire where id = :id;
 
 -- name: lock_hire^
--- A hire, held, with the answer of that day so far, and whether its slot was redeemed and partly given back.
+-- A hire, held, with the answer of that day so far, whether a later day found them employed, and whether its slot was
+-- redeemed and partly given back.
 select h.application_id, h.slot_id, h.starts_on, h.reverted_at,
   (select c.status from retention_check c where c.hire_id = h.id and c.day = :day) as known,
+  exists (select from retention_check c where c.hire_id = h.id and c.day > :day and c.status = 'EMPLOYED') as stayed,
   exists (select from slot s where s.id = h.slot_id and s.status = 'REDEEMED' and s.hire_id = h.id) as redeemed,
   exists (select from ledger_transfer t where t.slot_id = h.slot_id and t.kind = 'RESTORE') as restored
 from hire h where h.id = :id for no key update of h;

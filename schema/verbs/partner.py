@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import asyncpg
 import strawberry
 from strawberry import UNSET
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from schema.prefecture import Prefecture
 
 MINIMUM_SECRET_CHARACTERS = 32
+MEMBER_NAME_CHARACTERS = 100
 
 
 @strawberry.input(description="Registers a company")
@@ -135,7 +138,10 @@ async def register_agency(act: Act, input: RegisterAgencyInput) -> Row:
 
 
 async def register_referrer(act: Act, input: RegisterReferrerInput) -> Row:
-    """A referrer of one's own company joins, and may log in once they have set a password."""
+    """A referrer of one's own company joins, and may log in once they have set a password.
+
+    Where the address logs in somewhere already they join without a login: the answer must not say who is a member.
+    """
     company = await act.reach("partner", "par", input.company_id, "companyId")
     referrer_id = await partners.register_referrer(
         act.connection,
@@ -145,14 +151,16 @@ async def register_referrer(act: Act, input: RegisterReferrerInput) -> Row:
         affiliation=input.affiliation.name,
         prefecture=input.prefecture.name,
     )
-    await create_member(
-        act.connection,
-        partner_id=referrer_id,
-        email=input.email,
-        name=input.name,
-        password=secrets.token_urlsafe(),
-        role="RECRUITER",
-    )
+    with suppress(asyncpg.UniqueViolationError):
+        async with act.connection.transaction():
+            await create_member(
+                act.connection,
+                partner_id=referrer_id,
+                email=input.email,
+                name=input.name.strip()[:MEMBER_NAME_CHARACTERS],
+                password=secrets.token_urlsafe(),
+                role="RECRUITER",
+            )
     return {"partner_id": referrer_id}
 
 
