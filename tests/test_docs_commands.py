@@ -20,11 +20,12 @@ from typing import Any
 
 import asyncpg
 import pytest
+from joserfc.jwk import ECKey
 
 import planner
 import planner.declare
 from api import postgres as embedded
-from models import db, partner
+from models import db, outbox, partner
 from models.db import unit_of_work
 from tests import builders
 from tests.conftest import ROOT
@@ -129,7 +130,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 async def set_up(installation: Installation) -> None:
     postgres = installation.server
-    before, after = (block.text.replace("'…'", "'secret'") for block in blocks("sql"))
+    before, after = (block.text.replace("'…'", "'secret'") for block in blocks("sql")[:2])
     await execute(postgres.url(), before)
     installation.environment |= {
         "KYOSO_DATABASE_URL": postgres.url("kyoso", "kyoso"),
@@ -199,6 +200,8 @@ def test_commands_work(installation: Installation, block: Block) -> None:
         with installation.serving(script, environment):
             return
     (installation.place / "applications.csv").write_text(APPLICATIONS)
+    keys = {"keys": [ECKey.generate_key("P-256", {"kid": "one"}).as_dict(private=False)]}
+    (installation.place / "public-keys.json").write_text(json.dumps(keys))
     more = {"KYOSO_MIGRATION_URL": installation.server.url("empty")} if "simulate" in script else {}
     said = installation.run(script, **more)
     assert said
@@ -207,6 +210,21 @@ def test_commands_work(installation: Installation, block: Block) -> None:
 
 
 # ── Configuration and code that is shown ──────────────────────────────────────────────────────────────────────────────
+
+
+async def test_after_a_restore_old_events_are_read(installation: Installation) -> None:
+    """The third SQL of docs/production.md: events whose transactions this cluster has not reached yet."""
+    owner = installation.server.url("kyoso", "kyoso_owner")
+    connection = await asyncpg.connect(**db.credentials(owner))
+    company_id = await connection.fetchval("select id from partner")
+    await outbox.publish(connection, "HIRED", builders.said(company_id), company_id=company_id)
+    await connection.execute("update outcome_event set xid = '999999999'")
+    waiting = "select count(*) from outcome_event where xid >= pg_snapshot_xmin(pg_current_snapshot())"
+    assert await connection.fetchval(waiting) == await connection.fetchval("select count(*) from outcome_event")
+    (_, _, restored) = blocks("sql")
+    await execute(owner, restored.text)
+    assert await connection.fetchval(waiting) == 0
+    await connection.close()
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx reads its configuration: apt-get install nginx-light")

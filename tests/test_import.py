@@ -174,6 +174,21 @@ async def test_bad_rows_are_named_by_line_and_column_and_can_be_mended(edge: Edg
     assert (again["imported"], again["bad"]) == (1, 3)
 
 
+async def test_where_bad_rows_cannot_be_written_it_says_so_and_good_ones_are_in(
+    edge: Edge, run: Run, tmp_path: Path
+) -> None:
+    _, slug = await company(edge)
+    (tmp_path / "applications.bad.csv").mkdir()
+    answer = await run("\n".join([HEAD, GOOD[0], BAD[0]]).encode(), "--partner", slug)
+    assert answer.status == 1
+    assert (
+        f"cannot write {tmp_path}/applications.bad.csv (Is a directory): import a copy that lies where you may write"
+        in answer.err.splitlines()
+    )
+    assert "2 rows: 1 imported, 0 unchanged, 1 bad" in answer.out + answer.err
+    assert await edge.value("select count(*) from application") == 1
+
+
 async def test_a_row_that_changed_is_brought_up_to_date(edge: Edge, run: Run) -> None:
     _, slug = await company(edge)
     await run("\n".join([HEAD, GOOD[2]]).encode(), "--partner", slug)

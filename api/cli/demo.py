@@ -119,10 +119,9 @@ def _serve(settings: Settings, listener: socket.socket, card: Card, as_json: boo
         asyncio.run(server.serve(sockets=[listener]))
     except Stopped:
         stderr.print("Stopped; the data stays.")
-        return
-    if not server.started:
+    except SystemExit:  # uvicorn's, when the application cannot start
         refuse_what_cannot_start(settings)
-        raise click.ClickException("the server did not start: its last log lines name the kind of error")
+        raise
 
 
 class _Server(uvicorn.Server):

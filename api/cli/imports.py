@@ -68,8 +68,13 @@ def import_(file: Path, partner: str, form: str, data_dir: Path, as_json: bool) 
         report, bad = asyncio.run(_import(installed, partner, table))
     if bad:
         bad_file = file.with_name(f"{file.name.removesuffix('.csv')}.bad.csv")
-        bad_file.write_bytes(intake_rows.bad_rows(table, bad))
-        report.bad_file = str(bad_file)
+        try:
+            bad_file.write_bytes(intake_rows.bad_rows(table, bad))
+            report.bad_file = str(bad_file)
+        except OSError as error:
+            click.echo(
+                f"cannot write {bad_file} ({error.strerror}): import a copy that lies where you may write", err=True
+            )
     _print(report, as_json)
     if bad:
         raise SystemExit(1)
