@@ -38,7 +38,7 @@ def application(url: str, viewer: UUID) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        settings = {"role": db.APP_ROLE, "timezone": "UTC", "jit": "off"}
+        settings = {"role": db.APP_ROLE, "timezone": "UTC", **db.PLANNING}
         app.state.pool = await asyncpg.create_pool(
             **db.credentials(url),
             min_size=2,

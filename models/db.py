@@ -28,6 +28,9 @@ POOL_MIN, POOL_MAX = 2, 16
 STATEMENT_TIMEOUT_MS = 15_000
 STATEMENT_CACHE = 200
 CACHEABLE_STATEMENT_BYTES = 256 * 1024  # asyncpg plans longer texts anew on every call, silently
+PLANNING = {"jit": "off", "plan_cache_mode": "force_generic_plan", "random_page_cost": "1.1"}
+"""How statements are planned: once a connection, whatever the values (planning anew costs more than most reads take),
+and for pages that lie in memory or on flash, not on a turning disk."""
 MIGRATION_LOCK = 0x6B796F736F  # "kyoso": one migrator at a time
 
 MODELS = ["models.partner"]
@@ -75,12 +78,11 @@ def configuration(url: str, *, role: str | None, pool_max: int = POOL_MAX) -> di
     """
     settings = {
         "timezone": "UTC",
-        "jit": "off",
         "statement_timeout": str(STATEMENT_TIMEOUT_MS),
         "application_name": "kyoso",
     }
     if role:
-        settings["role"] = role
+        settings |= {"role": role, **PLANNING}
     else:
         settings["statement_timeout"] = "0"
     extra: dict[str, Any] = {

@@ -207,6 +207,20 @@ class KeyOf:
 
 
 @dataclass(frozen=True)
+class Among:
+    """Lets a number through as it is. Raises RequestError(BAD_VALUE) for one outside its bounds."""
+
+    name: str
+    least: int
+    most: int
+
+    def __call__(self, value: Any) -> Any:
+        if not self.least <= value <= self.most:
+            raise RequestError(BAD_VALUE, f"`{self.name}` must be {self.least} to {self.most}; {value} was asked.")
+        return value
+
+
+@dataclass(frozen=True)
 class Piece:
     """Encodes a cursor to the text of one of its columns."""
 

@@ -11,7 +11,7 @@ from planner import tree, words
 from planner.arguments import Bind, Constant, Piece, Variable, order_name, page_rows
 from planner.codec import named, type_of
 from planner.declare import word_of
-from planner.door import order_of, permitted_edge, rows_of, target
+from planner.door import order_of, permitted_edge, rows_of, settled, target
 from planner.errors import DeclarationError
 from planner.facts import Relation
 from planner.fragments import Named
@@ -41,6 +41,9 @@ def many(selector: Selector, asked: Asked, word: words.Many) -> Field:
     if word.where is not None:
         conditions.append(selector.sql.sql(word.where, arguments))
     rows = rows_of(selector, node_type, home, call, name, conditions)
+    arms: tuple[Rows, ...] = ()
+    if word.back is not None and edge is None and call is None and asked.spot.home is not None:
+        arms = settled(selector, rows, word.back, asked.spot.home.key)
     entries, label = _ordering(selector, asked, word)
     order = order_of(entries, home, relation, facts)
     spot = Spot(relation.columns, home)
@@ -48,7 +51,7 @@ def many(selector: Selector, asked: Asked, word: words.Many) -> Field:
     return tree.Page(
         **asked.common, fields=_parts(selector, connection, asked, spot, at_edge), rows=rows,
         table_key=home.key, edge=edge, to=word.to, order=order, order_name=label, size=_size(selector, arguments),
-        after=_after(arguments["after"], label, len(order)),
+        after=_after(arguments["after"], label, len(order)), arms=arms,
     )  # fmt: skip
 
 

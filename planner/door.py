@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from planner import settle
 from planner.catalog import Home
 from planner.errors import DeclarationError
 from planner.facts import Relation
@@ -40,6 +42,14 @@ def rows_of(
             found.append(Sql(f"{{row}}.{quoted(home.discriminator)} in ({spelled})"))
     table = "" if call is not None else name
     return Rows(table=table, call=call, conditions=tuple(found), limit=limit)
+
+
+def settled(selector: Selector, rows: Rows, column: str, key: str) -> tuple[Rows, ...]:
+    """The rows of one parent in arms, by what the parent settles of their policy; none when it settles nothing."""
+    whole = permitted(selector, rows.table)
+    others = [each for each in rows.conditions if each not in whole]
+    parts = settle.arms(selector.policy(rows.table) or "", column, quoted(key)) if whole else ()
+    return tuple(replace(rows, conditions=(*others, selector.sql.sql(part))) for part in parts)
 
 
 def permitted_edge(selector: Selector, name: str) -> list[Sql]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from graphql import GraphQLField, GraphQLInputObjectType, Undefined, ValueNode
 
-from planner.arguments import NULL, Bind, Fields, Given, KeyOf, Shape, ViewerValue, given
+from planner.arguments import NULL, Among, Bind, Fields, Given, KeyOf, Shape, ViewerValue, given
 from planner.catalog import Catalogue
 from planner.codec import is_plural, named, plain, sql_type, type_of
 from planner.directives import member_word
@@ -22,11 +22,12 @@ ROWS = frozenset({"row", "parent", "edge"})
 
 @dataclass(frozen=True)
 class Named:
-    """A given argument, its type, and the table its ids belong to."""
+    """A given argument, its type, the table its ids belong to, and the bounds of its numbers."""
 
     given: Given | None
     type: Any
     of: str | None = None
+    among: Among | None = None
 
 
 Arguments = Mapping[str, Named]
@@ -46,7 +47,8 @@ class Fragments:
             default: Any = argument.default_value
             value = given(nodes.get(name), type_of(argument), default, self.shape)
             declared = word.arguments.get(name)
-            found[name] = Named(value, type_of(argument), declared.of if declared else None)
+            among = Among(name, *declared.among) if declared and declared.among else None
+            found[name] = Named(value, type_of(argument), declared.of if declared else None, among)
         return found
 
     def sql(
@@ -74,7 +76,7 @@ class Fragments:
         """The bind of one argument, with the SQL type of its GraphQL type."""
         if isinstance(each.given, Fields) or isinstance(named(each.type), GraphQLInputObjectType):
             raise DeclarationError(f"name a member of the input, such as {{filter.name}}, in: {text}")
-        encode: Callable[[Any], Any] = plain
+        encode: Callable[[Any], Any] = each.among or plain
         type_ = sql_type(each.type, self.catalogue.scalars)
         if each.of is not None:
             home = self.catalogue.by_table[each.of]

@@ -30,13 +30,20 @@ class Arg:
 
 
 def arg(
-    annotation: Any, description: str, *, default: Any = UNSET, where: Predicate | None = None, of: str | None = None
+    annotation: Any,
+    description: str,
+    *,
+    default: Any = UNSET,
+    where: Predicate | None = None,
+    of: str | None = None,
+    among: tuple[int, int] | None = None,
 ) -> Arg:
     """An argument of a field. With `where` it is a predicate, applied when the value is neither absent nor null.
 
-    `of` is needed for an `ID`: the table whose global id it is. An id of anything else matches no row.
+    `of` is needed for an `ID`: the table whose global id it is. An id of anything else matches no row. `among` is the
+    least and most that a number may be; others are refused.
     """
-    return Arg(annotation, description, default, words.Argument(where, of))
+    return Arg(annotation, description, default, words.Argument(where, of, among))
 
 
 def where(description: str, sql: Predicate, *, of: str | None = None) -> Any:

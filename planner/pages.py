@@ -84,20 +84,29 @@ def _plain(writer: Writer, field: Page, source: Source, part: Field) -> str:
 
 
 def _rows(writer: Writer, field: Page, source: Source, text: str, joins: list[str], more: int) -> str:
-    conditions = [*source.conditions, source.after] if source.after else source.conditions
-    order = writer.ordered(field.order, source.scope)
-    found = f"{source.text}{where(conditions)}{order} limit {field.size.rows + more}"
-    if joins and field.edge is None:
-        # Joined before the limit, relations would be read for every row there is instead of for the page's.
-        found = f"(select * from {found}) {source.scope['row']}{''.join(joins)}{order}"
-    elif joins:
-        found = f"{source.text}{''.join(joins)}{where(conditions)}{order} limit {field.size.rows + more}"
+    found = _found(writer, field, source, joins, more)
     rows = f"select {text} from {found}"
     if field.size.bind is None:
         return rows
     # A literal inside lets PostgreSQL settle on a generic plan; the size that was asked cuts outside.
     alias = writer.alias()
     return f"select * from ({rows}) {alias} limit {writer.bound(field.size.bind)} + {more}"
+
+
+def _found(writer: Writer, field: Page, source: Source, joins: list[str], more: int) -> str:
+    """The page's rows, with what is joined to them."""
+    after = [source.after] if source.after else []
+    row, joined = source.scope["row"], "".join(joins)
+    order, limit = writer.ordered(field.order, source.scope), f" limit {field.size.rows + more}"
+    if field.edge is not None:
+        return f"{source.text}{joined}{where([*source.conditions, *after])}{order}{limit}"
+    arms = [writer.conditions(each, source.scope) for each in field.arms] or [source.conditions]
+    texts = [f"{source.text}{where([*arm, *after])}{order}{limit}" for arm in arms]
+    found = texts[0]
+    if len(texts) > 1:
+        found = f"({' union all '.join(f'(select * from {each})' for each in texts)}) {row}{order}{limit}"
+    # Joined before the limit, relations would be read for every row there is instead of for the page's.
+    return f"(select * from {found}) {row}{joined}{order}" if joins else found
 
 
 def _count(source: Source) -> str:

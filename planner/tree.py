@@ -173,7 +173,10 @@ class Info(Field):
 
 @dataclass(frozen=True, kw_only=True)
 class Page(Field):
-    """A connection. With `edge`, rows come through it: `to` is its column that holds the row's key."""
+    """A connection. With `edge`, rows come through it: `to` is its column that holds the row's key.
+
+    `arms`: the same rows in parts that exclude each other, where that is quicker; see `settle`.
+    """
 
     fields: tuple[Field, ...]
     rows: Rows
@@ -184,6 +187,7 @@ class Page(Field):
     order_name: str
     size: Size
     after: tuple[Bind, ...]
+    arms: tuple[Rows, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,11 @@ class Returned:
 
 @dataclass(frozen=True)
 class Argument:
-    """What the planner must know of an argument beyond its GraphQL type."""
+    """What the planner must know of an argument beyond its GraphQL type. `among` is the least and most it may be."""
 
     where: Predicate | None = None
     of: str | None = None
+    among: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

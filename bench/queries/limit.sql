@@ -7,8 +7,8 @@ select '{"data":{"partner":' || row_to_json(x) || '}}' from (
   select 'par_' || p.id as id,
     case when p.kind = 'REFERRER' and (:viewer::uuid in (p.id, p.company_id)
         or exists (select from referral r where r.referrer_id = p.id and r.company_id = :viewer)
-        or exists (select from agreement_party a join agreement_party b using (agreement_id)
-          where a.partner_id = p.id and b.partner_id = :viewer))
+        or exists (select from agreement_party a join agreement_party b using (agreement_id) join agreement g on g.id = agreement_id
+          where a.partner_id = p.id and b.partner_id = :viewer and g.accepted_at is not null))
       then p.legal_name else p.name end as name,
     p.slug, p.prefecture, p.url, p.joined_at as "joinedAt"
   from partner p where p.id = :of) x;
@@ -18,8 +18,8 @@ select '{"data":{"partner":' || row_to_json(x) || '}}' from (
 select '{"data":{"partner":' || row_to_json(x) || '}}' from (
   select case when p.kind = 'REFERRER' and (:viewer::uuid in (p.id, p.company_id)
         or exists (select from referral r where r.referrer_id = p.id and r.company_id = :viewer)
-        or exists (select from agreement_party a join agreement_party b using (agreement_id)
-          where a.partner_id = p.id and b.partner_id = :viewer))
+        or exists (select from agreement_party a join agreement_party b using (agreement_id) join agreement g on g.id = agreement_id
+          where a.partner_id = p.id and b.partner_id = :viewer and g.accepted_at is not null))
       then p.legal_name else p.name end as name, (
     select json_build_object('edges', coalesce(json_agg(e), '[]')) from (
       select (select row_to_json(n) from (
@@ -28,11 +28,11 @@ select '{"data":{"partner":' || row_to_json(x) || '}}' from (
           (select row_to_json(h) from (
             select 'hire_' || h.id as id, h.decided_at as "decidedAt" from hire h
             where h.id = c.hire_id and (h.company_id = :viewer or (
-        h.company_id = any (array(select shared_with(:viewer, 'OUTCOMES')))
+        h.company_id = any (array(select s from shared_with(:viewer, 'OUTCOMES') s))
         and exists (select from contribution m where m.hire_id = h.id and m.contributor_id = :viewer)))) h) as hire) n) as node
       from contribution c join partner o on o.id = c.company_id
       where c.contributor_id = p.id and (c.contributor_id = :viewer or c.company_id = :viewer
-        or c.company_id = any (array(select shared_with(:viewer, 'OUTCOMES'))))
+        or c.company_id = any (array(select s from shared_with(:viewer, 'OUTCOMES') s)))
       order by c.occurred_at desc, c.id desc limit 50) e) as contributions
   from partner p where p.id = :of) x;
 
@@ -48,19 +48,19 @@ select '{"data":{"company":{"referrals":{"edges":' || coalesce(json_agg(e), '[]'
       (select row_to_json(j) from (
         select 'job_' || j.id as id, j.title from job j
         where j.id = r.job_id and (j.company_id = :viewer or (j.status <> 'DRAFT'
-          and (j.open_to_network or j.company_id = any (array(select shared_with(:viewer, 'JOBS'))))))) j) as job,
+          and (j.open_to_network or j.company_id = any (array(select s from shared_with(:viewer, 'JOBS') s)))))) j) as job,
       (select row_to_json(a) from (
         select 'app_' || a.id as id, a.stage, a.status, a.received_at as "receivedAt", a.decided_at as "decidedAt",
           (select row_to_json(h) from (
             select 'hire_' || h.id as id, h.starts_on as "startsOn" from hire h
             where h.id = a.hire_id and (h.company_id = :viewer or (
-        h.company_id = any (array(select shared_with(:viewer, 'OUTCOMES')))
+        h.company_id = any (array(select s from shared_with(:viewer, 'OUTCOMES') s))
         and exists (select from contribution m where m.hire_id = h.id and m.contributor_id = :viewer)))) h) as hire
         from application a where a.referral_id = r.id and (a.company_id = :viewer
-          or a.company_id = any (array(select shared_with(:viewer, 'APPLICATIONS'))))) a) as application) n) as node
+          or a.company_id = any (array(select s from shared_with(:viewer, 'APPLICATIONS') s)))) a) as application) n) as node
   from referral r join partner o on o.id = r.company_id
   where r.company_id = :of and (r.company_id = :viewer or r.referrer_id = :viewer
-    or r.company_id = any (array(select shared_with(:viewer, 'REFERRALS'))))
+    or r.company_id = any (array(select s from shared_with(:viewer, 'REFERRALS') s)))
   order by r.submitted_at desc, r.id desc limit 100) e;
 
 -- name: q4$
@@ -83,8 +83,8 @@ select '{"data":{"neighbourhood":{"edges":' || coalesce(json_agg(e), '[]') || '}
       select initcap(p.kind) as "__typename", 'par_' || p.id as id,
         case when p.kind = 'REFERRER' and (:viewer::uuid in (p.id, p.company_id)
         or exists (select from referral r where r.referrer_id = p.id and r.company_id = :viewer)
-        or exists (select from agreement_party a join agreement_party b using (agreement_id)
-          where a.partner_id = p.id and b.partner_id = :viewer))
+        or exists (select from agreement_party a join agreement_party b using (agreement_id) join agreement g on g.id = agreement_id
+          where a.partner_id = p.id and b.partner_id = :viewer and g.accepted_at is not null))
       then p.legal_name else p.name end as name,
         p.slug) x) as node,
     (select row_to_json(v) from (select 'par_' || n.via_id as id) v) as via
