@@ -39,7 +39,8 @@ NAME = """case when {row}.kind = 'REFERRER' and (
 
 CONNECTED = """{value} = exists (
     select from agreement_party a join agreement_party b using (agreement_id) join agreement g on g.id = agreement_id
-    where g.status = 'ACTIVE' and a.partner_id = {row}.id and b.partner_id = {viewer.partner})"""
+    where g.status = 'ACTIVE' and a.partner_id = {row}.id and b.partner_id = {viewer.partner}
+    and a.partner_id <> b.partner_id)"""
 
 
 @strawberry.enum(description="Order of partners")

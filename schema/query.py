@@ -142,7 +142,7 @@ class Query:
         order=("edge.distance", "-edge.contributions"),
         args={
             "of": arg(strawberry.ID, "Partner at the centre", of="partner"),
-            "depth": arg(int, "Steps outward, 1 to 3", default=1),
+            "depth": arg(int, "Steps outward, 1 to 3", default=1, among=(1, 3)),
             "roles": arg(list[ContributionRole] | None, "Only these roles"),
         },
         cost=20,
