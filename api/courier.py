@@ -136,6 +136,8 @@ class Courier:
     async def _send_one(self) -> bool:
         async with unit_of_work() as connection:
             lent = await mail.claim(connection)
+            if lent is not None and await mail.too_many(connection, lent):
+                return True
         if lent is None:
             return False
         try:

@@ -15,6 +15,7 @@ from models.rejection_mail import DEFAULTS
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Kind = Literal["REJECTION", "RELAY_LINK", "REFERRAL_CONFIRMATION", "SURVEY", "COMPANY_CONFIRMATION", "SLOT_NOTICE"]
 
+TO_ONE_A_DAY = 10  # letters to one person, whoever has them written
 LEASE_SECONDS = 120  # longer than a sender's time-outs, so that no two send the same mail
 RETRY_SECONDS = (60, 300, 900, 3600, 7200, 14400, 28800, 43200)  # about a day and a half, as mail servers do
 
@@ -39,6 +40,17 @@ async def claim(connection: Connection) -> Mail | None:
     """Lends the mail that is due longest for LEASE_SECONDS; None when none is due."""
     row = await queries("mail").claim(connection, lease_seconds=LEASE_SECONDS)
     return Mail(**row) if row else None
+
+
+async def too_many(connection: Connection, mail: Mail) -> bool:
+    """Whether the person was written to often enough for a day; then the mail waits for the next one.
+
+    A company could else have somebody rejected, and written to, a thousand times.
+    """
+    return (
+        await queries("mail").wait_a_day(connection, id=mail.id, person_id=mail.person_id, most=TO_ONE_A_DAY)
+        is not None
+    )
 
 
 async def facts(connection: Connection, mail_id: UUID) -> asyncpg.Record:

@@ -44,6 +44,13 @@ class Act:
         """The candidate says so, through a page or program of this partner."""
         return Said(by=self.partner_id, source="CANDIDATE", at=datetime.now(UTC))
 
+    def must_be_company(self) -> None:
+        """Raises NOT_YOURS unless a company acts: only companies hire, and write to those whom they turn down."""
+        if self.viewer.kind != "COMPANY":
+            raise Refusal(
+                RefusalCode.NOT_YOURS, ja="この操作ができるのは企業だけです。", en="Only a company can do this."
+            )
+
     async def reach(self, table: str, prefix: str, global_id: str, member: str) -> asyncpg.Record:
         """The row behind a global id, as this viewer may see it. Raises NOT_FOUND for absent and hidden alike."""
         row_id = read_id(prefix, global_id)

@@ -127,3 +127,22 @@ async def test_no_slot_comes_back_for_somebody_who_stayed(connected: str) -> Non
         assert refused.value.code is RefusalCode.WRONG_STATE
     async with unit_of_work() as connection:
         assert await connection.fetch("select * from ledger_transfer order by id") == before
+
+
+@pytest.mark.parametrize("who", ["agency", "school", "community", "referrer"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        'postJob(input: {clientMutationId: "k", title: "a", requirements: "b", prefecture: TOKYO})',
+        'saveRejectionMail(input: {clientMutationId: "k", language: JA, subject: "a", body: "b"})',
+        'connectAts(input: {clientMutationId: "k", system: GREENHOUSE, secret: "12345678901234567890123456789012"})',
+    ],
+)
+async def test_only_companies_hire_and_reject(served: Served, who: str, verb: str) -> None:
+    at = await world()
+    answer = await served.ask(at.partners[who], f"mutation {{ verb: {verb} {{ userErrors {{ code }} }} }}")
+    assert answer["verb"]["userErrors"] == [{"code": "NOT_YOURS"}]
+    async with unit_of_work() as connection:
+        for table in ("job", "rejection_mail", "ats_integration"):
+            found = await connection.fetchval(f"select count(*) from {table} where company_id = $1", at.partners[who])
+            assert found == 0

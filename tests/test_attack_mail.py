@@ -168,3 +168,22 @@ async def test_the_door_changes_no_address_that_the_company_has(edge: Edge) -> N
     assert [items["EMAIL"] for items in await edge.items(company_id)] == ["hanako@example.com"]
     assert await edge.value("select count(*) from person") == 1
     assert seal.email_index("ＨＡＮＡＫＯ@example.com") == seal.email_index("hanako@example.com")
+
+
+async def test_no_company_writes_to_one_person_all_day(edge: Edge) -> None:
+    """A company may record and reject whom it likes, as often as it likes: ten letters a day reach one person."""
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    for _ in range(13):
+        await edge.rejected(company_id)
+    await edge.courier.send_mail()
+    states = await edge.rows(
+        "select status, max(attempts) as attempts, count(*)::int as n "
+        "from mail where kind = 'REJECTION' group by 1 order by 1"
+    )
+    assert states == [{"status": "QUEUED", "attempts": 0, "n": 3}, {"status": "SENT", "attempts": 1, "n": 10}]
+    await edge.owner.execute(
+        "update mail set sent_at = sent_at - interval '1 day', due_at = now() where kind = 'REJECTION'"
+    )
+    await edge.courier.send_mail()
+    assert await edge.value("select count(*) from mail where kind = 'REJECTION' and status = 'QUEUED'") == 0

@@ -7,6 +7,14 @@ update mail m set attempts = attempts + 1, due_at = clock_timestamp() + make_int
 from next where m.id = next.id
 returning m.id, m.kind, m.company_id, m.person_id, m.invitation_id, m.referral_id, m.survey_id, m.slot_id, m.language, m.attempts;
 
+-- name: wait_a_day$
+-- Puts a mail off by a day, as if it had not been tried, when so many went to its person since yesterday.
+update mail set due_at = clock_timestamp() + interval '1 day', attempts = attempts - 1
+where id = :id and status = 'QUEUED' and :most <= (
+  select count(*) from mail o
+  where o.person_id = :person_id and o.status = 'SENT' and o.sent_at > clock_timestamp() - interval '1 day')
+returning id;
+
 -- name: facts^
 -- What a letter says besides the addressee's own data: who writes, and about what.
 select c.name as company, c.slug, c.url, coalesce(r.referrer_id, m.company_id) as keeper_id,

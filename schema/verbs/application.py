@@ -118,6 +118,7 @@ class ApplicationPayload(Payload):
 
 async def post_job(act: Act, input: PostJobInput) -> Row:
     """The company opens a job."""
+    act.must_be_company()
     job_id = await jobs.post_job(
         act.connection,
         title=input.title,

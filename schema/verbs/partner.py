@@ -12,7 +12,6 @@ from strawberry import UNSET
 
 from models import delivery, rejection_mail
 from models import partner as partners
-from models.errors import Refusal, RefusalCode
 from models.member import create_member
 from planner.declare import one, returned
 from schema.act import Act, Row, given, invalid
@@ -179,10 +178,7 @@ async def register_community(act: Act, input: RegisterCommunityInput) -> Row:
 
 async def connect_ats(act: Act, input: ConnectAtsInput) -> Row:
     """Connects a company's own applicant-tracking system; connecting again changes its secret."""
-    if act.viewer.kind != "COMPANY":
-        raise Refusal(
-            RefusalCode.NOT_YOURS, ja="ATSを連携できるのは企業だけです。", en="Only a company connects an ATS."
-        )
+    act.must_be_company()
     if len(input.secret) < MINIMUM_SECRET_CHARACTERS:
         raise invalid(
             "secret",

@@ -88,6 +88,7 @@ class RejectionMailPayload(Payload):
 
 async def save_rejection_mail(act: Act, input: SaveRejectionMailInput) -> Row:
     """Saves the company's own rejection mail."""
+    act.must_be_company()
     mail_id = await rejection_mail.save_rejection_mail(
         act.connection,
         company_id=act.partner_id,
