@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from api import ats, courier, graphiql, login, oauth, page, relay_page
+from api import ats, client, courier, graphiql, login, oauth, page, relay_page
 from api.asker import VIEWER_TYPES, Budget
 from api.graphql import Endpoint
 from api.live import Live
@@ -92,6 +92,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", socket),
             *oauth.routes,
+            *client.routes,
             *login.routes,
             *page.routes,
             *graphiql.routes(settings),

@@ -173,6 +173,7 @@ async def metadata(request: HttpRequest) -> Response:
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
         "require_pushed_authorization_requests": False,
         "request_parameter_supported": False,
+        "registration_endpoint": f"{issuer}/oauth/register",
         "token_endpoint": f"{issuer}/oauth/token",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "introspection_endpoint": f"{issuer}/oauth/introspect",

@@ -48,8 +48,9 @@ def public_key(jwk: object) -> PublicKey:
         raise UnacceptableError("a key is neither P-256 nor Ed25519")
     if "d" in found:
         raise UnacceptableError("a private key was sent")
-    if len(str(found.get("kid", ""))) > KID_CHARACTERS_MAX:
-        raise UnacceptableError("a key's name is too long")
+    name = str(found.get("kid", ""))
+    if len(name) > KID_CHARACTERS_MAX or not name.isprintable():
+        raise UnacceptableError("a kid is too long or not printable")
     parts = {name: found[name] for name in ("kty", "crv", "x", "y") if name in found}
     try:
         return ECKey.import_key(parts) if kind == "EC" else OKPKey.import_key(parts)

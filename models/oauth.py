@@ -99,19 +99,24 @@ async def create_client(
     public: bool = False,
     jwks: list[dict[str, Any]] | None = None,
     dpop_bound: bool = False,
+    grant_types: Iterable[str] | None = None,
+    registration_token: str | None = None,
 ) -> Credentials:
     """Registers a client: of a partner, or the operator's when `partner_id` is None.
 
     With redirect URIs people can log in to it; a confidential client (`public` false) can also act for itself.
     With `jwks`, public keys that were checked, it proves itself by signing instead of with a secret.
     `dpop_bound`: it gets tokens only with a proof of the key that they are bound to (RFC 9449).
+    `grant_types`: instead of all that go with the rest. `registration_token`: with which it is looked after.
     Raises ValueError for a redirect URI that codes must not travel to, and asyncpg.CheckViolationError for what no
     client may be, such as a partner's client with `network:admin`.
     """
     uris = [checked_redirect_uri(uri) for uri in redirect_uris]
     method = "none" if public else "private_key_jwt" if jwks else "client_secret_basic"
     secret = None if method != "client_secret_basic" else secrets.token_urlsafe(CLIENT_SECRET_BYTES)
-    grant_types = ["authorization_code", "refresh_token"] if uris else []
+    if grant_types is None:
+        people = ["authorization_code", "refresh_token"] if uris else []
+        grant_types = people if public else [*people, "client_credentials"]
     credentials = Credentials(secrets.token_hex(CLIENT_ID_BYTES), secret)
     await queries("oauth").add_client(
         connection,
@@ -124,8 +129,9 @@ async def create_client(
         secret_hash=digest(secret) if secret else None,
         jwks=orjson.dumps(jwks).decode() if jwks else None,
         dpop_bound=dpop_bound,
+        registration_hash=digest(registration_token) if registration_token else None,
         redirect_uris=uris,
-        grant_types=grant_types if public else [*grant_types, "client_credentials"],
+        grant_types=list(grant_types),
         scope=sorted(set(scope)),
     )
     return credentials

@@ -208,9 +208,10 @@ async def test_a_person_logs_in_to_a_client_that_signs(house: House):
         {"keys": [OKPKey.generate_key("X25519").as_dict(private=False)]},
         {"keys": [ECDSA.as_dict(private=True)]},
         {"keys": [ECDSA.as_dict(private=False)] * 2},
+        {"keys": [ECDSA.as_dict(private=False) | {"kid": "a\0"}]},
         {"keys": [ECKey.generate_key("P-256").as_dict(private=False) for _ in range(11)]},
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_only_public_keys_that_we_can_verify_with_are_taken(jwks: object):
     with pytest.raises(UnacceptableError):

@@ -1,8 +1,9 @@
 -- name: add_client!
 -- A program that may ask for tokens.
 insert into oauth_client (id, client_id, kind, partner_id, name, auth_method, secret_hash, jwks, dpop_bound,
-  redirect_uris, grant_types, scope)
-values (:id, :client_id, :kind, :partner_id, :name, :auth_method, :secret_hash, :jwks, :dpop_bound, :redirect_uris, :grant_types, :scope);
+  registration_hash, redirect_uris, grant_types, scope)
+values (:id, :client_id, :kind, :partner_id, :name, :auth_method, :secret_hash, :jwks, :dpop_bound,
+  :registration_hash, :redirect_uris, :grant_types, :scope);
 
 -- name: put_product_client!
 -- One of the product's own pages: created, or brought up to date.
