@@ -47,7 +47,7 @@ class Throttle:
 
     def count(self, request: Request) -> None:
         """One more from this address."""
-        address = request.client.host if request.client else ""
+        address = page.address_of(request)
         since, count = self._current(address)
         self._counts[address] = (since, count + 1)
         self._counts.move_to_end(address)
@@ -56,7 +56,7 @@ class Throttle:
 
     def refuses(self, request: Request) -> bool:
         """Whether this address has had enough for now."""
-        return self._current(request.client.host if request.client else "")[1] >= self._most
+        return self._current(page.address_of(request))[1] >= self._most
 
     def _current(self, address: str) -> tuple[float, int]:
         now = time.monotonic()

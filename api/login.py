@@ -57,7 +57,7 @@ async def log_in(request: HttpRequest) -> Response:
     email, password = form.get("email", "")[:EMAIL_CHARACTERS_MAX], form.get("password", "")
     target = _target(form.get("next"))
     account = session.attempt_key(door.attempt_key, "account", member.folded(email))
-    address = session.attempt_key(door.attempt_key, "address", request.client.host if request.client else "")
+    address = session.attempt_key(door.attempt_key, "address", page.address_of(request))
     async with unit_of_work() as connection:
         on_account = await member.count_attempt(connection, account)
         from_address = await member.count_attempt(connection, address)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from hashlib import sha256
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
+
+IPV6_PREFIX_BITS = 64
 
 _HERE = Path(__file__).parent
 _STYLE_VERSION = sha256((_HERE / "static" / "kyoso.css").read_bytes()).hexdigest()[:12]
@@ -64,6 +67,20 @@ def from_our_page(request: Request, issuer: str) -> bool:
     if site is not None and site != "same-origin":
         return False
     return origin == issuer if origin not in (None, "null") else site == "same-origin"
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, as attempts are counted: of IPv6 the /64, since one household has a whole one."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(IPv6Network((int(address), IPV6_PREFIX_BITS), strict=False))
+    return host
 
 
 def origin_of(uri: str) -> str:

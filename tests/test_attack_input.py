@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
+from api.page import address_of
 from models import outcome
 from models.db import unit_of_work
 from models.errors import Refusal, RefusalCode
@@ -127,6 +129,20 @@ async def test_no_slot_comes_back_for_somebody_who_stayed(connected: str) -> Non
         assert refused.value.code is RefusalCode.WRONG_STATE
     async with unit_of_work() as connection:
         assert await connection.fetch("select * from ledger_transfer order by id") == before
+
+
+@pytest.mark.parametrize(
+    ("host", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_whoever_owns_a_whole_network_of_addresses_is_one_guesser(host: str, counted: str) -> None:
+    assert address_of(Request({"type": "http", "client": (host, 1), "headers": []})) == counted
 
 
 @pytest.mark.parametrize("who", ["agency", "school", "community", "referrer"])
