@@ -68,6 +68,16 @@ async def create_member(
     return member_id
 
 
+async def set_password(connection: Connection, email: str, password: str) -> UUID | None:
+    """Replaces the password of the person with this address and ends their sessions; None when nobody has it."""
+    row = await queries("member").member_by_email(connection, email=folded(email))
+    if row is None:
+        return None
+    await queries("member").change_password_hash(connection, id=row["id"], password_hash=await _hash(password))
+    await queries("member").close_sessions(connection, member_id=row["id"])
+    return row["id"]
+
+
 async def find_member(connection: Connection, member_id: UUID) -> Member | None:
     """The person with this id; None when unknown or when their access was ended."""
     return _member(await queries("member").active_member(connection, id=member_id))

@@ -34,6 +34,10 @@ values (:session_hash, :member_id, now() + make_interval(secs => :life_seconds))
 -- Ends a login session; whose it was.
 delete from login_session where session_hash = :session_hash returning member_id;
 
+-- name: close_sessions!
+-- Ends all login sessions of a person.
+delete from login_session where member_id = :member_id;
+
 -- name: count_attempt$
 -- One more attempt under this key; how many there were in the current window, this one included.
 insert into login_attempt as a (key, attempts, window_started_at) values (:key, 1, now())

@@ -1,0 +1,101 @@
+"""`member create` lets a person log in for a partner; `member password` gives them a new password."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import asyncpg
+import click
+
+from api.cli.installation import DEFAULT_DATA_DIR, installation
+from api.settings import Settings
+from models import audit, db
+from models import member as people
+from models.audit import Connection
+from models.partner import Partner
+
+PASSWORD_BYTES = 12
+
+Work = Callable[[Connection], Awaitable[None]]
+_data_dir = click.option(
+    "--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group(short_help="Let people log in for a partner.")
+def member() -> None:
+    """Let people log in for a partner: the operator's, or whoever runs the installation."""
+
+
+@member.command()
+@click.option("--partner", required=True, metavar="SLUG", help="The partner they work for, by its short name.")
+@click.option("--email", required=True, help="The address they log in with.")
+@click.option("--name", required=True, help="Their name, as their colleagues see it.")
+@click.option(
+    "--role", type=click.Choice(people.ROLES), default="ADMIN", show_default=True, help="What they may grant."
+)
+@_data_dir
+@_json
+def create(partner: str, email: str, name: str, role: str, data_dir: Path, as_json: bool) -> None:
+    """Add a person who logs in, and print their first password, once."""
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+
+    async def work(connection: Connection) -> None:
+        found = await Partner.get_or_none(slug=partner)
+        if found is None:
+            raise ValueError(f"there is no partner {partner!r}: --partner takes its short name (slug)")
+        try:
+            member_id = await people.create_member(
+                connection, partner_id=found.id, email=email, name=name, password=password, role=role
+            )
+        except asyncpg.UniqueViolationError:
+            raise ValueError("somebody logs in with this address already: `member password` resets theirs") from None
+        await audit.record(connection, "member.created", partner_id=found.id, member_id=member_id, role=role)
+
+    _do(data_dir, work)
+    _print({"email": email, "password": password, "role": role}, as_json)
+
+
+@member.command()
+@click.option("--email", required=True, help="The address they log in with.")
+@_data_dir
+@_json
+def password(email: str, data_dir: Path, as_json: bool) -> None:
+    """Give a person a new password, print it once, and end their sessions."""
+    fresh = secrets.token_urlsafe(PASSWORD_BYTES)
+
+    async def work(connection: Connection) -> None:
+        member_id = await people.set_password(connection, email, fresh)
+        if member_id is None:
+            raise ValueError("nobody logs in with this address: `member create` adds them")
+        await audit.record(connection, "member.password_reset", member_id=member_id)
+
+    _do(data_dir, work)
+    _print({"email": email, "password": fresh}, as_json)
+
+
+def _do(data_dir: Path, work: Work) -> None:
+    async def run(installed: Settings) -> None:
+        await db.connect(installed.database_url, pool_max=1)
+        try:
+            async with db.unit_of_work() as connection:
+                await work(connection)
+        finally:
+            await db.disconnect()
+
+    with installation(data_dir) as installed:
+        try:
+            asyncio.run(run(installed))
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _print(facts: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name:<9} {value}")

@@ -1,0 +1,57 @@
+"""`./kyoso member`: people get a login, and a new password when theirs is lost."""
+
+import json
+import os
+import subprocess
+import sys
+from base64 import b64encode
+from pathlib import Path
+
+from models.db import unit_of_work
+from models.member import check_password, member_of_session, open_session
+from tests import builders
+from tests.conftest import ROOT
+
+
+def member(database: str, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "KYOSO_DATABASE_URL": database,
+        "KYOSO_ISSUER": "http://127.0.0.1:8000",
+        "KYOSO_MASTER_KEY": b64encode(builders.MASTER_KEY).decode(),
+    }
+    command = [sys.executable, "-m", "api", "member", *words]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+async def test_a_person_gets_a_login_and_a_new_password(connected: str, tmp_path: Path) -> None:
+    async with unit_of_work() as connection:
+        company = await builders.company(connection, "株式会社青空")
+        slug = await connection.fetchval("select slug from partner where id = $1", company)
+    words = ["create", "--partner", slug, "--email", "Hanako@example.com", "--name", "山田 花子", "--json"]
+    made = member(connected, *words)
+    assert made.returncode == 0, made.stderr
+    first = json.loads(made.stdout)
+    async with unit_of_work() as connection:
+        person = await check_password(connection, "hanako@example.com", first["password"])
+        assert person is not None
+        assert (person.partner_id, person.role) == (company, "ADMIN")
+        session = await open_session(connection, person.id)
+
+    again = member(connected, *words)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "somebody logs in with this address already" in again.stderr
+
+    fresh = json.loads(member(connected, "password", "--email", "hanako@example.com", "--json").stdout)
+    async with unit_of_work() as connection:
+        assert await check_password(connection, "hanako@example.com", first["password"]) is None
+        assert await check_password(connection, "hanako@example.com", fresh["password"]) is not None
+        assert await member_of_session(connection, session) is None
+
+
+async def test_unknown_names_are_refused_in_one_line(connected: str) -> None:
+    nobody = member(connected, "create", "--partner", "nobody", "--email", "a@example.com", "--name", "A")
+    assert (nobody.returncode, nobody.stdout) == (1, "")
+    assert nobody.stderr.strip().splitlines()[-1].startswith("Error: there is no partner 'nobody'")
+    lost = member(connected, "password", "--email", "nobody@example.com")
+    assert (lost.returncode, lost.stdout) == (1, "")
