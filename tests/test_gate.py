@@ -1,14 +1,16 @@
 """The gate: no scope, no field, whatever road leads to it; and nothing has run."""
 
 import json
+from typing import Any
 
 import pytest
+import strawberry
 from graphql import parse, validate
 
 from auth.gate import gate
 from auth.scopes import PARTNER_SCOPES, expand
 from models.db import unit_of_work
-from planner.declare import required_scopes
+from planner.declare import column, required_scopes
 from tests import builders, everything
 from tests.served import Served, running
 
@@ -123,3 +125,42 @@ async def test_nothing_runs_without_the_scope(served: Served) -> None:
     await served.ask(company, "{ viewer { login } referrals(first: 1) { totalCount } }")
     again = await served.post("{ viewer { login } referrals(first: 1) { totalCount } }", token)
     assert json.dumps(again.json()) == json.dumps(question.json())
+
+
+@strawberry.interface
+class Fact:
+    said: str = column("Said")
+
+
+@strawberry.type
+class Rumour(Fact):
+    said: str = column("Said by somebody", scopes=[["network:read"]])
+
+
+@strawberry.type
+class Secret(Fact):
+    said: str = column("Said in confidence", scopes=[["candidates:read", "relay:read"], ["partner:admin"]])
+
+
+@strawberry.type
+class Root:
+    fact: Fact = column("Any")
+
+
+def test_a_field_of_an_interface_asks_what_every_type_behind_it_asks() -> None:
+    """None of our own interfaces hides such a field today; the next one must not open a door."""
+    schema = strawberry.federation.Schema(query=Root, types=[Rumour, Secret], federation_version="2.9")
+
+    def lacking(text: str, *scopes: str) -> list[Any]:
+        errors = validate(schema._schema, parse(text), [gate(expand(scopes))])
+        return [(error.extensions or {})["requiredScopes"] for error in errors]
+
+    either = [["candidates:read", "relay:read"], ["partner:admin"]]
+    assert lacking("{ fact { said } }") == [[["network:read"]]]
+    assert lacking("{ fact { said } }", "network:read") == [either]
+    assert lacking("{ fact { said } }", "network:read", "relay:read") == [either]
+    assert lacking("{ fact { said } }", "network:read", "partner:admin") == []
+    assert lacking("{ fact { said } }", "network:read", "relay:read", "candidates:read") == []
+    assert lacking("{ fact { ... on Rumour { said } } }", "network:read") == []
+    assert lacking("{ fact { ... on Secret { said } } }", "network:read") == [either]
+    assert lacking("{ fact { __typename } }") == []

@@ -241,6 +241,23 @@ async def test_who_does_not_keep_up_is_closed_with_a_cursor_and_loses_nothing(
     assert ids(got) == expected
 
 
+async def test_what_happens_during_the_replay_is_told_after_it(served: Served, pair: Pair) -> None:
+    """The reader has taken it before the subscriber joined: only the second look closes that gap."""
+    endpoint = served.app.state.endpoint
+    viewer = await endpoint.tokens.verify(await served.token(pair.friend))
+    who = asker(viewer, served.issuer, endpoint.budget)
+    expected = [await happen(pair.company, 1)]
+    stream = endpoint.planner.stream(Request(EVENTS, None, {"after": live.START.cursor}), who)
+    deliveries = endpoint.live.subscribe(stream, who, viewer)
+    got = [json.loads(await anext(deliveries))["data"]["outcomeEvents"]]
+    expected.append(await happen(pair.company, 2))
+    while endpoint.live.taken.event_id != expected[-1]:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    got.append(json.loads(await asyncio.wait_for(anext(deliveries), 20))["data"]["outcomeEvents"])
+    await deliveries.aclose()
+    assert ids(got) == [f"evt_{each}" for each in expected]
+
+
 async def test_a_bookmark_says_that_nothing_was_missed(
     served: Served, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
