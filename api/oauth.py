@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.settings import Settings
-from auth import bridge, grants, pushed, scopes, signed
+from auth import bridge, exchange, grants, pushed, scopes, signed
 from auth.keys import ALGORITHM, Keyring, derive
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, NO_STORE, Answer, Request, Server
 from auth.tokens import Tokens
@@ -181,7 +181,12 @@ async def metadata(request: HttpRequest) -> Response:
         "scopes_supported": list(scopes.VOCABULARY),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
+        "grant_types_supported": [
+            "authorization_code",
+            "client_credentials",
+            "refresh_token",
+            exchange.Exchange.GRANT_TYPE,
+        ],
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL_METHODS),

@@ -6,7 +6,6 @@ import re
 import secrets
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import grants
@@ -16,12 +15,14 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from auth import scopes
 from auth.bridge import wait
 from auth.endpoints import Introspection, Revocation
+from auth.exchange import Exchange
+from auth.grant import Grant, TokenAnswer
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, RegisteredClient, Request, Server
 from auth.tokens import REVOCATION_KEPT_SECONDS, Tokens
-from models import audit, oauth
+from models import oauth
 from models.audit import Connection
 from models.db import uuid7
-from models.member import Member, find_member
+from models.member import Member
 from models.oauth import Client, Code, RefreshToken
 
 CODE_SECONDS = 60
@@ -42,67 +43,7 @@ class Consent:
     scope: frozenset[str]
 
 
-TokenAnswer = tuple[int, dict[str, Any], list[tuple[str, str]]]
-
-
-class _Grant(grants.BaseGrant):
-    server: Server
-    request: Request
-    key: str | None
-    TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_METHODS
-
-    def validate_requested_scope(self) -> None:
-        self.server.bounded(self.request.client.row, None, scopes.split(self.request.payload.scope))
-
-    def validate_token_request(self) -> None:
-        super().validate_token_request()
-        self.server.check_resource(self.request.form.get("resource"))
-        self.key = self.server.proven_key(self.request)
-        if self.key != (self.bound_key() or self.key):
-            raise InvalidGrantError("bound to another key")
-
-    def bound_key(self) -> str | None:
-        """The thumbprint of the key that what was presented is bound to, if it is."""
-        return None
-
-    def answer(
-        self, member: Member | None, scope: frozenset[str], grant_id: UUID | None, refresh_token: str | None
-    ) -> TokenAnswer:
-        """The success of the token endpoint, with its line in the audit record."""
-        client: Client = self.request.client.row
-        issued = self.server.tokens.issue(client, member, scope, grant_id, bound_to=self.key)
-        wait(
-            audit.record(
-                self.server.connection,
-                "token.issued",
-                partner_id=member.partner_id if member else client.partner_id,
-                member_id=member.id if member else None,
-                client_id=client.client_id,
-                grant_id=grant_id,
-                grant_type=str(self.GRANT_TYPE),
-                token_id=str(issued.token_id),
-                scope=scopes.join(scope),
-            )
-        )
-        body: dict[str, Any] = {
-            "access_token": issued.access_token,
-            "token_type": "DPoP" if self.key else "Bearer",
-            "expires_in": issued.expires_in,
-            "scope": scopes.join(scope),
-        }
-        if refresh_token:
-            body["refresh_token"] = refresh_token
-        return 200, body, self.TOKEN_RESPONSE_HEADER
-
-    def person(self, member_id: UUID) -> Member:
-        """Who granted this; their access may have ended since."""
-        member = wait(find_member(self.server.connection, member_id))
-        if member is None:
-            raise InvalidGrantError("the person's access has ended")
-        return member
-
-
-class ClientCredentials(_Grant, grants.ClientCredentialsGrant):
+class ClientCredentials(Grant, grants.ClientCredentialsGrant):
     """A partner's backend acting for itself (RFC 6749, 4.4)."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL_METHODS
@@ -113,7 +54,7 @@ class ClientCredentials(_Grant, grants.ClientCredentialsGrant):
         return self.answer(None, scope, None, None)
 
 
-class AuthorizationCode(_Grant, grants.AuthorizationCodeGrant):
+class AuthorizationCode(Grant, grants.AuthorizationCodeGrant):
     """A person lets a client act for them (RFC 6749, 4.1, with RFC 7636 and RFC 9700)."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_METHODS
@@ -184,7 +125,7 @@ class AuthorizationCode(_Grant, grants.AuthorizationCodeGrant):
         return because
 
 
-class Refresh(_Grant, grants.RefreshTokenGrant):
+class Refresh(Grant, grants.RefreshTokenGrant):
     """Rotation with families (RFC 9700, 4.14.2).
 
     The next token is derived from the one presented, so that a client whose answer was lost, and twenty callers at
@@ -293,6 +234,7 @@ def server(connection: Connection, tokens: Tokens, refresh_key: bytes) -> Server
     made.register_grant(ClientCredentials)
     made.register_grant(AuthorizationCode, [ProofKey()])
     made.register_grant(Refresh)
+    made.register_grant(Exchange)
     made.register_endpoint(Revocation)
     made.register_endpoint(Introspection)
     return made

@@ -100,20 +100,23 @@ class Tokens:
         grant_id: UUID | None,
         *,
         bound_to: str | None = None,
+        ends_by: int | None = None,
     ) -> Issued:
         """A token for a program acting for itself (`member` None) or for a person who granted `grant_id`.
 
-        `bound_to`: the thumbprint of the key without which it is worth nothing (RFC 9449).
+        `bound_to`: the thumbprint of the key without which it is worth nothing (RFC 9449). `ends_by`: seconds
+        since 1970, for a token that lives shorter than others.
         """
         kid, key = self.keyring.signing()
         token_id, now = uuid7(), int(time.time())
+        ends = min(now + ACCESS_TOKEN_SECONDS, ends_by or now + ACCESS_TOKEN_SECONDS)
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "aud": self.resource,
             "sub": str(member.id) if member else client.client_id,
             "client_id": client.client_id,
             "iat": now,
-            "exp": now + ACCESS_TOKEN_SECONDS,
+            "exp": ends,
             "jti": str(token_id),
             "scope": scopes.join(scope),
         }
@@ -125,7 +128,7 @@ class Tokens:
         if bound_to:
             claims["cnf"] = {"jkt": bound_to}
         token = jwt.encode({"alg": ALGORITHM, "typ": "at+jwt", "kid": kid}, claims, key, [ALGORITHM])
-        return Issued(token, token_id, ACCESS_TOKEN_SECONDS)
+        return Issued(token, token_id, ends - now)
 
     async def verify(self, bearer: str) -> Viewer:
         """Who is asking. Signature and standing are looked at once a token, expiry and revocation every time.

@@ -1,0 +1,88 @@
+"""Token exchange (RFC 8693): a backend turns its token into one that a browser may hold.
+
+The new token holds fewer scopes, ends sooner and never later than the first, is bound to the same key where that one is
+bound, and comes without a refresh token. It only narrows what the client holds already, so every client that
+authenticates may ask for it.
+"""
+
+import time
+from typing import Any
+from uuid import UUID
+
+import structlog
+from authlib.oauth2.rfc6749 import grants
+from authlib.oauth2.rfc6749.errors import InvalidRequestError, InvalidScopeError
+
+from auth import scopes
+from auth.bridge import wait
+from auth.grant import Grant, TokenAnswer
+from auth.server import CONFIDENTIAL_METHODS, Request
+from auth.tokens import InvalidTokenError
+from auth.viewer import Viewer
+
+TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
+EXCHANGED_SECONDS_MAX = 120
+
+log = structlog.get_logger()
+
+
+class _Grammar(grants.BaseGrant, grants.TokenEndpointMixin):
+    """Authlib knows no token exchange: these are its words."""
+
+    GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+    request: Request
+
+    def validate_token_request(self) -> None:
+        self.request.client = self.authenticate_token_endpoint_client()
+        form = self.request.form
+        if form.get("subject_token_type") != TOKEN_TYPE:
+            raise InvalidRequestError("subject_token_type must be an access token")
+        if form.get("requested_token_type", TOKEN_TYPE) != TOKEN_TYPE:
+            raise InvalidRequestError("requested_token_type can only be an access token")
+        if form.keys() & {"actor_token", "actor_token_type"}:
+            raise InvalidRequestError("nobody acts for another here: leave actor_token out")
+
+
+class Exchange(Grant, _Grammar):
+    """The client's own access token for a lesser one."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL_METHODS
+    _viewer: Viewer
+    _claims: dict[str, Any]
+
+    def validate_token_request(self) -> None:
+        super().validate_token_request()
+        self.server.check_resource(self.request.form.get("audience"))
+
+    def bound_key(self) -> str | None:
+        self._viewer, self._claims = self._subject()
+        return self._claims["cnf"]["jkt"] if "cnf" in self._claims else None
+
+    def create_token_response(self) -> TokenAnswer:
+        member_id = self._viewer.member_id
+        member = self.person(member_id) if member_id else None
+        asked = frozenset(scopes.split(self.request.payload.scope))
+        if not asked:
+            raise InvalidScopeError("an exchange names the scopes that it keeps")
+        held = self._viewer.standing
+        if member:
+            held &= scopes.expand(scopes.ROLE_SCOPES[member.role])
+        if not asked <= held:
+            raise InvalidScopeError("beyond the token that was exchanged")
+        ends_by = min(self._claims["exp"], int(time.time()) + EXCHANGED_SECONDS_MAX)
+        grant_id = UUID(self._claims["grant_id"]) if "grant_id" in self._claims else None
+        status, body, headers = self.answer(member, asked, grant_id, None, ends_by)
+        return status, {**body, "issued_token_type": TOKEN_TYPE}, headers
+
+    def _subject(self) -> tuple[Viewer, dict[str, Any]]:
+        """The token to exchange: alive, and this client's own."""
+        try:
+            viewer, claims = wait(
+                self.server.tokens.read(self.request.form.get("subject_token", ""), self.server.connection)
+            )
+            if viewer.client_id != self.request.client.row.client_id:
+                raise InvalidTokenError("another client's token")
+        except InvalidTokenError as error:
+            log.info("subject_token_refused", reason=error.reason)
+            raise InvalidRequestError("the subject token is invalid, has expired or is another client's") from None
+        return viewer, claims
