@@ -110,7 +110,10 @@ async def connect(url: str, *, pool_max: int = POOL_MAX) -> None:
     the policies promise would hold, and the application must not run.
     """
     await Tortoise.init(config=configuration(url, role=APP_ROLE, pool_max=pool_max), _enable_global_fallback=True)
-    await get_connection("default").create_connection(with_db=True)  # now, not at the first request
+    global _open
+    backend = get_connection("default")
+    await backend.create_connection(with_db=True)  # now, not at the first request
+    _open = cast("Pool", getattr(backend, "_pool"))  # noqa: B009  (private to Tortoise, and untyped)
     async with pool().acquire() as connection:
         risk = await connection.fetchval(
             "select case when rolsuper or rolbypassrls then 'may bypass row-level security' "
@@ -124,6 +127,8 @@ async def connect(url: str, *, pool_max: int = POOL_MAX) -> None:
 
 async def disconnect() -> None:
     """Closes the pool; safe to call twice."""
+    global _open
+    _open = None
     await Tortoise.close_connections()
 
 
@@ -137,12 +142,15 @@ class Pool(Protocol):
         ...
 
 
+_open: Pool | None = None
+"""The pool while `connect` stands: each read asks for it, and Tortoise's own way to it costs as much as a plan's."""
+
+
 def pool() -> Pool:
     """The asyncpg pool beneath Tortoise, for the planner's reads."""
-    found = getattr(get_connection("default"), "_pool", None)
-    if found is None:
+    if _open is None:
         raise RuntimeError("the database is not connected: call models.db.connect first")
-    return cast("Pool", found)
+    return _open
 
 
 @asynccontextmanager
