@@ -205,7 +205,9 @@ def test_commands_work(installation: Installation, block: Block) -> None:
     more = {"KYOSO_MIGRATION_URL": installation.server.url("empty")} if "simulate" in script else {}
     said = installation.run(script, **more)
     assert said
-    if "curl" in script:
+    if "token-exchange" in script:
+        assert json.loads(said)["scope"] == "network:read"
+    elif "curl" in script:
         assert json.loads(said) == {"data": {"viewer": {"partner": {"name": "株式会社あおぞら"}}}}
 
 
