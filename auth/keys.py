@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc.jwk import ECKey
 
-from models import oauth
+from models import audit, oauth
 from models.audit import Connection
 
 ALGORITHM, CURVE = "ES256", "P-256"
@@ -25,6 +25,10 @@ RELOAD_SECONDS_MIN = 1.0  # an unknown `kid` asks the database at most this ofte
 
 class MasterKeyError(Exception):
     """The stored keys were sealed with another master key."""
+
+
+class WaitingKeyError(Exception):
+    """A new key was made already and does not sign yet."""
 
 
 def derive(master_key: bytes, purpose: str) -> bytes:
@@ -73,6 +77,22 @@ class Keyring:
         if newest <= now - timedelta(seconds=ROTATION_SECONDS):
             await self.add(connection, signs_from=now + timedelta(seconds=PUBLISHED_AHEAD_SECONDS))
         await self.load(connection)
+
+    async def rotate(self, connection: Connection) -> tuple[str, datetime]:
+        """Makes the next key before its time, as `renew` would later; returns its `kid` and when it signs.
+
+        Raises WaitingKeyError when the next key is made already, and MasterKeyError.
+        """
+        await oauth.lock_signing_keys(connection)
+        await self.load(connection)
+        now = datetime.now(UTC)
+        newest = max(signs_from for _, signs_from in self._keys.values())
+        if newest > now:
+            raise WaitingKeyError(f"the next key is made already and signs from {newest:%Y-%m-%d %H:%M} UTC")
+        signs_from = now + timedelta(seconds=PUBLISHED_AHEAD_SECONDS)
+        kid = await self.add(connection, signs_from=signs_from)
+        await audit.record(connection, "key.rotated", kid=kid)
+        return kid, signs_from
 
     async def add(self, connection: Connection, *, signs_from: datetime) -> str:
         """Makes a key pair that will sign from that moment; returns its `kid`."""

@@ -1,6 +1,6 @@
 """What was granted, refused, revoked and consented to: an append-only record, without anybody's name or address."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -36,3 +36,12 @@ async def record(
         grant_id=grant_id,
         detail=orjson.dumps(detail).decode(),
     )
+
+
+async def lines(
+    connection: Connection, *, partner: str | None, client_id: str | None, action: str | None, most: int
+) -> list[dict[str, Any]]:
+    """The newest lines, the newest last. `partner`: its slug; `action`: whole, or its first words."""
+    found = queries("audit").lines(connection, partner=partner, client_id=client_id, action=action, most=most)
+    newest = [{**row, "detail": orjson.loads(row["detail"])} async for row in found]
+    return newest[::-1]

@@ -11,6 +11,8 @@ COMMANDS = {
     "client": ("api.cli.client:client", "Register programs that may use the API."),
     "token": ("api.cli.client:token", "Print an access token for a client."),
     "member": ("api.cli.member:member", "Let people log in for a partner."),
+    "audit": ("api.cli.audit:audit", "Read what was granted, refused, revoked and consented to."),
+    "keys": ("api.cli.keys:keys", "Look after the keys that sign access tokens."),
     "ats": ("api.cli.ats:ats", "Connect an applicant-tracking system and look after its deliveries."),
     "import": ("api.cli.imports:import_", "Read applications and rejections from a CSV file."),
     "simulate": ("api.cli.simulate:simulate", "Write a synthetic network into a database."),

@@ -1,0 +1,71 @@
+"""What an operator does from the command line: reading the record, making the next signing key."""
+
+import asyncio
+import json
+from subprocess import CompletedProcess, run
+from sys import executable
+
+from auth.keys import PUBLISHED_AHEAD_SECONDS
+from models.db import unit_of_work
+from tests.oauth_house import House, light_hashes, running_house  # noqa: F401  (fixtures)
+
+
+async def kyoso(house: House, *words: str, **changes: str) -> "CompletedProcess[str]":
+    environment = {
+        "KYOSO_DATABASE_URL": house.url,
+        "KYOSO_ISSUER": house.issuer,
+        "KYOSO_MASTER_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "PYTHONPATH": ".",
+    } | changes
+    return await asyncio.to_thread(
+        run, [executable, "-m", "api", *words], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+async def test_the_record_tells_the_operator_what_the_caller_was_not_told(house: House):
+    backend, other = await house.client(), await house.client(partner_id=house.agency)
+    await house.token(backend)
+    await house.http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=(backend.client_id, "wrong"))
+    await house.token(other)
+    everything = await kyoso(house, "audit", "--json")
+    assert everything.returncode == 0, everything.stderr
+    lines = [json.loads(line) for line in everything.stdout.splitlines()]
+    assert [line["action"] for line in lines] == ["token.issued", "request.refused", "token.issued"]
+    assert [line["partner"] for line in lines] == ["aozora", "aozora", "mirai"]
+    assert lines[1]["detail"] == {"error": "invalid_client", "reason": "wrong secret"}
+    assert [line["position"] for line in lines] == sorted(line["position"] for line in lines)
+    told = (await kyoso(house, "audit", "--partner", "aozora", "--action", "request")).stdout
+    assert told.endswith(f'client_id="{backend.client_id}" error="invalid_client" reason="wrong secret"\n')
+    assert told.count("\n") == 1
+    assert (await kyoso(house, "audit", "--action", "tok")).stdout == ""
+    assert (await kyoso(house, "audit", "--last", "1", "--client-id", backend.client_id)).stdout.count("\n") == 1
+    assert "wrong secret" not in (await kyoso(house, "audit", "--client-id", other.client_id)).stdout
+    assert (await kyoso(house, "audit", "--last", "0")).returncode == 2
+
+
+async def test_the_next_key_is_made_on_command_once(house: House):
+    token = (await house.token(await house.client())).json()["access_token"]
+    first = house.tokens.keyring.signing()[0]
+    wrong = await kyoso(house, "keys", "rotate", KYOSO_MASTER_KEY="A" * 43 + "=")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "KYOSO_MASTER_KEY" in wrong.stderr
+    assert await house.count("signing_key") == 1
+    made = await kyoso(house, "keys", "rotate", "--json")
+    assert made.returncode == 0, made.stderr
+    facts = json.loads(made.stdout)
+    again = await kyoso(house, "keys", "rotate")
+    assert again.stderr.startswith("Error: the next key is made already and signs from ")
+    assert await house.count("signing_key") == 2
+    assert await house.count("audit", f"action = 'key.rotated' and detail ->> 'kid' = '{facts['kid']}'") == 1
+    async with unit_of_work() as connection:
+        await house.tokens.keyring.load(connection)
+    assert {key["kid"] for key in house.tokens.keyring.jwks()["keys"]} == {first, facts["kid"]}
+    assert house.tokens.keyring.signing()[0] == first
+    await house.as_owner(
+        "update signing_key set signs_from = signs_from - make_interval(secs => $1)", PUBLISHED_AHEAD_SECONDS
+    )
+    async with unit_of_work() as connection:
+        await house.tokens.keyring.load(connection)
+    assert house.tokens.keyring.signing()[0] == facts["kid"]
+    await house.tokens.verify(token)
+    assert (await house.token(await house.client())).status_code == 200
