@@ -11,15 +11,16 @@ select pg_notify('kyoso_outbox', '') from event;
 
 -- name: head^
 -- The newest event behind which nothing can slip in any more.
-select id, xid::text as xid, position from outcome_event
-where xid < pg_snapshot_xmin(pg_current_snapshot())
-order by xid desc, position desc limit 1;
+select e.id, e.xid::text as xid, e.position from outcome_event e
+where e.xid < pg_snapshot_xmin(pg_current_snapshot())
+order by e.xid desc, e.position desc limit 1;
 
 -- name: after
--- Events after a place, in order, leaving out those whose neighbours may still be uncommitted.
-select id, xid::text as xid, position, kind, category, company_id from outcome_event
-where (xid, position) > (:xid::text::xid8, :position) and xid < pg_snapshot_xmin(pg_current_snapshot())
-order by xid, position limit :rows;
+-- Events after a place, in order, leaving out those whose neighbours may still be uncommitted. `e.xid`, not the text of
+-- the same name: as a text '1000' comes before '999', and no index has that order.
+select e.id, e.xid::text as xid, e.position, e.kind, e.category, e.company_id from outcome_event e
+where (e.xid, e.position) > (:xid::text::xid8, :position) and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+order by e.xid, e.position limit :rows;
 
 -- name: shares_of
 -- What the agreements named let flow today.
