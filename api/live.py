@@ -23,7 +23,8 @@ from graphql import GraphQLError
 from api.asker import Asker
 from auth.policy import seers
 from auth.viewer import Viewer
-from models.db import credentials, pool, queries
+from models.db import pool, queries
+from models.news import follow
 from models.outbox import CHANNEL
 from planner import InvalidRequestError, Planner, Stream
 from planner.codec import cursor, read_cursor
@@ -115,7 +116,7 @@ class Live:
             head = await queries("outbox").head(connection)
         if head:
             self.taken = self.handed = Place(int(head["xid"]), head["position"], head["id"])
-        reading = asyncio.create_task(self._read(database_url))
+        reading = asyncio.create_task(follow(database_url, CHANNEL, self._read, poll_seconds=POLL_SECONDS))
         try:
             yield
         finally:
@@ -193,28 +194,9 @@ class Live:
         bound = self.planner.bind(subscriber.stream, row, subscriber.who)
         return (await self.planner.encode(bound, pool().acquire)).body
 
-    async def _read(self, database_url: str) -> None:
-        news = asyncio.Event()
-        listener: asyncpg.Connection[asyncpg.Record] | None = None
-        try:
-            while True:
-                try:
-                    if listener is None or listener.is_closed():
-                        listener = await asyncpg.connect(**credentials(database_url))
-                        await listener.add_listener(CHANNEL, lambda _connection, _pid, _channel, _payload: news.set())
-                    news.clear()
-                    more = True
-                    while more:
-                        more = await self._take()
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                    log.warning("events_unreadable", code=type(error).__name__)
-                try:
-                    await asyncio.wait_for(news.wait(), POLL_SECONDS)
-                except TimeoutError:
-                    continue
-        finally:
-            if listener:
-                listener.terminate()
+    async def _read(self) -> None:
+        while await self._take():
+            pass
 
     async def _take(self) -> bool:
         """Takes one batch and hands it out. True while there may be more."""

@@ -11,7 +11,6 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -24,8 +23,9 @@ from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
 from models import member as people
 from models import oauth, pushed, replay
 from models.audit import Connection
-from models.db import credentials, pool, unit_of_work, uuid7
+from models.db import pool, unit_of_work, uuid7
 from models.member import Member
+from models.news import follow
 from models.oauth import Client
 
 ACCESS_TOKEN_SECONDS = 300
@@ -91,6 +91,7 @@ class Tokens:
         self.proofs = Proofs(keyring.nonce_key)
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._revoked: dict[UUID, float] = {}
+        self._tidied_at = time.monotonic()
 
     def issue(
         self,
@@ -254,40 +255,20 @@ class Tokens:
         async with unit_of_work() as connection:
             await self.keyring.load(connection)
             self._revoked = await oauth.revocations(connection)
-        watching = asyncio.create_task(self._watch(database_url))
+        watching = asyncio.create_task(
+            follow(database_url, oauth.REVOCATION_CHANNEL, self._look, poll_seconds=POLL_SECONDS)
+        )
         try:
             yield
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
-    async def _watch(self, database_url: str) -> None:
-        """NOTIFY wakes, the table tells; a lost connection is made again and meanwhile the table is polled."""
-        news = asyncio.Event()
-        listener: asyncpg.Connection[asyncpg.Record] | None = None
-        tidied_at = time.monotonic()
-        try:
-            while True:
-                try:
-                    if listener is None or listener.is_closed():
-                        listener = await asyncpg.connect(**credentials(database_url))
-                        await listener.add_listener(
-                            oauth.REVOCATION_CHANNEL, lambda _connection, _pid, _channel, _payload: news.set()
-                        )
-                    news.clear()
-                    await self._read_revocations()
-                    if time.monotonic() - tidied_at > TIDY_SECONDS:
-                        tidied_at = time.monotonic()
-                        await self._tidy()
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                    log.warning("revocations_unreadable", code=type(error).__name__)
-                try:
-                    await asyncio.wait_for(news.wait(), POLL_SECONDS)
-                except TimeoutError:
-                    continue
-        finally:
-            if listener:
-                listener.terminate()
+    async def _look(self) -> None:
+        await self._read_revocations()
+        if time.monotonic() - self._tidied_at > TIDY_SECONDS:
+            self._tidied_at = time.monotonic()
+            await self._tidy()
 
     async def _tidy(self) -> None:
         async with unit_of_work() as connection:

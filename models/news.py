@@ -1,0 +1,40 @@
+"""News from PostgreSQL: NOTIFY wakes, the table tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import structlog
+
+from models.db import credentials
+
+log = structlog.get_logger()
+
+
+async def follow(database_url: str, channel: str, look: Callable[[], Awaitable[None]], *, poll_seconds: float) -> None:
+    """Calls `look` at once, at every notification on the channel, and at the latest after `poll_seconds`; for ever.
+
+    It listens on a connection of its own. A connection that is lost is made again, and meanwhile the poll goes on; an
+    error of the database is logged, and the next look tells what was missed.
+    """
+    news = asyncio.Event()
+    listener: asyncpg.Connection[asyncpg.Record] | None = None
+    try:
+        while True:
+            try:
+                if listener is None or listener.is_closed():
+                    listener = await asyncpg.connect(**credentials(database_url))
+                    await listener.add_listener(channel, lambda _connection, _pid, _channel, _payload: news.set())
+                news.clear()
+                await look()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("news_unreadable", source=channel, code=type(error).__name__)
+            try:
+                await asyncio.wait_for(news.wait(), poll_seconds)
+            except TimeoutError:
+                continue
+    finally:
+        if listener:
+            listener.terminate()
