@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from api import ats, client, courier, graphiql, login, oauth, page, relay_page
+from api import ats, client, courier, graphiql, login, oauth, page, relay_page, session
 from api.asker import VIEWER_TYPES, Budget
 from api.graphql import Endpoint
 from api.live import Live
@@ -94,6 +94,7 @@ def create_app(settings: Settings) -> Starlette:
             *oauth.routes,
             *client.routes,
             *login.routes,
+            *session.routes,
             *page.routes,
             *graphiql.routes(settings),
             *ats.routes(settings),

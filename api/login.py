@@ -22,6 +22,7 @@ from models.db import pool, unit_of_work
 from models.member import Member
 
 AUTHORIZE_PATH = "/oauth/authorize"
+SESSIONS_PATH = "/sessions"
 VISIT_BYTES = 16
 EMAIL_CHARACTERS_MAX = 254
 
@@ -37,7 +38,7 @@ class Visitor:
 async def show_login(request: HttpRequest) -> Response:
     """The login form; for somebody who is logged in, who they are."""
     door: Door = request.app.state.door
-    visitor = await _visitor(request)
+    visitor = await visitor_of(request)
     target = _target(request.query_params.get("next"))
     if visitor.member:
         return page.redirect(target) if target else _account(visitor, visitor.member)
@@ -51,9 +52,9 @@ async def log_in(request: HttpRequest) -> Response:
     try:
         form = await read_form(request)
     except FormError as error:
-        return _refused(error.status)
+        return refused(error.status)
     if not page.from_our_page(request, door.issuer) or not session.is_form_token(form.get("token", ""), visit, "login"):
-        return _refused(403)
+        return refused(403)
     email, password = form.get("email", "")[:EMAIL_CHARACTERS_MAX], form.get("password", "")
     target = _target(form.get("next"))
     account = session.attempt_key(door.attempt_key, "account", member.folded(email))
@@ -80,21 +81,21 @@ async def log_in(request: HttpRequest) -> Response:
 
 async def show_logout(request: HttpRequest) -> Response:
     """Asks before logging out: a link alone ends nothing."""
-    visitor = await _visitor(request)
+    visitor = await visitor_of(request)
     return _account(visitor, visitor.member) if visitor.member else page.redirect("/login")
 
 
 async def log_out(request: HttpRequest) -> Response:
     """Ends the session, here and in the database."""
     door: Door = request.app.state.door
-    visitor = await _visitor(request)
+    visitor = await visitor_of(request)
     try:
         form = await read_form(request)
     except FormError as error:
-        return _refused(error.status)
+        return refused(error.status)
     token = form.get("token", "")
     if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, "logout"):
-        return _refused(403)
+        return refused(403)
     async with unit_of_work() as connection:
         if visitor.member and await member.close_session(connection, visitor.cookie):
             who = visitor.member
@@ -108,7 +109,7 @@ async def log_out(request: HttpRequest) -> Response:
 async def authorize(request: HttpRequest) -> Response:
     """RFC 6749, 3.1: checks the request, has the person log in, and asks them."""
     door: Door = request.app.state.door
-    visitor = await _visitor(request)
+    visitor = await visitor_of(request)
     async with unit_of_work() as connection:
         server = door.server(connection)
         grant = await _checked(request, server)
@@ -123,24 +124,24 @@ async def authorize(request: HttpRequest) -> Response:
 async def consent(request: HttpRequest) -> Response:
     """The person's answer. What they are asked is checked anew; only what they ticked is granted."""
     door: Door = request.app.state.door
-    visitor = await _visitor(request)
+    visitor = await visitor_of(request)
     try:
         form = await read_form(request)
     except FormError as error:
-        return _refused(error.status)
+        return refused(error.status)
     purpose = _consent_purpose(request)
     token = form.get("token", "")
     if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, purpose):
-        return _refused(403)
+        return refused(403)
     async with unit_of_work() as connection:
         server = door.server(connection)
         grant = await _checked(request, server)
         if isinstance(grant, Response):
             return grant
         if visitor.member is None:
-            return _refused(403)
+            return refused(403)
         if not await pushed.answered(connection, read_query(request)):
-            return _refused(400, "client")
+            return refused(400, "client")
         offered = _offered(server, grant, visitor.member)
         ticked = frozenset(name for name in offered if f"allow {name}" in form)
         allowed = Consent(visitor.member, ticked) if form.get("decision") == "allow" and ticked else None
@@ -158,18 +159,18 @@ async def _checked(request: HttpRequest, server: Server) -> AuthorizationCode | 
     try:
         query = read_query(request)
     except FormError as error:
-        return _refused(error.status)
+        return refused(error.status)
     parameters = await pushed.parameters_of(server.connection, query)
     if parameters is None:
-        return _refused(400, "client")
+        return refused(400, "client")
     if not pushed.is_plain(parameters):
-        return _refused(400)
+        return refused(400)
     asked = Request("GET", server.tokens.issuer + AUTHORIZE_PATH, request.headers, dict(parameters), {})
     try:
         return await bridge.call(server.get_consent_grant, asked)
     except OAuth2Error as error:
         answer: Answer = await bridge.call(server.handle_error_response, asked, error)
-        return _redirected(answer) if answer.body is None else _refused(400, "client")
+        return _redirected(answer) if answer.body is None else refused(400, "client")
 
 
 async def _consent_page(
@@ -251,16 +252,17 @@ def _account(visitor: Visitor, person: Member) -> Response:
     return page.render("oauth/account.html", person=person, token=session.form_token(visitor.cookie, "logout"), next="")
 
 
-def _refused(status: int, why: str = "form") -> Response:
+def refused(status: int, why: str = "form") -> Response:
     """A page that says what can be done; never where a parameter was wrong, and never a redirect."""
     return page.render("oauth/refused.html", status=status, why=why, person=None, client=None, next="", token="")
 
 
 def _redirected(answer: Answer) -> Response:
-    return page.redirect(answer.headers["Location"]) if answer.body is None else _refused(answer.status, "client")
+    return page.redirect(answer.headers["Location"]) if answer.body is None else refused(answer.status, "client")
 
 
-async def _visitor(request: HttpRequest) -> Visitor:
+async def visitor_of(request: HttpRequest) -> Visitor:
+    """Whose browser this is."""
     cookie = request.cookies.get(_cookie(request.app.state.door, "session"), "")
     if not cookie:
         return Visitor("", None)
@@ -273,8 +275,10 @@ def _consent_purpose(request: HttpRequest) -> str:
 
 
 def _target(given: Any) -> str:
-    """Where to go after the login: only back to an authorization request, never to another site."""
-    return given if isinstance(given, str) and given.startswith(f"{AUTHORIZE_PATH}?") else ""
+    """Where to go after the login: only back to a page of ours that needs one, never to another site."""
+    return (
+        given if isinstance(given, str) and (given.startswith(f"{AUTHORIZE_PATH}?") or given == SESSIONS_PATH) else ""
+    )
 
 
 def _cookie(door: Door, word: str) -> str:

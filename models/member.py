@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from typing import TypeVar, TypeVarTuple, Unpack
@@ -41,6 +42,16 @@ class Member:
     role: str
     partner_name: str
     partner_kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login somewhere. `name` tells it from others and opens nothing; `here` is the one that is asking."""
+
+    name: str
+    started_at: datetime
+    expires_at: datetime
+    here: bool
 
 
 async def create_member(
@@ -114,6 +125,30 @@ async def member_of_session(connection: Connection, session: str) -> Member | No
 async def close_session(connection: Connection, session: str) -> UUID | None:
     """Ends a session at once; returns whose it was."""
     return await queries("member").close_session(connection, session_hash=_digest(session))
+
+
+async def sessions(connection: Connection, member_id: UUID, current: str) -> list[Session]:
+    """Where a person is logged in, the newest first; `current` is the secret id of the session they ask from."""
+    here = _digest(current)
+    return [
+        Session(row["session_hash"].hex(), row["created_at"], row["expires_at"], row["session_hash"] == here)
+        async for row in queries("member").sessions(connection, member_id=member_id)
+    ]
+
+
+async def close_one(connection: Connection, member_id: UUID, name: str) -> bool:
+    """Ends the session of this name at once; False, and nothing ended, when it is not this person's."""
+    try:
+        session_hash = bytes.fromhex(name)
+    except ValueError:
+        return False
+    return bool(await queries("member").close_one(connection, member_id=member_id, session_hash=session_hash))
+
+
+async def close_others(connection: Connection, member_id: UUID, current: str) -> int:
+    """Ends every other session of a person at once; returns how many."""
+    closed = queries("member").close_others(connection, member_id=member_id, session_hash=_digest(current))
+    return len([row async for row in closed])
 
 
 async def count_attempt(connection: Connection, key: bytes) -> int:

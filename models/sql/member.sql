@@ -62,3 +62,16 @@ delete from login_session where expires_at < now();
 -- name: sweep_attempts!
 -- Attempts whose window has passed.
 delete from login_attempt where window_started_at < now() - make_interval(secs => :window_seconds);
+
+-- name: sessions
+-- Where a person is logged in, the newest first.
+select session_hash, created_at, expires_at from login_session
+where member_id = :member_id and expires_at > now() order by created_at desc, session_hash;
+
+-- name: close_one$
+-- Ends one session of a person; nothing when it is not theirs.
+delete from login_session where member_id = :member_id and session_hash = :session_hash returning true;
+
+-- name: close_others
+-- Ends every session of a person but the one they ask from.
+delete from login_session where member_id = :member_id and session_hash <> :session_hash returning true;

@@ -1,0 +1,59 @@
+"""Where a person is logged in, and how they end it."""
+
+from datetime import timedelta, timezone
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api import page
+from api.login import SESSIONS_PATH, refused, visitor_of
+from api.oauth import Door, FormError, read_form
+from auth import session
+from models import audit, member
+from models.db import pool, unit_of_work
+
+JAPAN = timezone(timedelta(hours=9))
+
+
+async def show(request: Request) -> Response:
+    """Every session of the person, the one of this browser marked."""
+    visitor = await visitor_of(request)
+    if visitor.member is None:
+        return page.redirect(f"/login?next={SESSIONS_PATH}")
+    async with pool().acquire() as connection:
+        found = await member.sessions(connection, visitor.member.id, visitor.cookie)
+    return page.render(
+        "oauth/sessions.html",
+        sessions=[(each, f"{each.started_at.astimezone(JAPAN):%Y-%m-%d %H:%M}") for each in found],
+        token=session.form_token(visitor.cookie, "sessions"),
+        logout_token=session.form_token(visitor.cookie, "logout"),
+    )
+
+
+async def end(request: Request) -> Response:
+    """Ends one session, or all others, at once."""
+    door: Door = request.app.state.door
+    visitor = await visitor_of(request)
+    try:
+        form = await read_form(request)
+    except FormError as error:
+        return refused(error.status)
+    token = form.get("token", "")
+    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, "sessions"):
+        return refused(403)
+    if (who := visitor.member) is None:
+        return refused(403)
+    async with unit_of_work() as connection:
+        if "session" in form:
+            closed = int(await member.close_one(connection, who.id, form["session"]))
+        else:
+            closed = await member.close_others(connection, who.id, visitor.cookie)
+        if closed:
+            await audit.record(
+                connection, "login.ended", partner_id=who.partner_id, member_id=who.id, sessions=str(closed)
+            )
+    return page.redirect(SESSIONS_PATH)
+
+
+routes: list[Route] = [Route(SESSIONS_PATH, show), Route(SESSIONS_PATH, end, methods=["POST"])]

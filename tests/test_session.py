@@ -1,0 +1,86 @@
+"""The page on which people see where they are logged in, and end it."""
+
+import re
+
+import httpx
+
+from models import member
+from models.db import unit_of_work
+from tests.oauth_house import EMAIL, PASSWORD, House, fields, light_hashes, running_house  # noqa: F401  (fixtures)
+
+
+async def browsers(house: House, number: int, email: str = EMAIL) -> list[httpx.AsyncClient]:
+    opened = [httpx.AsyncClient(base_url=house.issuer) for _ in range(number)]
+    for browser in opened:
+        assert (await house.log_in(browser, email)).status_code == 303
+    return opened
+
+
+async def end(house: House, browser: httpx.AsyncClient, origin: str | None = None, **form: str) -> httpx.Response:
+    return await browser.post("/sessions", data=form, headers={"Origin": origin or house.issuer})
+
+
+def said(html: str) -> tuple[str, list[str]]:
+    """The page's form token, and the names of the other sessions."""
+    forms = re.findall(r'action="/sessions">\s*<input type="hidden" name="token" value="(\w+)"', html)
+    return forms[0], re.findall(r'name="session" value="(\w+)"', html)
+
+
+async def logged_in(browser: httpx.AsyncClient) -> bool:
+    return (await browser.get("/sessions")).status_code == 200
+
+
+async def test_a_person_sees_every_login_and_ends_one(house: House):
+    here, phone, cafe = await browsers(house, 3)
+    page = await here.get("/sessions")
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert (page.headers["cache-control"], page.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert page.text.count("この端末") == 1
+    token, others = said(page.text)
+    assert len(others) == 2
+    for browser in (here, phone, cafe):
+        assert browser.cookies["kyoso_session"] not in page.text
+    answer = await end(house, here, token=token, session=others[0])
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sessions")
+    assert [await logged_in(browser) for browser in (here, phone, cafe)] == [True, True, False]
+    assert await house.count("audit", "action = 'login.ended' and detail ->> 'sessions' = '1'") == 1
+
+
+async def test_a_person_ends_all_others_at_once(house: House):
+    here, *others = await browsers(house, 4)
+    token, _ = said((await here.get("/sessions")).text)
+    assert (await end(house, here, token=token)).status_code == 303
+    assert [await logged_in(browser) for browser in (here, *others)] == [True, False, False, False]
+    assert "ほかの端末" not in (await here.get("/sessions")).text
+    assert await house.count("audit", "action = 'login.ended' and detail ->> 'sessions' = '3'") == 1
+
+
+async def test_nobody_ends_anothers_login(house: House):
+    async with unit_of_work() as connection:
+        facts = {"partner_id": house.company, "name": "佐藤 一郎", "password": PASSWORD, "role": "RECRUITER"}
+        await member.create_member(connection, email="ichiro@aozora.example.jp", **facts)
+    mine = await browsers(house, 2)
+    theirs = await browsers(house, 2, "ichiro@aozora.example.jp")
+    token, others = said((await mine[0].get("/sessions")).text)
+    stranger, their_others = said((await theirs[0].get("/sessions")).text)
+    assert not set(others) & set(their_others)
+    assert (await end(house, theirs[0], token=stranger, session=others[0])).status_code == 303
+    assert (await end(house, theirs[0], token=stranger, session="zz")).status_code == 303
+    refused = [
+        await end(house, theirs[0], token=token, session=others[0]),
+        await end(house, mine[0], token="", session=others[0]),
+        await end(house, mine[0], "https://evil.example", token=token, session=others[0]),
+        await house.http.post("/sessions", data={"token": token}, headers={"Origin": house.issuer}),
+    ]
+    assert [answer.status_code for answer in refused] == [403] * 4
+    assert all([await logged_in(browser) for browser in (*mine, *theirs)])
+    assert await house.count("audit", "action = 'login.ended'") == 0
+
+
+async def test_who_is_not_logged_in_is_asked_to_and_comes_back(house: House):
+    sent = await house.browser.get("/sessions")
+    assert (sent.status_code, sent.headers["location"]) == (303, "/login?next=/sessions")
+    shown = await house.browser.get(sent.headers["location"])
+    filled = {**fields(shown.text), "email": EMAIL, "password": PASSWORD}
+    back = await house.browser.post("/login", data=filled, headers={"Origin": house.issuer})
+    assert back.headers["location"] == "/sessions"
