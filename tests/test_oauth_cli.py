@@ -69,3 +69,12 @@ async def test_the_next_key_is_made_on_command_once(house: House):
     assert house.tokens.keyring.signing()[0] == facts["kid"]
     await house.tokens.verify(token)
     assert (await house.token(await house.client())).status_code == 200
+
+
+async def test_what_tokens_cost_is_measured(house: House):
+    measured = await kyoso(house, "keys", "time", "--json")
+    assert measured.returncode == 0, measured.stderr
+    figures = json.loads(measured.stdout)
+    assert list(figures) == ["issue", "verify_first", "verify_again"]
+    assert all(value > 0 for value in figures.values())
+    print(figures)
