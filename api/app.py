@@ -86,10 +86,10 @@ def create_app(settings: Settings) -> Starlette:
 
     return Starlette(
         routes=[
+            Route("/graphql", endpoint),  # first: routes are tried in turn
             Route("/", _home),
             Route("/healthz", _healthy),
             Route("/readyz", _ready),
-            Route("/graphql", endpoint),
             WebSocketRoute("/graphql", socket),
             *oauth.routes,
             *client.routes,
