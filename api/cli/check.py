@@ -35,7 +35,13 @@ def test(arguments: tuple[str, ...]) -> None:
     if set(arguments) & {"-h", "--help"}:
         click.echo(test.get_help(click.get_current_context()))
         return
-    everything = ["-n", str(min(os.cpu_count() or 1, TEST_PROCESSES_MAX)), "--dist", "loadfile"]
+    everything = [
+        "-n",
+        str(min(os.cpu_count() or 1, TEST_PROCESSES_MAX)),
+        "--dist",
+        "loadfile",
+        "--no-loadscope-reorder",
+    ]
     sys.exit(subprocess.call([sys.executable, "-m", "pytest", *(arguments or everything)], cwd=ROOT))
 
 
