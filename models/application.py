@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from models.db import queries, uuid7
-from models.errors import Refusal, RefusalCode, not_found
+from models.errors import Refusal, RefusalCode, invalid, not_found, not_yours, too_long
 from models.outbox import Said, publish
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -78,7 +78,7 @@ async def record(
     CONSENT_MISSING for a referral that the candidate has not confirmed, INVALID.
     """
     if route not in ROUTES or stage not in STAGES:
-        raise _invalid("route", "選択肢にない経路か段階です。", "Choose a known route and stage.")
+        raise invalid("route", "選択肢にない経路か段階です。", "Choose a known route and stage.")
     referrer: UUID | None = None
     if job_id is not None or referral_id is not None:
         grounds = await queries("application").grounds(connection, job_id=job_id, referral_id=referral_id)
@@ -90,7 +90,7 @@ async def record(
             job_id, route = job_id or grounds["job_id"], _route(grounds)
             referral_id = None if grounds["taken"] else referral_id
     if person_id is None:
-        raise _invalid(
+        raise invalid(
             "email", "応募者のメールアドレスか紹介が必要です。", "Name the person, or the referral behind it."
         )
     application_id: UUID | None = await queries("application").record(
@@ -125,7 +125,7 @@ async def stage(connection: Connection, *, said: Said, application_id: UUID, sta
     A stage reached before the decision may be told after it. Refuses NOT_FOUND, NOT_YOURS, WRONG_STATE, INVALID.
     """
     if stage not in STAGES:
-        raise _invalid("stage", "選択肢にない選考段階です。", f"Choose one of {', '.join(STAGES)}.")
+        raise invalid("stage", "選択肢にない選考段階です。", f"Choose one of {', '.join(STAGES)}.")
     row = await queries("application").stage(
         connection, id=application_id, by=said.by, stage=stage, stages=list(STAGES), at=said.at
     )
@@ -135,7 +135,7 @@ async def stage(connection: Connection, *, said: Said, application_id: UUID, sta
 async def reject(connection: Connection, *, said: Said, application_id: UUID, reason: str | None = None) -> UUID:
     """Rejects (不採用). `reason` stays with the company. Returns the event. Refuses as `stage` does."""
     if reason is not None and len(reason) > REJECTION_REASON_CHARACTERS:
-        raise _too_long("reason", REJECTION_REASON_CHARACTERS)
+        raise too_long("reason", REJECTION_REASON_CHARACTERS)
     row = await queries("application").close(
         connection, id=application_id, by=said.by, status="REJECTED", reason=reason, at=said.at
     )
@@ -177,7 +177,7 @@ async def revert(connection: Connection, *, said: Said, application_id: UUID, re
     `reason` stays with the company. Refuses as `stage` does, WRONG_STATE when there is no such decision.
     """
     if not 1 <= len(reason) <= REVERT_REASON_CHARACTERS:
-        raise _too_long("reason", REVERT_REASON_CHARACTERS)
+        raise too_long("reason", REVERT_REASON_CHARACTERS)
     row = await queries("application").revert(connection, id=application_id, by=said.by, reason=reason, at=said.at)
     kind = "HIRE_REVERTED" if row and row["status"] == "HIRED" else "REJECTION_REVERTED"
     event_id = await _told(
@@ -228,7 +228,7 @@ async def _why_not(connection: Connection, application_id: UUID, by: UUID) -> Re
     if seen is None:
         return not_found("input", "applicationId")
     if seen["company_id"] != by:
-        return _not_yours()
+        return not_yours()
     return Refusal(
         RefusalCode.WRONG_STATE,
         ja=f"応募が現在の状態({seen['status']})では、この操作はできません。",
@@ -268,19 +268,3 @@ def _route(grounds: asyncpg.Record) -> str:
     if grounds["referrer_kind"] == "REFERRER":
         return "EMPLOYEE_REFERRAL" if grounds["affiliation"] == "EMPLOYEE" else "PERSONAL_REFERRAL"
     return ROUTE_OF_KIND[grounds["referrer_kind"]]
-
-
-def _not_yours() -> Refusal:
-    return Refusal(
-        RefusalCode.NOT_YOURS,
-        ja="この操作ができるのは、その企業だけです。",
-        en="Only the company itself can do this.",
-    )
-
-
-def _too_long(path: str, most: int) -> Refusal:
-    return _invalid(path, f"1〜{most}文字で入力してください。", f"Give 1 to {most} characters.")
-
-
-def _invalid(path: str, ja: str, en: str) -> Refusal:
-    return Refusal(RefusalCode.INVALID, ja=ja, en=en, path=("input", path))

@@ -40,3 +40,22 @@ def not_found(*path: str) -> Refusal:
         en="No such object, or not yours to see. Check the id.",
         path=path or None,
     )
+
+
+def not_yours() -> Refusal:
+    """What only the company itself may do, asked by somebody who sees it."""
+    return Refusal(
+        RefusalCode.NOT_YOURS,
+        ja="この操作ができるのは、その企業だけです。",
+        en="Only the company itself can do this.",
+    )
+
+
+def too_long(path: str, most: int) -> Refusal:
+    """A text of the input that is empty or longer than `most` characters."""
+    return invalid(path, f"1〜{most}文字で入力してください。", f"Give 1 to {most} characters.")
+
+
+def invalid(path: str, ja: str, en: str) -> Refusal:
+    """A member of the input breaks a rule."""
+    return Refusal(RefusalCode.INVALID, ja=ja, en=en, path=("input", path))

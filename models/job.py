@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from models.db import queries, uuid7
-from models.errors import Refusal, RefusalCode, not_found
+from models.errors import invalid, not_found, not_yours, too_long
 from models.outbox import Said
 from models.registry import PREFECTURES
 
@@ -40,7 +40,7 @@ async def post_job(
     """
     _check_job(title, requirements, challenge, openings, status)
     if prefecture not in PREFECTURES:
-        raise _invalid("prefecture", "選択肢にない都道府県です。", "Choose one of the 47 prefectures.")
+        raise invalid("prefecture", "選択肢にない都道府県です。", "Choose one of the 47 prefectures.")
     return await queries("job").post_job(
         connection,
         id=uuid7(),
@@ -84,35 +84,19 @@ async def update_job(
     if changed is None:
         if await queries("job").job_company(connection, id=job_id) is None:
             raise not_found("input", "jobId")
-        raise _not_yours()
+        raise not_yours()
 
 
 def _check_job(
     title: str | None, requirements: str | None, challenge: str | None, openings: int | None, status: str | None
 ) -> None:
     if title is not None and not 1 <= len(title) <= TITLE_CHARACTERS:
-        raise _too_long("title", TITLE_CHARACTERS)
+        raise too_long("title", TITLE_CHARACTERS)
     if requirements is not None and len(requirements) > REQUIREMENTS_CHARACTERS:
-        raise _too_long("requirements", REQUIREMENTS_CHARACTERS)
+        raise too_long("requirements", REQUIREMENTS_CHARACTERS)
     if challenge is not None and len(challenge) > CHALLENGE_CHARACTERS:
-        raise _too_long("challenge", CHALLENGE_CHARACTERS)
+        raise too_long("challenge", CHALLENGE_CHARACTERS)
     if openings is not None and not 0 <= openings <= OPENINGS_MAX:
-        raise _invalid("openings", f"募集人数は0〜{OPENINGS_MAX}人です。", f"Openings are 0 to {OPENINGS_MAX}.")
+        raise invalid("openings", f"募集人数は0〜{OPENINGS_MAX}人です。", f"Openings are 0 to {OPENINGS_MAX}.")
     if status is not None and status not in JOB_STATUSES:
-        raise _invalid("status", "選択肢にない状態です。", f"Choose one of {', '.join(JOB_STATUSES)}.")
-
-
-def _not_yours() -> Refusal:
-    return Refusal(
-        RefusalCode.NOT_YOURS,
-        ja="この操作ができるのは、その企業だけです。",
-        en="Only the company itself can do this.",
-    )
-
-
-def _too_long(path: str, most: int) -> Refusal:
-    return _invalid(path, f"1〜{most}文字で入力してください。", f"Give 1 to {most} characters.")
-
-
-def _invalid(path: str, ja: str, en: str) -> Refusal:
-    return Refusal(RefusalCode.INVALID, ja=ja, en=en, path=("input", path))
+        raise invalid("status", "選択肢にない状態です。", f"Choose one of {', '.join(JOB_STATUSES)}.")
