@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from api import ats, client, courier, graphiql, login, oauth, page, relay_page, session
+from api import ats, client, consent, courier, graphiql, login, oauth, page, relay_page, session
 from api.asker import VIEWER_TYPES, Budget
 from api.graphql import Endpoint
 from api.live import Live
@@ -55,7 +55,7 @@ async def rehearse(settings: Settings) -> None:
     Raises what stands in the way: a worker could only log its type, since an exception may quote what people typed.
     """
     try:
-        await db.connect(settings.database_url, pool_max=1)
+        await db.connect(settings.database_url, pool_max=1, pooled=settings.pooled)
         async with db.unit_of_work() as connection:
             await Keyring(settings.master_key).load(connection)
         await make_planner()
@@ -74,12 +74,12 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         seal.use(settings.master_key)
         async with AsyncExitStack() as stack:
-            await db.connect(settings.database_url)
+            await db.connect(settings.database_url, pooled=settings.pooled)
             stack.push_async_callback(db.disconnect)
             endpoint.tokens = await stack.enter_async_context(oauth.running(app, settings))
             endpoint.planner = await make_planner()
             endpoint.live = Live(endpoint.planner)
-            await stack.enter_async_context(endpoint.live.running(settings.database_url))
+            await stack.enter_async_context(endpoint.live.running(settings.session_url))
             app.state.courier = await stack.enter_async_context(courier.running(settings))
             app.state.settings, app.state.endpoint = settings, endpoint
             yield
@@ -94,6 +94,7 @@ def create_app(settings: Settings) -> Starlette:
             *oauth.routes,
             *client.routes,
             *login.routes,
+            *consent.routes,
             *session.routes,
             *page.routes,
             *graphiql.routes(settings),

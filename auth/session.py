@@ -8,6 +8,9 @@ ACCOUNT_ATTEMPTS_MAX = 10
 ADDRESS_ATTEMPTS_MAX = 60
 """Attempts from one address in the same time, whatever the accounts: an office shares one."""
 
+PASSWORD = "pwd"
+"""How a login was proven, in the words of RFC 8176."""
+
 
 def cookie_name(word: str, *, https: bool) -> str:
     """The name under which browsers keep a cookie: theirs to nail to this host where there is https (`__Host-`)."""

@@ -2,9 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -42,6 +42,16 @@ class Member:
     role: str
     partner_name: str
     partner_kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who is logged in, and when and by what they proved it (OpenID's `auth_time` and `amr`, RFC 8176)."""
+
+    member: Member
+    email: str = field(repr=False)
+    auth_time: datetime
+    amr: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +118,19 @@ async def check_password(connection: Connection, email: str, password: str) -> M
     return _member(row)
 
 
-async def open_session(connection: Connection, member_id: UUID) -> str:
-    """A new login session; returns its secret id, of which only the hash is kept."""
+async def open_session(connection: Connection, member_id: UUID, amr: Sequence[str]) -> str:
+    """A new login session, proven now by `amr` (RFC 8176); returns its secret id, of which only the hash is kept."""
     session = secrets.token_urlsafe(SESSION_ID_BYTES)
     await queries("member").open_session(
-        connection, session_hash=_digest(session), member_id=member_id, life_seconds=SESSION_SECONDS
+        connection, session_hash=_digest(session), member_id=member_id, amr=list(amr), life_seconds=SESSION_SECONDS
     )
     return session
 
 
-async def member_of_session(connection: Connection, session: str) -> Member | None:
+async def login_of_session(connection: Connection, session: str) -> Login | None:
     """Who is logged in; None when the session is unknown or over."""
-    return _member(await queries("member").member_by_session(connection, session_hash=_digest(session)))
+    row = await queries("member").member_by_session(connection, session_hash=_digest(session))
+    return None if row is None else Login(_known(row), row["email"], row["auth_time"], tuple(row["amr"]))
 
 
 async def close_session(connection: Connection, session: str) -> UUID | None:
@@ -177,8 +188,10 @@ def folded(email: str) -> str:
 
 
 def _member(row: asyncpg.Record | None) -> Member | None:
-    if row is None:
-        return None
+    return None if row is None else _known(row)
+
+
+def _known(row: asyncpg.Record) -> Member:
     return Member(row["id"], row["partner_id"], row["name"], row["role"], row["partner_name"], row["partner_kind"])
 
 

@@ -21,7 +21,7 @@ import uvicorn
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
-from api import client, login, page, session
+from api import client, consent, login, page, session
 from api import oauth as edge
 from api.settings import Settings
 from auth.tokens import Tokens
@@ -152,20 +152,8 @@ async def add_partner(connection: asyncpg.Connection, kind: str, name: str, slug
     return columns["id"]
 
 
-@pytest.fixture
-def light_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """argon2id at its smallest: the strength of the real parameters has a test of its own."""
-    monkeypatch.setattr(member, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-
-
-@pytest.fixture(name="house")
-async def running_house(connected: str, light_hashes: None) -> AsyncIterator[House]:
-    """Everything running; each test has its own database and port."""
-    server = uvicorn.Server(uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off"))
-    app.router.routes += [*edge.routes, *client.routes, *login.routes, *session.routes, *page.routes]
-    config_socket = server.config.bind_socket()
-    issuer = f"http://127.0.0.1:{config_socket.getsockname()[1]}"
-    settings = Settings(connected, connected, issuer, MASTER_KEY, Path("/tmp"))
+async def move_in() -> tuple[UUID, UUID, UUID]:
+    """A company, an agency, and the company's administrator."""
     async with unit_of_work() as connection:
         company = await add_partner(connection, "COMPANY", "青空製作所", "aozora", corporate_number="7000012050002")
         agency = await add_partner(
@@ -177,7 +165,7 @@ async def running_house(connected: str, light_hashes: None) -> AsyncIterator[Hou
             license_kind="PAID",
             license_expires_on=datetime(2035, 1, 1).date(),
         )
-        person = await member.create_member(
+        administrator = await member.create_member(
             connection,
             partner_id=company,
             email=EMAIL,
@@ -185,6 +173,24 @@ async def running_house(connected: str, light_hashes: None) -> AsyncIterator[Hou
             password=PASSWORD,
             role="ADMIN",
         )
+    return company, agency, administrator
+
+
+@pytest.fixture
+def light_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """argon2id at its smallest: the strength of the real parameters has a test of its own."""
+    monkeypatch.setattr(member, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture(name="house")
+async def running_house(connected: str, light_hashes: None) -> AsyncIterator[House]:
+    """Everything running; each test has its own database and port."""
+    server = uvicorn.Server(uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off"))
+    app.router.routes += [*edge.routes, *client.routes, *login.routes, *consent.routes, *session.routes, *page.routes]
+    config_socket = server.config.bind_socket()
+    issuer = f"http://127.0.0.1:{config_socket.getsockname()[1]}"
+    settings = Settings(connected, connected, issuer, MASTER_KEY, Path("/tmp"))
+    company, agency, person = await move_in()
     async with edge.running(app, settings) as tokens:
         serving = asyncio.create_task(server.serve([config_socket]))
         async with httpx.AsyncClient(base_url=issuer) as http, httpx.AsyncClient(base_url=issuer) as browser:

@@ -8,7 +8,7 @@ from base64 import b64encode
 from pathlib import Path
 
 from models.db import unit_of_work
-from models.member import check_password, member_of_session, open_session
+from models.member import check_password, login_of_session, open_session
 from tests import builders
 from tests.conftest import ROOT
 
@@ -36,7 +36,7 @@ async def test_a_person_gets_a_login_and_a_new_password(connected: str, tmp_path
         person = await check_password(connection, "hanako@example.com", first["password"])
         assert person is not None
         assert (person.partner_id, person.role) == (company, "ADMIN")
-        session = await open_session(connection, person.id)
+        session = await open_session(connection, person.id, ["pwd"])
 
     again = member(connected, *words)
     assert (again.returncode, again.stdout) == (1, "")
@@ -46,7 +46,7 @@ async def test_a_person_gets_a_login_and_a_new_password(connected: str, tmp_path
     async with unit_of_work() as connection:
         assert await check_password(connection, "hanako@example.com", first["password"]) is None
         assert await check_password(connection, "hanako@example.com", fresh["password"]) is not None
-        assert await member_of_session(connection, session) is None
+        assert await login_of_session(connection, session) is None
 
 
 async def test_unknown_names_are_refused_in_one_line(connected: str) -> None:

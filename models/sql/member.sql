@@ -10,8 +10,8 @@ from member m join partner p on p.id = m.partner_id
 where m.email = :email and m.disabled_at is null;
 
 -- name: member_by_session^
--- The person behind a login session that has not ended.
-select m.id, m.partner_id, m.name, m.role, p.name as partner_name, p.kind as partner_kind
+-- The person behind a login session that has not ended, and how they proved it.
+select m.id, m.partner_id, m.name, m.role, p.name as partner_name, p.kind as partner_kind, m.email, s.auth_time, s.amr
 from login_session s join member m on m.id = s.member_id join partner p on p.id = m.partner_id
 where s.session_hash = :session_hash and s.expires_at > now() and m.disabled_at is null;
 
@@ -27,8 +27,8 @@ update member set password_hash = :password_hash where id = :id;
 
 -- name: open_session!
 -- A new login session.
-insert into login_session (session_hash, member_id, expires_at)
-values (:session_hash, :member_id, now() + make_interval(secs => :life_seconds));
+insert into login_session (session_hash, member_id, amr, expires_at)
+values (:session_hash, :member_id, :amr::text[], now() + make_interval(secs => :life_seconds));
 
 -- name: close_session$
 -- Ends a login session; whose it was.
