@@ -175,8 +175,13 @@ async def save_code(
     code_challenge: str,
     dpop_jkt: str | None,
     life_seconds: int,
+    nonce: str | None = None,
+    session: str | None = None,
 ) -> None:
-    """Keeps a code until it is redeemed."""
+    """Keeps a code until it is redeemed.
+
+    `session`: the secret id of the login session that it ends with; None when the app does not ask for the login.
+    """
     await queries("oauth").save_code(
         connection,
         id=uuid7(),
@@ -188,6 +193,8 @@ async def save_code(
         code_challenge=code_challenge,
         dpop_jkt=dpop_jkt,
         life_seconds=life_seconds,
+        nonce=nonce,
+        session_hash=digest(session) if session else None,
     )
 
 

@@ -21,9 +21,11 @@ where c.client_id = :client_id and c.disabled_at is null;
 
 -- name: save_code!
 -- A code that was handed to a browser and waits to be redeemed.
-insert into oauth_code (id, code_hash, client_id, member_id, redirect_uri, scope, code_challenge, dpop_jkt, expires_at)
-values (:id, :code_hash, :client, :member_id, :redirect_uri, :scope, :code_challenge, :dpop_jkt,
-  now() + make_interval(secs => :life_seconds));
+insert into oauth_code (id, code_hash, client_id, member_id, redirect_uri, scope, code_challenge, dpop_jkt, expires_at,
+  nonce, session_hash, auth_time, amr)
+select :id, :code_hash, :client, :member_id, :redirect_uri, :scope, :code_challenge, :dpop_jkt,
+  now() + make_interval(secs => :life_seconds), :nonce, s.session_hash, s.auth_time, s.amr
+from (values (1)) one left join login_session s on s.session_hash = :session_hash;
 
 -- name: find_code^
 -- A code as it stands; what is wrong with it is the caller's to say.
@@ -38,8 +40,10 @@ where id = :id and consumed_at is null and expires_at > now() returning id;
 
 -- name: open_grant!
 -- What a person granted to a client.
-insert into oauth_grant (id, client_id, member_id, code_id, scope, dpop_jkt, expires_at)
-values (:id, :client, :member_id, :code_id, :scope, :dpop_jkt, now() + make_interval(secs => :life_seconds));
+insert into oauth_grant (id, client_id, member_id, code_id, scope, dpop_jkt, expires_at, session_hash, auth_time, amr)
+select :id, :client, :member_id, c.id, :scope, :dpop_jkt, now() + make_interval(secs => :life_seconds),
+  c.session_hash, c.auth_time, c.amr
+from oauth_code c where c.id = :code_id;
 
 -- name: revoke_grant_of_code$
 -- A code came twice: what grew from its first use ends.
