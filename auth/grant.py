@@ -1,5 +1,6 @@
 """What every grant shares: who asks, the key they show, the answer and its line in the audit record."""
 
+import secrets
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,14 @@ from authlib.oauth2.rfc6749.errors import InvalidGrantError
 from auth import scopes
 from auth.bridge import wait
 from auth.server import CLIENT_METHODS, Request, Server
-from models import audit
+from models import audit, oauth
+from models.db import uuid7
 from models.member import Member, find_member
 from models.oauth import Client
+
+REFRESH_TOKEN_BYTES = 32
+REFRESH_TOKEN_SECONDS = 14 * 24 * 3600
+GRANT_SECONDS = 90 * 24 * 3600  # after which a person logs in again
 
 TokenAnswer = tuple[int, dict[str, Any], list[tuple[str, str]]]
 
@@ -37,6 +43,26 @@ class Grant(grants.BaseGrant):
     def bound_key(self) -> str | None:
         """The thumbprint of the key that what was presented is bound to, if it is."""
         return None
+
+    def first_answer(self, member_id: UUID, granted: frozenset[str], grant_id: UUID) -> TokenAnswer:
+        """The first tokens of what a person has just granted, with the refresh token that its family grows from."""
+        client: Client = self.request.client.row
+        member = self.person(member_id)
+        scope = self.server.bounded(client, member, sorted(granted))
+        refresh_token = None
+        if "refresh_token" in client.grant_types:
+            refresh_token = secrets.token_urlsafe(REFRESH_TOKEN_BYTES)
+            wait(
+                oauth.add_refresh_token(
+                    self.server.connection,
+                    token_id=uuid7(),
+                    token_hash=oauth.digest(refresh_token),
+                    grant_id=grant_id,
+                    parent_id=None,
+                    life_seconds=REFRESH_TOKEN_SECONDS,
+                )
+            )
+        return self.answer(member, scope, grant_id, refresh_token)
 
     def answer(
         self,

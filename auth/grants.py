@@ -1,4 +1,4 @@
-"""The grants: client_credentials, authorization code with PKCE (S256, from everybody), refresh with rotation."""
+"""Programs acting for themselves, and people letting them: authorization code with PKCE, refresh with rotation."""
 
 import base64
 import hmac
@@ -14,9 +14,10 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from auth import scopes
 from auth.bridge import wait
+from auth.device import DeviceAuthorization, DeviceGrant
 from auth.endpoints import Introspection, Revocation
 from auth.exchange import Exchange
-from auth.grant import Grant, TokenAnswer
+from auth.grant import GRANT_SECONDS, REFRESH_TOKEN_SECONDS, Grant, TokenAnswer
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, RegisteredClient, Request, Server
 from auth.tokens import REVOCATION_KEPT_SECONDS, Tokens
 from models import oauth
@@ -27,10 +28,7 @@ from models.oauth import Client, Code, RefreshToken
 
 CODE_SECONDS = 60
 CODE_BYTES = 32
-REFRESH_TOKEN_BYTES = 32
-REFRESH_TOKEN_SECONDS = 14 * 24 * 3600
 REFRESH_GRACE_SECONDS = 10  # in which a lost answer may be asked for again
-GRANT_SECONDS = 90 * 24 * 3600  # after which a person logs in again
 
 S256_CHALLENGE = THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -97,22 +95,7 @@ class AuthorizationCode(Grant, grants.AuthorizationCodeGrant):
         grant_id = wait(oauth.redeem_code(connection, code, dpop_jkt=bound_to, life_seconds=GRANT_SECONDS))
         if grant_id is None:
             raise InvalidGrantError(self._used_twice(code))
-        member = self.person(code.member_id)
-        scope = self.server.bounded(client, member, sorted(code.scope))
-        refresh_token = None
-        if "refresh_token" in client.grant_types:
-            refresh_token = secrets.token_urlsafe(REFRESH_TOKEN_BYTES)
-            wait(
-                oauth.add_refresh_token(
-                    connection,
-                    token_id=uuid7(),
-                    token_hash=oauth.digest(refresh_token),
-                    grant_id=grant_id,
-                    parent_id=None,
-                    life_seconds=REFRESH_TOKEN_SECONDS,
-                )
-            )
-        return self.answer(member, scope, grant_id, refresh_token)
+        return self.first_answer(code.member_id, code.scope, grant_id)
 
     def _used_twice(self, code: Code) -> str:
         """One of the two has stolen it: what grew from the first use ends. Returns the reason for the record."""
@@ -235,6 +218,8 @@ def server(connection: Connection, tokens: Tokens, refresh_key: bytes) -> Server
     made.register_grant(AuthorizationCode, [ProofKey()])
     made.register_grant(Refresh)
     made.register_grant(Exchange)
+    made.register_grant(DeviceGrant)
+    made.register_endpoint(DeviceAuthorization)
     made.register_endpoint(Revocation)
     made.register_endpoint(Introspection)
     return made

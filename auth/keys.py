@@ -41,6 +41,7 @@ class Keyring:
 
     def __init__(self, master_key: bytes) -> None:
         self.nonce_key = derive(master_key, "DPoP nonces")
+        self.user_code_key = derive(master_key, "user codes")
         self._seal = AESGCM(derive(master_key, "signing keys"))
         self._keys: dict[str, tuple[ECKey, datetime]] = {}
         self._loaded_at = 0.0

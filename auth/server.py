@@ -41,12 +41,16 @@ _PUBLIC_TEXT = {
     "invalid_scope": "A requested scope is unknown or beyond what this client may hold",
     "unauthorized_client": "This client may not use this grant type",
     "access_denied": "The request was denied",
+    "authorization_pending": "The person has not answered yet: ask again",
+    "slow_down": "Asked too soon: wait five seconds longer between requests from now on",
+    "expired_token": "The device code has expired: begin anew",
     "invalid_target": "The requested resource is unknown",
 }
 _PROOF_ERRORS = {
     "invalid_dpop_proof": "The DPoP proof is missing or invalid",
     "use_dpop_nonce": "Sign the DPoP proof with the nonce of this answer",
 }
+_NO_REFUSALS = ("authorization_pending", "slow_down")  # a device that waits asks every few seconds
 _NOBODYS_SECRET = oauth.digest(secrets.token_urlsafe())
 
 
@@ -178,9 +182,20 @@ class Server(AuthorizationServer):
 
     def handle_error_response(self, request: Request, error: OAuth2Error) -> Answer:
         """Records what was wrong and answers with no more than must be said."""
-        client = request.client or None
         if isinstance(error, UnsupportedResponseTypeError):
             error.response_type = request.payload.response_type  # Authlib puts a sentence there
+        if error.error not in _NO_REFUSALS:
+            self._record_refusal(request, error)
+        error.description = (_PUBLIC_TEXT | _PROOF_ERRORS).get(str(error.error), error.description)
+        if error.redirect_uri:
+            return self.handle_response(*error())
+        if isinstance(error, InvalidClientError):
+            challenge = {"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'}
+            return Answer(401, dict(error.get_body()), {**NO_STORE, **challenge})
+        return Answer(error.status_code, dict(error.get_body()), self._headers)
+
+    def _record_refusal(self, request: Request, error: OAuth2Error) -> None:
+        client = request.client or None
         wait(
             audit.record(
                 self.connection,
@@ -191,13 +206,6 @@ class Server(AuthorizationServer):
                 reason=str(error.description)[:REASON_CHARACTERS],
             )
         )
-        error.description = (_PUBLIC_TEXT | _PROOF_ERRORS).get(str(error.error), error.description)
-        if error.redirect_uri:
-            return self.handle_response(*error())
-        if isinstance(error, InvalidClientError):
-            challenge = {"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'}
-            return Answer(401, dict(error.get_body()), {**NO_STORE, **challenge})
-        return Answer(error.status_code, dict(error.get_body()), self._headers)
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Authlib announces its steps here; nobody listens."""

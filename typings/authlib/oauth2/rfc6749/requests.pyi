@@ -22,6 +22,7 @@ class OAuth2Request:
     user: Any
     authorization_code: Any
     refresh_token: Any
+    credential: Any
     scope: str
     def __init__(self, method: str, uri: str, *, headers: Mapping[str, str]) -> None: ...
     @property
