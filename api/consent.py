@@ -1,5 +1,6 @@
 """Where people say what an app may do for them (RFC 6749, 3.1)."""
 
+from collections.abc import Iterable
 from itertools import groupby
 from urllib.parse import quote
 
@@ -13,11 +14,13 @@ from api.login import AUTHORIZE_PATH, Visitor, refused, visitor_of
 from api.oauth import Door, FormError, read_form, read_query
 from auth import bridge, pushed, scopes, session
 from auth.grants import AuthorizationCode, Consent
+from auth.scopes import Scope
 from auth.server import Answer, Request, Server
 from models import audit
 from models.audit import Connection
 from models.db import unit_of_work
 from models.member import Member
+from models.oauth import Client
 
 
 async def authorize(request: HttpRequest) -> Response:
@@ -56,7 +59,7 @@ async def consent(request: HttpRequest) -> Response:
             return refused(403)
         if not await pushed.answered(connection, read_query(request)):
             return refused(400, "client")
-        offered = _offered(server, grant, visitor.member)
+        offered = _offered(grant, visitor.member)
         ticked = frozenset(name for name in offered if f"allow {name}" in form)
         allowed = Consent(visitor.member, ticked) if form.get("decision") == "allow" and ticked else None
         if allowed:
@@ -92,7 +95,7 @@ async def _consent_page(
 ) -> Response:
     client = grant.request.client.row
     again = f"{AUTHORIZE_PATH}?{request.url.query}"
-    offered = _offered(server, grant, person)
+    offered = _offered(grant, person)
     if not offered:
         return page.render(
             "oauth/refused.html",
@@ -103,16 +106,12 @@ async def _consent_page(
             next=again,
             token=session.form_token(visitor.cookie, "logout"),
         )
-    asked = [scope for name, scope in scopes.VOCABULARY.items() if name in offered]
-    groups = [
-        (words, list(members)) for words, members in groupby(asked, lambda scope: (scope.group_ja, scope.group_en))
-    ]
     return page.render(
         "oauth/consent.html",
         form_targets=[page.origin_of(grant.redirect_uri)],
         client=client,
         person=person,
-        groups=groups,
+        groups=grouped(offered),
         target=page.origin_of(grant.redirect_uri),
         query=request.url.query,
         token=session.form_token(visitor.cookie, _consent_purpose(request)),
@@ -121,13 +120,24 @@ async def _consent_page(
     )
 
 
-def _offered(server: Server, grant: AuthorizationCode, person: Member) -> frozenset[str]:
-    """What the person may be asked for: nothing, when the app belongs to another partner or their role allows none."""
-    client = grant.request.client.row
+def _offered(grant: AuthorizationCode, person: Member) -> frozenset[str]:
+    return offerable(grant.request.client.row, scopes.split(grant.request.payload.scope), person)
+
+
+def offerable(client: Client, requested: Iterable[str], person: Member) -> frozenset[str]:
+    """What a person may be asked for: nothing, when the app belongs to another partner or their role allows none.
+
+    All that the client may hold when it requested nothing by name.
+    """
     if client.partner_id not in (None, person.partner_id):
         return frozenset()
-    requested = frozenset(scopes.split(grant.request.payload.scope)) or client.scope
-    return requested & scopes.grantable(client.kind, client.scope, person.role)
+    return (frozenset(requested) or client.scope) & scopes.grantable(client.kind, client.scope, person.role)
+
+
+def grouped(offered: frozenset[str]) -> list[tuple[tuple[str, str], list[Scope]]]:
+    """Scopes as a page lists them: in the vocabulary's order, under the names of their groups."""
+    asked = [scope for name, scope in scopes.VOCABULARY.items() if name in offered]
+    return [(words, list(group)) for words, group in groupby(asked, lambda scope: (scope.group_ja, scope.group_en))]
 
 
 async def _record_consent(connection: Connection, grant: AuthorizationCode, given: Consent) -> None:
