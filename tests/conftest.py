@@ -53,6 +53,12 @@ def database(postgres: str, template_database: str) -> Iterator[str]:
     yield from _database(postgres, template_database)
 
 
+@pytest.fixture(scope="module")
+def shared_database(postgres: str, template_database: str) -> Iterator[str]:
+    """The superuser's URL of a migrated database that the tests of one module share."""
+    yield from _database(postgres, template_database)
+
+
 @pytest.fixture
 async def connected(database: str) -> AsyncIterator[str]:
     """Tortoise and its pool, connected to `database` as the application's role; gives the URL."""

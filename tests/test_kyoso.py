@@ -157,6 +157,22 @@ def test_pages_are_built_again_when_a_source_changes(bootstrap: ModuleType, chec
     assert not bootstrap.wants_bundle("sdl")
 
 
+def test_the_clients_of_the_tests_are_set_up_again_when_their_lock_changes(
+    bootstrap: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkout / "tests/clients/node_modules").mkdir(parents=True)
+    (checkout / "tests/clients/package-lock.json").write_text("{}")
+    asked: list[Any] = []
+    monkeypatch.setattr(bootstrap, "run_npm", lambda *words: asked.append((words[2], words[4])))
+    assert bootstrap.wants_clients("test")
+    bootstrap.install_clients("node", "npm")
+    assert asked == [(bootstrap.CLEAN_INSTALL, str(checkout / "tests/clients"))]
+    assert not bootstrap.wants_clients("test")
+    (checkout / "tests/clients/package-lock.json").write_text("{ }")
+    assert bootstrap.wants_clients("test")
+    assert not bootstrap.wants_clients("demo")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     told = CliRunner().invoke(main, [command, "--help"])

@@ -1,0 +1,205 @@
+// oauth4webapi 3, which checks each answer by itself and repairs nothing, through the same.
+
+import * as oauth from 'oauth4webapi';
+import {JSON_HEADERS, play, privateKey, QUESTION, visit} from './person.js';
+
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+const INSECURE = {[oauth.allowInsecureRequests]: true};
+
+// From nothing but the API's address: the resource names its server, the server its endpoints.
+async function discovered({issuer}) {
+  const api = new URL(issuer + '/graphql');
+  const resource = await oauth.processResourceDiscoveryResponse(api, await oauth.resourceDiscoveryRequest(api, INSECURE));
+  const server = new URL(resource.authorization_servers[0]);
+  const answer = await oauth.discoveryRequest(server, {algorithm: 'oauth2', ...INSECURE});
+  return oauth.processDiscoveryResponse(server, answer);
+}
+
+async function asked({issuer}, token, DPoP) {
+  const body = JSON.stringify({query: QUESTION});
+  const url = new URL(issuer + '/graphql');
+  const request = () =>
+    oauth.protectedResourceRequest(token, 'POST', url, new Headers(JSON_HEADERS), body, {DPoP, ...INSECURE});
+  return (await (await withNonce(request)).json()).data.viewer;
+}
+
+// The first proof has no nonce; the answer names one, and the second has it.
+async function withNonce(request, process = (answer) => answer) {
+  try {
+    return await process(await request());
+  } catch (error) {
+    if (!oauth.isDPoPNonceError(error)) throw error;
+    return process(await request());
+  }
+}
+
+async function refused(work) {
+  try {
+    await work;
+  } catch (error) {
+    return error.error ?? error.cause?.[0]?.parameters?.error ?? error.code;
+  }
+  return 'not refused';
+}
+
+function credentials(as, client, authentication, parameters) {
+  return oauth
+    .clientCredentialsGrantRequest(as, client, authentication, parameters, INSECURE)
+    .then((answer) => oauth.processClientCredentialsResponse(as, client, answer));
+}
+
+function refresh(as, client, token, additionalParameters, DPoP) {
+  return withNonce(
+    () => oauth.refreshTokenGrantRequest(as, client, oauth.None(), token, {DPoP, additionalParameters, ...INSECURE}),
+    (answer) => oauth.processRefreshTokenResponse(as, client, answer),
+  );
+}
+
+function redeem(as, client, {callback}, parameters, verifier, DPoP) {
+  return withNonce(
+    () => oauth.authorizationCodeGrantRequest(as, client, oauth.None(), parameters, callback, verifier, {DPoP, ...INSECURE}),
+    (answer) => oauth.processAuthorizationCodeResponse(as, client, answer),
+  );
+}
+
+async function logIn(as, client, world, scope, DPoP) {
+  const verifier = oauth.generateRandomCodeVerifier();
+  const state = oauth.generateRandomState();
+  const request = new URLSearchParams({
+    client_id: client.client_id,
+    response_type: 'code',
+    redirect_uri: world.callback,
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+    state,
+    scope,
+  });
+  const url = new URL(as.authorization_endpoint);
+  url.search = DPoP ? await pushed(as, client, request, DPoP) : request;
+  const returned = await visit(url);
+  const parameters = oauth.validateAuthResponse(as, client, returned, state);
+  return {url, parameters, verifier, tokens: await redeem(as, client, world, parameters, verifier, DPoP)};
+}
+
+async function pushed(as, client, request, DPoP) {
+  const {request_uri} = await withNonce(
+    () => oauth.pushedAuthorizationRequest(as, client, oauth.None(), request, {DPoP, ...INSECURE}),
+    (answer) => oauth.processPushedAuthorizationResponse(as, client, answer),
+  );
+  return new URLSearchParams({client_id: client.client_id, request_uri});
+}
+
+// A resource server that knows nothing but the metadata checks the token (RFC 9068).
+async function checked(as, {issuer}, token, DPoP) {
+  const request = new Request(issuer + '/graphql', {headers: {authorization: `Bearer ${token}`}});
+  const claims = await oauth.validateJwtAccessToken(as, request, issuer + '/graphql', INSECURE);
+  return claims.scope;
+}
+
+await play({
+  async program(world) {
+    const as = await discovered(world);
+    const client = {client_id: world.backend.id};
+    const authentication = oauth.ClientSecretBasic(world.backend.secret);
+    const parameters = {scope: 'network:read', resource: world.issuer + '/graphql'};
+    const tokens = await credentials(as, client, authentication, parameters);
+    const viewer = await asked(world, tokens.access_token);
+    const introspected = async () =>
+      oauth.processIntrospectionResponse(
+        as, client, await oauth.introspectionRequest(as, client, authentication, tokens.access_token, INSECURE),
+      );
+    const alive = await introspected();
+    await oauth.processRevocationResponse(
+      await oauth.revocationRequest(as, client, authentication, tokens.access_token, INSECURE),
+    );
+    return {
+      viewer,
+      type: tokens.token_type,
+      life: tokens.expires_in,
+      checked: await checked(as, world, tokens.access_token),
+      introspected: [alive.active, alive.client_id, alive.scope],
+      revoked: [(await introspected()).active, await refused(asked(world, tokens.access_token))],
+      wider: await refused(credentials(as, client, authentication, {scope: 'agreements:write'})),
+    };
+  },
+
+  async signing(world) {
+    const as = await discovered(world);
+    const client = {client_id: world.signer.id};
+    const told = {};
+    for (const jwk of world.signer.keys) {
+      const authentication = oauth.PrivateKeyJwt(await privateKey(jwk));
+      const tokens = await credentials(as, client, authentication, {scope: 'network:read'});
+      told[jwk.crv] = (await asked(world, tokens.access_token)).login;
+    }
+    return told;
+  },
+
+  async person(world) {
+    const as = await discovered(world);
+    const client = {client_id: world.app.id};
+    const {parameters, verifier, tokens} = await logIn(as, client, world, 'network:read relay:read');
+    const refreshed = await refresh(as, client, tokens.refresh_token, {scope: 'network:read'});
+    const viewer = await asked(world, refreshed.access_token);
+    await oauth.processRevocationResponse(
+      await oauth.revocationRequest(as, client, oauth.None(), refreshed.refresh_token, INSECURE),
+    );
+    return {
+      viewer,
+      granted: tokens.scope,
+      iss: parameters.get('iss'),
+      again: await refused(redeem(as, client, world, parameters, verifier)),
+      ended: [
+        await refused(asked(world, refreshed.access_token)),
+        await refused(refresh(as, client, refreshed.refresh_token)),
+      ],
+    };
+  },
+
+  async bound(world) {
+    const as = await discovered(world);
+    const client = {client_id: world.app.id};
+    const DPoP = oauth.DPoP(client, await oauth.generateKeyPair('ES256'));
+    const thief = oauth.DPoP(client, await oauth.generateKeyPair('ES256'));
+    const {url, tokens} = await logIn(as, client, world, 'network:read', DPoP);
+    const refreshed = await refresh(as, client, tokens.refresh_token, {}, DPoP);
+    return {
+      viewer: await asked(world, refreshed.access_token, DPoP),
+      pushed: [...url.searchParams.keys()].sort(),
+      type: tokens.token_type,
+      stolen: [
+        await refused(asked(world, refreshed.access_token)),
+        await refused(asked(world, refreshed.access_token, thief)),
+        await refused(refresh(as, client, refreshed.refresh_token, {}, thief)),
+      ],
+    };
+  },
+
+  async exchange(world) {
+    const as = await discovered(world);
+    const client = {client_id: world.backend.id};
+    const authentication = oauth.ClientSecretBasic(world.backend.secret);
+    const first = await credentials(as, client, authentication, {});
+    const parameters = {subject_token: first.access_token, subject_token_type: ACCESS_TOKEN, scope: 'network:read'};
+    const answer = await oauth.genericTokenEndpointRequest(as, client, authentication, EXCHANGE, parameters, INSECURE);
+    const lesser = await oauth.processGenericTokenEndpointResponse(as, client, answer);
+    return {
+      before: first.scope,
+      after: lesser.scope,
+      kind: lesser.issued_token_type,
+      life: lesser.expires_in,
+      viewer: await asked(world, lesser.access_token),
+    };
+  },
+
+  async registration(world) {
+    const as = await discovered(world);
+    const {tokens} = await logIn(as, {client_id: world.admin.id}, world, 'partner:admin network:read');
+    const metadata = {client_name: 'registered', grant_types: ['client_credentials'], response_types: [], scope: 'network:read'};
+    const answer = await oauth.dynamicClientRegistrationRequest(as, metadata, {initialAccessToken: tokens.access_token, ...INSECURE});
+    const client = await oauth.processDynamicClientRegistrationResponse(answer);
+    const granted = await credentials(as, client, oauth.ClientSecretBasic(client.client_secret), {});
+    return {viewer: await asked(world, granted.access_token)};
+  },
+});

