@@ -23,7 +23,8 @@ class Settings:
     """One installation. Secrets stay out of its repr.
 
     `issuer`: the public base URL, without a slash at its end. `master_key`: 32 bytes that seal personal data and
-    signing keys; losing it loses them. `migration_url`: a login that owns the tables. `smtp_url`:
+    signing keys; losing it loses them. `migration_url`: a login that owns the tables. `direct_database_url`: around the
+    pgbouncer, in transaction mode, to which `database_url` leads; None when it leads to PostgreSQL. `smtp_url`:
     `smtp://user:password@host:port?starttls`, or None: mails become `.eml` files in `data_dir/mail`.
     `cost_budget`: cost units (about a row each) that every client gets back per second, in each worker.
     `trusted_proxies`: whose X-Forwarded-* headers are believed, comma-separated.
@@ -34,6 +35,7 @@ class Settings:
     issuer: str
     master_key: bytes = field(repr=False)
     data_dir: Path
+    direct_database_url: str | None = field(default=None, repr=False)
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str = "Kyoso <no-reply@localhost>"
     trusted_proxies: str = "127.0.0.1"
@@ -44,6 +46,8 @@ class Settings:
     def __post_init__(self) -> None:
         _check_database_url("KYOSO_DATABASE_URL", self.database_url)
         _check_database_url("KYOSO_MIGRATION_URL", self.migration_url)
+        if self.direct_database_url is not None:
+            _check_database_url("KYOSO_DIRECT_DATABASE_URL", self.direct_database_url)
         _check_issuer(self.issuer)
         if len(self.master_key) != MASTER_KEY_BYTES:
             raise SettingsError(f"KYOSO_MASTER_KEY must be {MASTER_KEY_BYTES} bytes in base64: {MAKE_A_KEY}")
@@ -53,6 +57,16 @@ class Settings:
             raise SettingsError("KYOSO_COST_BUDGET must be 1 or more, such as 20000")
         if self.log_level not in LOG_LEVELS:
             raise SettingsError(f"KYOSO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a pooler stands before the database: no session outlives a transaction there."""
+        return self.direct_database_url is not None
+
+    @property
+    def session_url(self) -> str:
+        """PostgreSQL itself, for what needs a session of its own: notifications, migrations, commands."""
+        return self.direct_database_url or self.database_url
 
 
 MAKE_A_KEY = "make one with `openssl rand -base64 32` and keep it safe"
@@ -64,9 +78,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises SettingsError for the first variable that is missing or wrong.
     """
     database_url = _required(environment, "KYOSO_DATABASE_URL", "for example postgresql://kyoso:…@db.example.jp/kyoso")
+    direct = environment.get("KYOSO_DIRECT_DATABASE_URL") or None
     return Settings(
         database_url=database_url,
-        migration_url=environment.get("KYOSO_MIGRATION_URL") or database_url,
+        direct_database_url=direct,
+        migration_url=environment.get("KYOSO_MIGRATION_URL") or direct or database_url,
         issuer=_required(environment, "KYOSO_ISSUER", "the public address, for example https://kyoso.example.jp"),
         master_key=decode_master_key(_required(environment, "KYOSO_MASTER_KEY", MAKE_A_KEY)),
         data_dir=Path(environment.get("KYOSO_DATA_DIR") or ".kyoso"),

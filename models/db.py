@@ -31,10 +31,17 @@ CACHEABLE_STATEMENT_BYTES = 256 * 1024  # asyncpg plans longer texts anew on eve
 PLANNING = {"jit": "off", "plan_cache_mode": "force_generic_plan", "random_page_cost": "1.1"}
 """How statements are planned: once a connection, whatever the values (planning anew costs more than most reads take),
 and for pages that lie in memory or on flash, not on a turning disk."""
+SESSION = {"statement_timeout": str(STATEMENT_TIMEOUT_MS), **PLANNING}
+"""What every session of the application is set to, besides its role: asked for at its start, or behind a pooler, which
+passes no settings on, stored with the login."""
 MIGRATION_LOCK = 0x6B796F736F  # "kyoso": one migrator at a time
 
 MODELS = ["models.partner"]
 """The files that declare Tortoise models; the other words speak named SQL alone."""
+
+
+class UnfitError(Exception):
+    """The database answers, but not in a way in which the application may use it; the message says what to do."""
 
 
 class Connection(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgument]  (generic in its stubs only)
@@ -71,29 +78,32 @@ def credentials(url: str) -> dict[str, Any]:
     }
 
 
-def configuration(url: str, *, role: str | None, pool_max: int = POOL_MAX) -> dict[str, Any]:
+def options(role: str | None, *, pooled: bool = False) -> dict[str, Any]:
+    """How asyncpg's connections behave. See `configuration`."""
+    settings = {"timezone": "UTC", "application_name": "kyoso"}
+    if not pooled:
+        settings |= {"role": role, **SESSION} if role else {"statement_timeout": "0"}
+    return {
+        "connection_class": Connection,
+        # Behind a pooler the next transaction may meet another session, which knows no statement of this one.
+        "statement_cache_size": 0 if pooled else STATEMENT_CACHE,
+        "max_cached_statement_lifetime": 0,
+        "max_cacheable_statement_size": CACHEABLE_STATEMENT_BYTES,
+        "server_settings": settings,
+    }
+
+
+def configuration(url: str, *, role: str | None, pool_max: int = POOL_MAX, pooled: bool = False) -> dict[str, Any]:
     """Tortoise's configuration for one database.
 
     `role`: what each session becomes at its start (`SET ROLE`); None keeps the login's own, as migrations need.
+    `pooled`: the URL leads to pgbouncer in transaction mode.
     """
-    settings = {
-        "timezone": "UTC",
-        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-        "application_name": "kyoso",
-    }
-    if role:
-        settings |= {"role": role, **PLANNING}
-    else:
-        settings["statement_timeout"] = "0"
     extra: dict[str, Any] = {
         **credentials(url),
         "minsize": min(POOL_MIN, pool_max),
         "maxsize": pool_max,
-        "connection_class": Connection,
-        "statement_cache_size": STATEMENT_CACHE,
-        "max_cached_statement_lifetime": 0,
-        "max_cacheable_statement_size": CACHEABLE_STATEMENT_BYTES,
-        "server_settings": settings,
+        **options(role, pooled=pooled),
     }
     return {
         "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": extra}},
@@ -103,26 +113,57 @@ def configuration(url: str, *, role: str | None, pool_max: int = POOL_MAX) -> di
     }
 
 
-async def connect(url: str, *, pool_max: int = POOL_MAX) -> None:
-    """Opens the pool as the application's role.
+async def connect(url: str, *, pool_max: int = POOL_MAX, pooled: bool = False) -> None:
+    """Opens the pool as the application's role. `pooled`: the URL leads to pgbouncer in transaction mode.
 
     Raises PermissionError when that role owns tables or could step around row-level security: then nothing that
-    the policies promise would hold, and the application must not run.
+    the policies promise would hold, and the application must not run. Raises UnfitError where a pooler stands that was
+    not told of, or that hands out sessions which are not set as the application needs them.
     """
-    await Tortoise.init(config=configuration(url, role=APP_ROLE, pool_max=pool_max), _enable_global_fallback=True)
+    await Tortoise.init(
+        config=configuration(url, role=APP_ROLE, pool_max=pool_max, pooled=pooled), _enable_global_fallback=True
+    )
     global _open
     backend = get_connection("default")
-    await backend.create_connection(with_db=True)  # now, not at the first request
+    try:
+        await backend.create_connection(with_db=True)  # now, not at the first request
+    except asyncpg.ProtocolViolationError as error:
+        raise UnfitError(
+            f"a pooler answers at KYOSO_DATABASE_URL ({error}): let KYOSO_DIRECT_DATABASE_URL lead to PostgreSQL itself"
+        ) from None
     _open = cast("Pool", getattr(backend, "_pool"))  # noqa: B009  (private to Tortoise, and untyped)
-    async with pool().acquire() as connection:
-        risk = await connection.fetchval(
-            "select case when rolsuper or rolbypassrls then 'may bypass row-level security' "
-            "when exists (select from pg_class where relowner = r.oid and relkind = 'r') then 'owns tables' end "
-            "from pg_roles r where rolname = current_user"
-        )
-    if risk:
+    try:
+        async with pool().acquire() as connection:
+            await _refuse_powers(connection)
+            await _refuse_other_sessions(connection, pooled)
+    except BaseException:
         await disconnect()
+        raise
+
+
+async def _refuse_powers(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    risk = await connection.fetchval(
+        "select case when rolsuper or rolbypassrls then 'may bypass row-level security' "
+        "when exists (select from pg_class where relowner = r.oid and relkind = 'r') then 'owns tables' end "
+        "from pg_roles r where rolname = current_user"
+    )
+    if risk:
         raise PermissionError(f"the application's database role {risk}; connect as a member of {APP_ROLE}")
+
+
+async def _refuse_other_sessions(connection: asyncpg.Connection[asyncpg.Record], pooled: bool) -> None:
+    stored = await connection.fetch("select name, setting from pg_settings where name = any($1::text[])", [*SESSION])
+    login, role = await connection.fetchrow("select session_user::text, current_user::text") or ("", "")
+    found = {**dict(stored), "role": role}
+    wrong = {name: value for name, value in {"role": APP_ROLE, **SESSION}.items() if found[name] != value}
+    if wrong and not pooled:
+        raise UnfitError(
+            "a pooler at KYOSO_DATABASE_URL withholds the settings of sessions: "
+            "let KYOSO_DIRECT_DATABASE_URL lead to PostgreSQL itself"
+        )
+    if wrong:
+        cure = "; ".join(f"alter role {login} set {name} = '{value}'" for name, value in wrong.items())
+        raise UnfitError(f"sessions of {login} are not set as Kyoso needs them behind a pooler: {cure}")
 
 
 async def disconnect() -> None:

@@ -13,6 +13,7 @@ from api.app import create_app, rehearse
 from api.cli.installation import refuse_without_database
 from api.settings import Settings, SettingsError, from_environment
 from auth.keys import MasterKeyError
+from models.db import UnfitError
 from planner import DeclarationError
 
 WEBSOCKET_MESSAGE_BYTES = 64 * 1024
@@ -56,6 +57,7 @@ def serve(host: str, port: int, workers: int) -> None:
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     refuse_without_database(settings.database_url, "KYOSO_DATABASE_URL")
+    refuse_without_database(settings.session_url, "KYOSO_DIRECT_DATABASE_URL")
     refuse_what_cannot_start(settings)
     uvicorn.run(
         "api.cli.serve:application",
@@ -73,7 +75,7 @@ def refuse_what_cannot_start(settings: Settings) -> None:
     """Raises click.ClickException, one line, when a worker could not start on these settings."""
     try:
         asyncio.run(rehearse(settings))
-    except (PermissionError, MasterKeyError) as error:
+    except (PermissionError, UnfitError, MasterKeyError) as error:
         raise click.ClickException(str(error)) from None
     except asyncpg.InsufficientPrivilegeError as error:
         raise click.ClickException(
