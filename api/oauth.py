@@ -60,7 +60,7 @@ async def running(app: Starlette, settings: Settings) -> AsyncGenerator[Tokens]:
     door = Door(settings)
     app.state.door = door
     app.state.tokens = door.tokens
-    async with door.tokens.running(settings.database_url):
+    async with door.tokens.running(settings.session_url):
         await ensure_graphiql_client(settings.issuer)
         yield door.tokens
 
