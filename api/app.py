@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from api import ats, client, consent, courier, graphiql, login, oauth, page, relay_page, session
+from api import ats, client, consent, courier, device, graphiql, login, oauth, page, relay_page, session
 from api.asker import VIEWER_TYPES, Budget
 from api.graphql import Endpoint
 from api.live import Live
@@ -95,6 +95,7 @@ def create_app(settings: Settings) -> Starlette:
             *client.routes,
             *login.routes,
             *consent.routes,
+            *device.routes,
             *session.routes,
             *page.routes,
             *graphiql.routes(settings),

@@ -18,6 +18,8 @@ from models.member import Login, Member
 
 AUTHORIZE_PATH = "/oauth/authorize"
 SESSIONS_PATH = "/sessions"
+DEVICE_PATH = "/device"
+_ASKING = (f"{AUTHORIZE_PATH}?", f"{DEVICE_PATH}?user_code=")
 VISIT_BYTES = 16
 EMAIL_CHARACTERS_MAX = 254
 
@@ -149,9 +151,8 @@ async def visitor_of(request: HttpRequest) -> Visitor:
 
 def _target(given: Any) -> str:
     """Where to go after the login: only back to a page of ours that needs one, never to another site."""
-    return (
-        given if isinstance(given, str) and (given.startswith(f"{AUTHORIZE_PATH}?") or given == SESSIONS_PATH) else ""
-    )
+    known = isinstance(given, str) and (given in (SESSIONS_PATH, DEVICE_PATH) or given.startswith(_ASKING))
+    return given if known else ""
 
 
 def _cookie(door: Door, word: str) -> str:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.settings import Settings
-from auth import bridge, exchange, grants, pushed, scopes, signed
+from auth import bridge, device, exchange, grants, pushed, scopes, signed
 from auth.keys import ALGORITHM, Keyring, derive
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, NO_STORE, Answer, Request, Server
 from auth.tokens import Tokens
@@ -123,25 +123,26 @@ def parse(text: str) -> dict[str, str]:
 
 async def token(request: HttpRequest) -> Response:
     """RFC 6749, 3.2."""
-    return await _answered(request, lambda server, asked: server.create_token_response(asked))
+    return await answered(request, lambda server, asked: server.create_token_response(asked))
 
 
 async def push(request: HttpRequest) -> Response:
     """RFC 9126."""
-    return await _answered(request, pushed.push)
+    return await answered(request, pushed.push)
 
 
 async def revoke(request: HttpRequest) -> Response:
     """RFC 7009."""
-    return await _answered(request, lambda server, asked: server.create_endpoint_response("revocation", asked))
+    return await answered(request, lambda server, asked: server.create_endpoint_response("revocation", asked))
 
 
 async def introspect(request: HttpRequest) -> Response:
     """RFC 7662."""
-    return await _answered(request, lambda server, asked: server.create_endpoint_response("introspection", asked))
+    return await answered(request, lambda server, asked: server.create_endpoint_response("introspection", asked))
 
 
-async def _answered(request: HttpRequest, work: Callable[[Server, Request], Answer]) -> Response:
+async def answered(request: HttpRequest, work: Callable[[Server, Request], Answer]) -> Response:
+    """What the authorization server says to a form, in one transaction."""
     door: Door = request.app.state.door
     try:
         if len(request.headers.getlist("dpop")) > 1:
@@ -174,6 +175,7 @@ async def metadata(request: HttpRequest) -> Response:
         "require_pushed_authorization_requests": False,
         "request_parameter_supported": False,
         "registration_endpoint": f"{issuer}/oauth/register",
+        "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "token_endpoint": f"{issuer}/oauth/token",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
@@ -185,6 +187,7 @@ async def metadata(request: HttpRequest) -> Response:
             "authorization_code",
             "client_credentials",
             "refresh_token",
+            device.DEVICE_CODE_GRANT_TYPE,
             exchange.Exchange.GRANT_TYPE,
         ],
         "token_endpoint_auth_methods_supported": methods,

@@ -24,7 +24,7 @@ CLIENTS_MAX = 100
 NAME_CHARACTERS_MAX = 100
 REDIRECT_URIS_MAX = 10
 REGISTRATION_TOKEN_BYTES = 32
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+GRANT_TYPES = ("authorization_code", oauth.DEVICE_GRANT, "refresh_token", "client_credentials")
 _OURS_TO_SAY = ("registration_access_token", "registration_client_uri", "client_secret_expires_at")
 
 
@@ -169,8 +169,8 @@ def _grant_types(sent: dict[str, Any], method: str) -> list[str]:
     if not grant_types or not set(grant_types) <= set(GRANT_TYPES):
         raise MetadataError(f"grant_types are some of {', '.join(GRANT_TYPES)}")
     people = "authorization_code" in grant_types
-    if "refresh_token" in grant_types and not people:
-        raise MetadataError("refresh_token goes with authorization_code")
+    if "refresh_token" in grant_types and not people and oauth.DEVICE_GRANT not in grant_types:
+        raise MetadataError("refresh_token goes with authorization_code or a device's code")
     if "client_credentials" in grant_types and method == "none":
         raise MetadataError("client_credentials needs a client that authenticates")
     if _texts(sent, "response_types", ["code"] if people else []) != (["code"] if people else []):

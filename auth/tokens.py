@@ -20,8 +20,8 @@ from auth import scopes
 from auth.dpop import InvalidProofError, Proofs
 from auth.keys import ALGORITHM, Keyring
 from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
+from models import device, oauth, pushed, replay
 from models import member as people
-from models import oauth, pushed, replay
 from models.audit import Connection
 from models.db import pool, unit_of_work, uuid7
 from models.member import Member
@@ -277,6 +277,7 @@ class Tokens:
             await people.sweep(connection)
             await replay.sweep(connection)
             await pushed.sweep(connection)
+            await device.sweep(connection)
 
     async def _read_revocations(self) -> None:
         asked_at = time.time()

@@ -21,6 +21,7 @@ from models.db import queries, uuid7
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 CLIENT_ID_BYTES = 12
 CLIENT_SECRET_BYTES = 32
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REVOCATION_CHANNEL = "kyoso_revocation"
 CODE_REMEMBERED_SECONDS = 24 * 3600  # how long a second use of a code is recognised as one
 GRANT_REMEMBERED_SECONDS = 30 * 24 * 3600
@@ -96,6 +97,7 @@ async def create_client(
     scope: Iterable[str],
     partner_id: UUID | None,
     redirect_uris: Iterable[str] = (),
+    devices: bool = False,
     public: bool = False,
     jwks: list[dict[str, Any]] | None = None,
     dpop_bound: bool = False,
@@ -104,7 +106,8 @@ async def create_client(
 ) -> Credentials:
     """Registers a client: of a partner, or the operator's when `partner_id` is None.
 
-    With redirect URIs people can log in to it; a confidential client (`public` false) can also act for itself.
+    With redirect URIs people can log in to it, with `devices` they can let a device of theirs in; a confidential
+    client (`public` false) can also act for itself.
     With `jwks`, public keys that were checked, it proves itself by signing instead of with a secret.
     `dpop_bound`: it gets tokens only with a proof of the key that they are bound to (RFC 9449).
     `grant_types`: instead of all that go with the rest. `registration_token`: with which it is looked after.
@@ -115,7 +118,8 @@ async def create_client(
     method = "none" if public else "private_key_jwt" if jwks else "client_secret_basic"
     secret = None if method != "client_secret_basic" else secrets.token_urlsafe(CLIENT_SECRET_BYTES)
     if grant_types is None:
-        people = ["authorization_code", "refresh_token"] if uris else []
+        people = [*(["authorization_code"] if uris else []), *([DEVICE_GRANT] if devices else [])]
+        people += ["refresh_token"] if people else []
         grant_types = people if public else [*people, "client_credentials"]
     credentials = Credentials(secrets.token_hex(CLIENT_ID_BYTES), secret)
     await queries("oauth").add_client(

@@ -30,6 +30,7 @@ def client() -> None:
 @click.option("--operator", is_flag=True, help="It acts for the platform's operator instead.")
 @click.option("--scope", required=True, help='What it may ask for, such as "network:read relay:write".')
 @click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Where people return after login.")
+@click.option("--device", is_flag=True, help="It runs where nobody can log in: people type a code that it shows.")
 @click.option("--public", is_flag=True, help="It cannot keep a secret: a page or an app on a phone.")
 @click.option("--jwks", type=click.File(), help="A JWK set: it proves itself with these public keys, not a secret.")
 @click.option("--dpop", is_flag=True, help="Its tokens are always bound to a key that it proves to hold (DPoP).")
@@ -41,6 +42,7 @@ def create(
     operator: bool,
     scope: str,
     redirect_uris: tuple[str, ...],
+    device: bool,
     public: bool,
     jwks: TextIO | None,
     dpop: bool,
@@ -50,19 +52,19 @@ def create(
 ) -> None:
     """Register a client and print its client_id and, once, its client_secret.
 
-    With --redirect-uri people can log in to it; with a secret it can also act for itself.
+    With --redirect-uri or --device people can let it act for them; with a secret it can also act for itself.
     """
     if operator == bool(partner):
         raise click.UsageError("say whom the client acts for: --partner SLUG, or --operator")
-    if public and not redirect_uris:
-        raise click.UsageError("a public client has no secret, so people must log in to it: add --redirect-uri")
+    if public and not redirect_uris and not device:
+        raise click.UsageError("a public client has no secret, so people let it act: add --redirect-uri or --device")
     if public and jwks:
         raise click.UsageError("a public client proves nothing: choose --public or --jwks")
     keys = _checked_keys(jwks) if jwks else None
     asked = _known_scopes(scope, scopes.OPERATOR_SCOPES if operator else scopes.PARTNER_SCOPES)
     with installation(data_dir) as installed:
         try:
-            made = asyncio.run(_create(installed, partner, name, asked, redirect_uris, public, keys, dpop))
+            made = asyncio.run(_create(installed, partner, name, asked, redirect_uris, device, public, keys, dpop))
         except ValueError as error:
             raise click.ClickException(str(error)) from None
     _print({"client_id": made.client_id, "client_secret": made.client_secret, "scope": scopes.join(asked)}, as_json)
@@ -99,6 +101,7 @@ async def _create(
     name: str | None,
     scope: list[str],
     redirect_uris: tuple[str, ...],
+    devices: bool,
     public: bool,
     jwks: list[dict[str, Any]] | None,
     dpop_bound: bool,
@@ -115,6 +118,7 @@ async def _create(
                 scope=scope,
                 partner_id=found.id if found else None,
                 redirect_uris=redirect_uris,
+                devices=devices,
                 public=public,
                 jwks=jwks,
                 dpop_bound=dpop_bound,
