@@ -129,6 +129,16 @@ class _Server(uvicorn.Server):
 
     ready: str = ""
 
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """A closed terminal ends it as Ctrl-C does; raised in a task of the loop, `Stopped` would be lost."""
+        with super().capture_signals():
+            before = signal.signal(signal.SIGHUP, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(signal.SIGHUP, before)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
