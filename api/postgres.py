@@ -28,7 +28,8 @@ STOP_SECONDS = 30.0
 POLL_SECONDS = 0.02
 RELOCATED_BINARIES = Path("/var/lib/kyoso")
 
-DURABLE: dict[str, str] = {}
+DURABLE = {"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "2GB", "shared_buffers": "512MB"}
+"""Nothing is lost in a crash; for one machine without replicas, and for a large network loaded at once (`simulate`)."""
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 """Settings for tests only: a crash of the machine loses what was committed."""
 
