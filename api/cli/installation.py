@@ -9,7 +9,7 @@ import shutil
 from base64 import b64encode
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import asyncpg
@@ -143,7 +143,7 @@ def installation(data_dir: Path = DEFAULT_DATA_DIR) -> Generator[Settings]:
     """
     if settings.names_a_database():
         try:
-            yield settings.from_environment()
+            yield around_the_pooler(settings.from_environment())
         except settings.SettingsError as error:
             raise click.ClickException(str(error)) from None
         return
@@ -159,6 +159,11 @@ def installation(data_dir: Path = DEFAULT_DATA_DIR) -> Generator[Settings]:
     finally:
         if server.process is not None:
             server.stop()
+
+
+def around_the_pooler(given: Settings) -> Settings:
+    """The same installation for a command: one process with few connections needs no pooler."""
+    return replace(given, database_url=given.session_url, direct_database_url=None)
 
 
 def refuse_without_database(url: str, name: str) -> None:
