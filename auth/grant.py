@@ -11,6 +11,7 @@ from auth import scopes
 from auth.bridge import wait
 from auth.server import CLIENT_METHODS, Request, Server
 from models import audit, oauth
+from models.client import note_use
 from models.db import uuid7
 from models.member import Member, find_member
 from models.oauth import Client
@@ -74,6 +75,7 @@ class Grant(grants.BaseGrant):
     ) -> TokenAnswer:
         """The success of the token endpoint, with its line in the audit record."""
         client: Client = self.request.client.row
+        wait(note_use(self.server.connection, client))
         issued = self.server.tokens.issue(client, member, scope, grant_id, bound_to=self.key, ends_by=ends_by)
         wait(
             audit.record(

@@ -157,8 +157,9 @@ class Server(AuthorizationServer):
     def _fault(self, given: "Presented", client: Client | None) -> str | None:
         """What is wrong with a client's proof of itself; the same work for a client that does not exist."""
         if given.method != assertion.METHOD:
-            expected = (client.secret_hash if client else None) or _NOBODYS_SECRET
-            right = hmac.compare_digest(oauth.digest(given.proof), expected)
+            shown = oauth.digest(given.proof)
+            right = hmac.compare_digest(shown, (client.secret_hash if client else None) or _NOBODYS_SECRET)
+            right |= hmac.compare_digest(shown, (client.previous_secret_hash if client else None) or _NOBODYS_SECRET)
             return None if right or given.method == "none" else "wrong secret"
         client_id, keys = given.client_id or "", (client.jwks if client else None) or assertion.NOBODYS_KEYS
         try:

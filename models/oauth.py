@@ -22,6 +22,7 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 CLIENT_ID_BYTES = 12
 CLIENT_SECRET_BYTES = 32
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+USE_NOTED_SECONDS = 3600  # a client's last use is written down once in so long
 REVOCATION_CHANNEL = "kyoso_revocation"
 CODE_REMEMBERED_SECONDS = 24 * 3600  # how long a second use of a code is recognised as one
 GRANT_REMEMBERED_SECONDS = 30 * 24 * 3600
@@ -29,7 +30,10 @@ GRANT_REMEMBERED_SECONDS = 30 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A program that may ask for tokens. `partner_id` is None for the operator's and the product's own."""
+    """A program that may ask for tokens. `partner_id` is None for the operator's and the product's own.
+
+    `previous_secret_hash`: of the secret before, while it still opens. `used_lately`: within USE_NOTED_SECONDS.
+    """
 
     id: UUID
     client_id: str
@@ -44,6 +48,8 @@ class Client:
     redirect_uris: frozenset[str]
     grant_types: frozenset[str]
     scope: frozenset[str]
+    previous_secret_hash: bytes | None
+    used_lately: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,7 @@ async def put_product_client(
 
 async def find_client(connection: Connection, client_id: str) -> Client | None:
     """The client of this name; None when unknown or when its access was ended."""
-    row = await queries("oauth").client_by_client_id(connection, client_id=client_id)
+    row = await queries("oauth").client_by_client_id(connection, client_id=client_id, lately_seconds=USE_NOTED_SECONDS)
     return None if row is None else Client(**_facts(row))
 
 

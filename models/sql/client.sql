@@ -20,3 +20,34 @@ where client_id = :client_id;
 -- name: remove!
 -- Ends a client; its row stays, for the record.
 update oauth_client set disabled_at = now() where client_id = :client_id and disabled_at is null;
+
+-- name: listed
+-- The clients of a partner, or the operator's own, the newest first.
+select client_id, name, auth_method, grant_types, redirect_uris, scope, dpop_bound, created_at, last_used_at,
+  case when secret_hash is not null then coalesce(secret_rotated_at, created_at) end as secret_made_at,
+  case when previous_secret_ends_at > now() then previous_secret_ends_at end as previous_ends_at
+from oauth_client
+where partner_id is not distinct from :partner_id::uuid and kind <> 'PRODUCT' and disabled_at is null
+order by created_at desc, id desc;
+
+-- name: rotate$
+-- A new secret beside the one before; nothing for a client that has no secret, or two.
+update oauth_client set secret_hash = :secret_hash, secret_rotated_at = now(), previous_secret_hash = secret_hash,
+  previous_secret_ends_at = now() + make_interval(secs => :overlap_seconds)
+where client_id = :client_id and secret_hash is not null and disabled_at is null
+  and coalesce(previous_secret_ends_at <= now(), true)
+returning client_id;
+
+-- name: end_previous$
+-- The secret before opens no more.
+update oauth_client set previous_secret_hash = null, previous_secret_ends_at = null
+where client_id = :client_id and previous_secret_ends_at > now() and disabled_at is null
+returning client_id;
+
+-- name: note_use!
+-- That a client was given a token, once in a while; nobody waits for whoever is noting it already.
+update oauth_client set last_used_at = now()
+where id = (
+  select id from oauth_client
+  where id = :id and coalesce(last_used_at < now() - make_interval(secs => :every_seconds), true)
+  for no key update skip locked);
