@@ -1,4 +1,7 @@
-"""Pages for people: rendered from `api/templates`, without script, with headers that let nobody frame or keep them."""
+"""Pages for people: rendered from `api/templates`, with headers that let nobody frame or keep them.
+
+No page needs a script; two offer passkeys with one.
+"""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -16,7 +19,12 @@ from starlette.staticfiles import StaticFiles
 IPV6_PREFIX_BITS = 64
 
 _HERE = Path(__file__).parent
-_STYLE_VERSION = sha256((_HERE / "static" / "kyoso.css").read_bytes()).hexdigest()[:12]
+
+
+def _static(name: str) -> str:
+    """Where a file of ours is fetched; another content is another address."""
+    return f"/static/{name}?{sha256((_HERE / 'static' / name).read_bytes()).hexdigest()[:12]}"
+
 
 _templates = Environment(
     loader=FileSystemLoader(_HERE / "templates"),
@@ -26,7 +34,7 @@ _templates = Environment(
     undefined=StrictUndefined,
 )
 _globals: dict[str, Any] = _templates.globals
-_globals.update(stylesheet=f"/static/kyoso.css?{_STYLE_VERSION}", language="ja")
+_globals.update(stylesheet=_static("kyoso.css"), passkey_script=_static("passkey.js"), language="ja")
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -37,16 +45,18 @@ HEADERS = {
 }
 
 
-def render(name: str, *, status: int = 200, form_targets: Iterable[str] = (), **context: Any) -> Response:
+def render(
+    name: str, *, status: int = 200, form_targets: Iterable[str] = (), script: bool = False, **context: Any
+) -> Response:
     """A page from the template `name`.
 
     `form_targets`: origins, besides our own, to which the answer to one of its forms may redirect (a browser holds
-    redirects against `form-action` too).
+    redirects against `form-action` too). `script`: whether it may load a script of our own.
     """
     targets = " ".join(("'self'", *form_targets))
     policy = (
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        f"form-action {targets}"
+        f"form-action {targets}" + ("; script-src 'self'" if script else "")
     )
     body = _templates.get_template(name).render(context)
     return HTMLResponse(body, status, {**HEADERS, "Content-Security-Policy": policy})

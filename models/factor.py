@@ -1,0 +1,43 @@
+"""What a person proves themselves with besides the password (二要素認証)."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from models.audit import Connection
+from models.db import queries
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """What a person has set up. With an app or a passkey, their password alone no longer opens the account."""
+
+    app: bool
+    passkeys: int
+    recovery_codes: int
+
+    @property
+    def any(self) -> bool:
+        """Whether a second factor is demanded after the password."""
+        return self.app or self.passkeys > 0
+
+
+async def factors(connection: Connection, member_id: UUID) -> Factors:
+    """What a person has set up."""
+    row = await queries("factor").factors(connection, member_id=member_id)
+    return Factors(**row)
+
+
+async def forget_unneeded_codes(connection: Connection, member_id: UUID) -> None:
+    """Recovery codes stand in for a factor: without one there is nothing to recover."""
+    await queries("factor").forget_unneeded_codes(connection, member_id=member_id)
+
+
+async def reset(connection: Connection, email: str) -> UUID | None:
+    """Forgets every second factor of the person with this address (folded) and ends their sessions.
+
+    None when nobody has it.
+    """
+    member_id = await queries("factor").member_of_email(connection, email=email)
+    if member_id:
+        await queries("factor").reset(connection, member_id=member_id)
+    return member_id
