@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from api import ats, client, consent, courier, device, graphiql, login, oauth, page, relay_page, session
+from api import ats, client, consent, courier, device, graphiql, login, logout, oauth, openid, page, relay_page, session
 from api.asker import VIEWER_TYPES, Budget
 from api.graphql import Endpoint
 from api.live import Live
@@ -96,6 +96,8 @@ def create_app(settings: Settings) -> Starlette:
             *login.routes,
             *consent.routes,
             *device.routes,
+            *logout.routes,
+            *openid.routes,
             *session.routes,
             *page.routes,
             *graphiql.routes(settings),

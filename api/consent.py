@@ -12,7 +12,7 @@ from starlette.routing import Route
 from api import page
 from api.login import AUTHORIZE_PATH, Visitor, refused, visitor_of
 from api.oauth import Door, FormError, read_form, read_query
-from auth import bridge, pushed, scopes, session
+from auth import bridge, openid, pushed, scopes, session
 from auth.grants import AuthorizationCode, Consent
 from auth.scopes import Scope
 from auth.server import Answer, Request, Server
@@ -21,6 +21,7 @@ from models.audit import Connection
 from models.db import unit_of_work
 from models.member import Member
 from models.oauth import Client
+from models.openid import clock
 
 
 async def authorize(request: HttpRequest) -> Response:
@@ -32,9 +33,9 @@ async def authorize(request: HttpRequest) -> Response:
         grant = await _checked(request, server)
         if isinstance(grant, Response):
             return grant
-        if visitor.member is None:
-            asked = f"{AUTHORIZE_PATH}?{request.url.query}"
-            return page.redirect(f"/login?next={quote(asked, safe='')}")
+        first = await _without_asking(request, server, grant, visitor)
+        if first or visitor.member is None:
+            return first or refused(403)
         return await _consent_page(request, server, grant, visitor, visitor.member)
 
 
@@ -57,11 +58,15 @@ async def consent(request: HttpRequest) -> Response:
             return grant
         if visitor.member is None:
             return refused(403)
+        if first := await _to_login(request, server, grant, visitor):
+            return first
         if not await pushed.answered(connection, read_query(request)):
             return refused(400, "client")
         offered = _offered(grant, visitor.member)
         ticked = frozenset(name for name in offered if f"allow {name}" in form)
-        allowed = Consent(visitor.member, ticked) if form.get("decision") == "allow" and ticked else None
+        allowed = (
+            Consent(visitor.member, ticked, visitor.cookie) if form.get("decision") == "allow" and ticked else None
+        )
         if allowed:
             await _record_consent(connection, grant, allowed)
         answer: Answer = await bridge.call(server.create_authorization_response, grant.request, allowed, grant)
@@ -88,6 +93,51 @@ async def _checked(request: HttpRequest, server: Server) -> AuthorizationCode | 
     except OAuth2Error as error:
         answer: Answer = await bridge.call(server.handle_error_response, asked, error)
         return _redirected(answer) if answer.body is None else refused(400, "client")
+
+
+async def _without_asking(
+    request: HttpRequest, server: Server, grant: AuthorizationCode, visitor: Visitor
+) -> Response | None:
+    """What an app gets before any question: a login where one is needed, or its answer where it wants no page."""
+    if first := await _to_login(request, server, grant, visitor):
+        return first
+    if visitor.login is None or "none" not in openid.asked_of(server.tokens, grant.request).prompts:
+        return None
+    offered = _offered(grant, visitor.login.member)
+    client = grant.request.client.row
+    try:
+        await openid.check_silent(server.connection, client, visitor.login, offered, grant.redirect_uri)
+    except OAuth2Error as error:
+        return await _refused_to_app(request, server, grant, error)
+    if not await pushed.answered(server.connection, read_query(request)):
+        return refused(400, "client")
+    allowed = Consent(visitor.login.member, offered, visitor.cookie)
+    return _redirected(await bridge.call(server.create_authorization_response, grant.request, allowed, grant))
+
+
+async def _to_login(
+    request: HttpRequest, server: Server, grant: AuthorizationCode, visitor: Visitor
+) -> Response | None:
+    """Where the app wants a fresher login than there is, or there is none: the way there, and back with a stamp."""
+    key, query = request.app.state.door.attempt_key, request.url.query
+    asked = openid.asked_of(server.tokens, grant.request)
+    try:
+        if not await openid.must_log_in(server.connection, asked, visitor.login, openid.stamped(key, query)):
+            return None
+    except OAuth2Error as error:
+        return await _refused_to_app(request, server, grant, error)
+    if asked.is_particular:
+        query = openid.stamp(key, query, await clock(server.connection))
+    again = "&again=1" if visitor.login else ""
+    return page.redirect(f"/login?next={quote(f'{AUTHORIZE_PATH}?{query}', safe='')}{again}")
+
+
+async def _refused_to_app(
+    request: HttpRequest, server: Server, grant: AuthorizationCode, error: OAuth2Error
+) -> Response:
+    await pushed.answered(server.connection, read_query(request))
+    error.redirect_uri, error.state = grant.redirect_uri, grant.request.payload.state
+    return _redirected(await bridge.call(server.handle_error_response, grant.request, error))
 
 
 async def _consent_page(
@@ -136,7 +186,7 @@ def offerable(client: Client, requested: Iterable[str], person: Member) -> froze
 
 def grouped(offered: frozenset[str]) -> list[tuple[tuple[str, str], list[Scope]]]:
     """Scopes as a page lists them: in the vocabulary's order, under the names of their groups."""
-    asked = [scope for name, scope in scopes.VOCABULARY.items() if name in offered]
+    asked = [scope for name, scope in (scopes.IDENTITY | scopes.VOCABULARY).items() if name in offered]
     return [(words, list(group)) for words, group in groupby(asked, lambda scope: (scope.group_ja, scope.group_en))]
 
 

@@ -1,9 +1,9 @@
-"""The pages where people log in and out."""
+"""The page where people log in."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -12,7 +12,7 @@ from starlette.routing import Route
 from api import page
 from api.oauth import Door, FormError, read_form
 from auth import session
-from models import audit, member
+from models import audit, member, openid
 from models.db import pool, unit_of_work
 from models.member import Login, Member
 
@@ -40,11 +40,11 @@ async def show_login(request: HttpRequest) -> Response:
     """The login form; for somebody who is logged in, who they are, unless they are asked to prove it `again`."""
     door: Door = request.app.state.door
     visitor = await visitor_of(request)
-    target = _target(request.query_params.get("next"))
+    target = target_of(request.query_params.get("next"))
     if visitor.login and "again" in request.query_params:
         return _login_form(request, door, target, email=visitor.login.email)
     if visitor.member:
-        return page.redirect(target) if target else _account(visitor, visitor.member)
+        return page.redirect(target) if target else account_page(visitor, visitor.member)
     return _login_form(request, door, target)
 
 
@@ -59,7 +59,7 @@ async def log_in(request: HttpRequest) -> Response:
     if not page.from_our_page(request, door.issuer) or not session.is_form_token(form.get("token", ""), visit, "login"):
         return refused(403)
     email, password = form.get("email", "")[:EMAIL_CHARACTERS_MAX], form.get("password", "")
-    target = _target(form.get("next"))
+    target = target_of(form.get("next"))
     account = session.attempt_key(door.attempt_key, "account", member.folded(email))
     address = session.attempt_key(door.attempt_key, "address", page.address_of(request))
     async with unit_of_work() as connection:
@@ -75,38 +75,13 @@ async def log_in(request: HttpRequest) -> Response:
             await audit.record(connection, "login.refused")
             return _login_form(request, door, target, status=401, problem="wrong", email=email)
         await member.forgive_attempts(connection, account=account, address=address)
-        await member.close_session(connection, request.cookies.get(_cookie(door, "session"), ""))
         opened = await member.open_session(connection, person.id, [session.PASSWORD])
+        before = request.cookies.get(_cookie(door, "session"), "")
+        await openid.carry(connection, person.id, old=before, fresh=opened)
+        await member.close_session(connection, before)
         await audit.record(connection, "login.accepted", partner_id=person.partner_id, member_id=person.id)
     answer = page.redirect(target or "/login")
     _keep(answer, door, "session", opened, member.SESSION_SECONDS)
-    return answer
-
-
-async def show_logout(request: HttpRequest) -> Response:
-    """Asks before logging out: a link alone ends nothing."""
-    visitor = await visitor_of(request)
-    return _account(visitor, visitor.member) if visitor.member else page.redirect("/login")
-
-
-async def log_out(request: HttpRequest) -> Response:
-    """Ends the session, here and in the database."""
-    door: Door = request.app.state.door
-    visitor = await visitor_of(request)
-    try:
-        form = await read_form(request)
-    except FormError as error:
-        return refused(error.status)
-    token = form.get("token", "")
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, "logout"):
-        return refused(403)
-    async with unit_of_work() as connection:
-        if visitor.member and await member.close_session(connection, visitor.cookie):
-            who = visitor.member
-            await audit.record(connection, "login.ended", partner_id=who.partner_id, member_id=who.id)
-    target = _target(form.get("next"))
-    answer = page.redirect(f"/login?next={quote(target, safe='')}" if target else "/login")
-    answer.delete_cookie(_cookie(door, "session"), secure=door.https, httponly=True, samesite="lax")
     return answer
 
 
@@ -131,8 +106,21 @@ def _login_form(
     return answer
 
 
-def _account(visitor: Visitor, person: Member) -> Response:
-    return page.render("oauth/account.html", person=person, token=session.form_token(visitor.cookie, "logout"), next="")
+def account_page(
+    visitor: Visitor, person: Member, asked: Mapping[str, str] | None = None, *, app: str = "", target: str = ""
+) -> Response:
+    """Who is logged in, and the button that ends it.
+
+    `asked` goes along with that button; `app`: who asks for it, and `target`: where it leads then.
+    """
+    return page.render(
+        "oauth/account.html",
+        form_targets=[page.origin_of(target)] if target else [],
+        person=person,
+        token=session.form_token(visitor.cookie, "logout"),
+        asked=asked or {},
+        app=app,
+    )
 
 
 def refused(status: int, why: str = "form") -> Response:
@@ -149,7 +137,7 @@ async def visitor_of(request: HttpRequest) -> Visitor:
         return Visitor(cookie, await member.login_of_session(connection, cookie))
 
 
-def _target(given: Any) -> str:
+def target_of(given: Any) -> str:
     """Where to go after the login: only back to a page of ours that needs one, never to another site."""
     known = isinstance(given, str) and (given in (SESSIONS_PATH, DEVICE_PATH) or given.startswith(_ASKING))
     return given if known else ""
@@ -157,6 +145,11 @@ def _target(given: Any) -> str:
 
 def _cookie(door: Door, word: str) -> str:
     return session.cookie_name(word, https=door.https)
+
+
+def end_here(answer: Response, door: Door) -> None:
+    """Lets the browser forget its session."""
+    answer.delete_cookie(_cookie(door, "session"), secure=door.https, httponly=True, samesite="lax")
 
 
 def _keep(answer: Response, door: Door, word: str, value: str, life_seconds: int | None) -> None:
@@ -168,6 +161,4 @@ def _keep(answer: Response, door: Door, word: str, value: str, life_seconds: int
 routes: list[Route] = [
     Route("/login", show_login),
     Route("/login", log_in, methods=["POST"]),
-    Route("/logout", show_logout),
-    Route("/logout", log_out, methods=["POST"]),
 ]

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.settings import Settings
-from auth import bridge, device, exchange, grants, pushed, scopes, signed
+from auth import bridge, device, exchange, grants, openid, pushed, scopes, signed
 from auth.keys import ALGORITHM, Keyring, derive
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, NO_STORE, Answer, Request, Server
 from auth.tokens import Tokens
@@ -165,7 +165,7 @@ async def jwks(request: HttpRequest) -> Response:
 
 
 async def metadata(request: HttpRequest) -> Response:
-    """RFC 8414."""
+    """RFC 8414, and OpenID Connect Discovery in the same words."""
     issuer = request.app.state.door.issuer
     methods, algorithms = list(CLIENT_METHODS), list(signed.ALGORITHMS)
     body: dict[str, Any] = {
@@ -173,14 +173,13 @@ async def metadata(request: HttpRequest) -> Response:
         "authorization_endpoint": f"{issuer}/oauth/authorize",
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
         "require_pushed_authorization_requests": False,
-        "request_parameter_supported": False,
         "registration_endpoint": f"{issuer}/oauth/register",
         "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "token_endpoint": f"{issuer}/oauth/token",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
-        "scopes_supported": list(scopes.VOCABULARY),
+        "scopes_supported": [*scopes.IDENTITY, *scopes.VOCABULARY],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": [
@@ -203,7 +202,7 @@ async def metadata(request: HttpRequest) -> Response:
         "access_token_signing_alg_values_supported": [ALGORITHM],
         "ui_locales_supported": ["ja", "en"],
     }
-    return JSONResponse(body, headers=PUBLIC)
+    return JSONResponse(body | openid.metadata(issuer), headers=PUBLIC)
 
 
 async def protected_resource(request: HttpRequest) -> Response:
@@ -223,6 +222,7 @@ async def protected_resource(request: HttpRequest) -> Response:
 routes: list[Route] = [
     Route("/.well-known/oauth-protected-resource/graphql", protected_resource),
     Route("/.well-known/oauth-authorization-server", metadata),
+    Route("/.well-known/openid-configuration", metadata),
     Route("/.well-known/jwks.json", jwks),
     Route("/oauth/token", token, methods=["POST"]),
     Route("/oauth/par", push, methods=["POST"]),

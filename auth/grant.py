@@ -7,7 +7,7 @@ from uuid import UUID
 from authlib.oauth2.rfc6749 import grants
 from authlib.oauth2.rfc6749.errors import InvalidGrantError
 
-from auth import scopes
+from auth import openid, scopes
 from auth.bridge import wait
 from auth.server import CLIENT_METHODS, Request, Server
 from models import audit, oauth
@@ -98,6 +98,11 @@ class Grant(grants.BaseGrant):
         }
         if refresh_token:
             body["refresh_token"] = refresh_token
+        if member and grant_id and scopes.OPENID in scope:
+            first = self.GRANT_TYPE != "refresh_token"
+            body["id_token"] = openid.id_token(
+                self.server, client, member.id, grant_id, issued.access_token, first=first
+            )
         return 200, body, self.TOKEN_RESPONSE_HEADER
 
     def person(self, member_id: UUID) -> Member:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import grants
-from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
+from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError, InvalidScopeError
 from authlib.oauth2.rfc7636 import CodeChallenge
 
 from auth import scopes
@@ -18,6 +18,8 @@ from auth.device import DeviceAuthorization, DeviceGrant
 from auth.endpoints import Introspection, Revocation
 from auth.exchange import Exchange
 from auth.grant import GRANT_SECONDS, REFRESH_TOKEN_SECONDS, Grant, TokenAnswer
+from auth.logout import EndSession
+from auth.openid import Identity
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, RegisteredClient, Request, Server
 from auth.tokens import REVOCATION_KEPT_SECONDS, Tokens
 from models import oauth
@@ -39,6 +41,8 @@ class Consent:
 
     member: Member
     scope: frozenset[str]
+    session: str
+    """The secret id of the login session in which they did."""
 
 
 class ClientCredentials(Grant, grants.ClientCredentialsGrant):
@@ -49,7 +53,10 @@ class ClientCredentials(Grant, grants.ClientCredentialsGrant):
     def create_token_response(self) -> TokenAnswer:
         requested = scopes.split(self.request.payload.scope)
         scope = self.server.bounded(self.request.client.row, None, requested)
-        return self.answer(None, scope, None, None)
+        alone = scope - scopes.IDENTITY_SCOPES
+        if not alone or (requested and alone != scope):
+            raise InvalidScopeError("nobody logs in here")
+        return self.answer(None, alone, None, None)
 
 
 class AuthorizationCode(Grant, grants.AuthorizationCodeGrant):
@@ -73,6 +80,8 @@ class AuthorizationCode(Grant, grants.AuthorizationCodeGrant):
                 code_challenge=request.payload.data["code_challenge"],
                 dpop_jkt=request.payload.data.get("dpop_jkt"),
                 life_seconds=CODE_SECONDS,
+                nonce=request.payload.data.get("nonce"),
+                session=consent.session if scopes.OPENID in consent.scope else None,
             )
         )
 
@@ -215,11 +224,12 @@ def server(connection: Connection, tokens: Tokens, refresh_key: bytes) -> Server
     """The authorization server for one request, with every grant and endpoint that it offers."""
     made = Server(connection, tokens, refresh_key)
     made.register_grant(ClientCredentials)
-    made.register_grant(AuthorizationCode, [ProofKey()])
+    made.register_grant(AuthorizationCode, [ProofKey(), Identity()])
     made.register_grant(Refresh)
     made.register_grant(Exchange)
     made.register_grant(DeviceGrant)
     made.register_endpoint(DeviceAuthorization)
+    made.register_endpoint(EndSession)
     made.register_endpoint(Revocation)
     made.register_endpoint(Introspection)
     return made

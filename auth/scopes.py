@@ -22,6 +22,23 @@ _RELAY = ("キャリアリレー", "Career relay")
 _SHARED = ("契約と成果", "Agreements and outcomes")
 _PEOPLE = ("個人情報", "Personal data")
 _HOUSE = ("管理", "Administration")
+_LOGIN = ("あなたについて", "About you")
+
+OPENID = "openid"
+IDENTITY: dict[str, Scope] = {
+    scope.name: scope
+    for scope in (
+        Scope(
+            OPENID,
+            *_LOGIN,
+            "あなたを見分ける番号と、ログインした日時・方法を知る",
+            "Know you again, and when and how you logged in",
+        ),
+        Scope("profile", *_LOGIN, "お名前を知る", "Know your name"),
+        Scope("email", *_LOGIN, "メールアドレスを知る", "Know your e-mail address"),
+    )
+}
+"""What an app is told of the person who logs in (OpenID Connect): no field of the API asks for these."""
 
 VOCABULARY: dict[str, Scope] = {
     scope.name: scope
@@ -65,6 +82,7 @@ VOCABULARY: dict[str, Scope] = {
     )
 }
 
+IDENTITY_SCOPES = frozenset(IDENTITY)
 OPERATOR_SCOPES = frozenset({"network:read", "network:admin"})
 PARTNER_SCOPES = frozenset(VOCABULARY) - {"network:admin"}
 
@@ -100,10 +118,13 @@ def split(text: str | None) -> list[str]:
 def join(scopes: Iterable[str]) -> str:
     """Names as a scope parameter, in the vocabulary's order."""
     asked = set(scopes)
-    return " ".join(name for name in VOCABULARY if name in asked)
+    return " ".join(name for name in (*IDENTITY, *VOCABULARY) if name in asked)
 
 
 def grantable(kind: str, registered: frozenset[str], role: str | None) -> frozenset[str]:
-    """What a client may be given: by its kind, by its registration and, where a person grants it, by their role."""
-    most = CLIENT_SCOPES[kind] & registered
-    return most if role is None else most & ROLE_SCOPES[role]
+    """What a client may be given: by its kind, by its registration and, where a person grants it, by their role.
+
+    Who they are is everybody's own to tell.
+    """
+    most = CLIENT_SCOPES[kind] if role is None else CLIENT_SCOPES[kind] & ROLE_SCOPES[role]
+    return (most | IDENTITY_SCOPES) & registered

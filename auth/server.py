@@ -45,6 +45,9 @@ _PUBLIC_TEXT = {
     "slow_down": "Asked too soon: wait five seconds longer between requests from now on",
     "expired_token": "The device code has expired: begin anew",
     "invalid_target": "The requested resource is unknown",
+    "login_required": "The person has to log in",
+    "consent_required": "The person has to be asked",
+    "interaction_required": "The person has to be asked",
 }
 _PROOF_ERRORS = {
     "invalid_dpop_proof": "The DPoP proof is missing or invalid",
@@ -92,6 +95,10 @@ class RegisteredClient(ClientMixin):
     def __init__(self, row: Client) -> None:
         self.row = row
 
+    @property
+    def client_metadata(self) -> dict[str, list[str]]:
+        return {"post_logout_redirect_uris": sorted(self.row.post_logout_redirect_uris)}
+
     def get_client_id(self) -> str:
         return self.row.client_id
 
@@ -125,7 +132,7 @@ class Server(AuthorizationServer):
     """Authlib's server over one connection. `refresh_key` derives a family's next refresh token."""
 
     def __init__(self, connection: Connection, tokens: Tokens, refresh_key: bytes) -> None:
-        super().__init__(scopes_supported=list(scopes.VOCABULARY))
+        super().__init__(scopes_supported=[*scopes.IDENTITY, *scopes.VOCABULARY])
         self.connection = connection
         self.tokens = tokens
         self.refresh_key = refresh_key

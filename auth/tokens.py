@@ -141,13 +141,13 @@ class Tokens:
             raise InvalidTokenError("a bound token used as bearer")
         return found.viewer
 
-    async def verify_proven(self, token: str, proof: str, method: str) -> Viewer:
+    async def verify_proven(self, token: str, proof: str, method: str, uri: str | None = None) -> Viewer:
         """Who is asking with a token that is bound to a key, and a proof that they hold that key.
 
-        Raises InvalidTokenError or InvalidProofError.
+        `uri`: the address that was asked, when it is not the API's. Raises InvalidTokenError or InvalidProofError.
         """
         found = await self._standing(token)
-        seen = self.proofs.read(proof, method=method, uri=self.resource, token=token)
+        seen = self.proofs.read(proof, method=method, uri=uri or self.resource, token=token)
         if seen.thumbprint != found.bound_to:
             raise InvalidProofError("the token is bound to another key, or to none")
         async with pool().acquire() as connection:

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
-from auth.scopes import expand
+from auth.scopes import IDENTITY_SCOPES, expand
 
 OPERATOR_KIND = "OPERATOR"
 NOBODY = UUID(int=0)
@@ -39,5 +39,5 @@ class Viewer:
 
     @cached_property
     def standing(self) -> frozenset[str]:
-        """What decides whether a field may be asked for: the scopes with all that they imply."""
-        return expand(self.scopes)
+        """What decides whether a field may be asked for: the scopes with all that they imply, but for who one is."""
+        return expand(self.scopes) - IDENTITY_SCOPES

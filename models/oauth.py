@@ -46,6 +46,7 @@ class Client:
     jwks: list[dict[str, Any]] | None
     dpop_bound: bool
     redirect_uris: frozenset[str]
+    post_logout_redirect_uris: frozenset[str]
     grant_types: frozenset[str]
     scope: frozenset[str]
     previous_secret_hash: bytes | None
@@ -103,6 +104,7 @@ async def create_client(
     scope: Iterable[str],
     partner_id: UUID | None,
     redirect_uris: Iterable[str] = (),
+    post_logout_redirect_uris: Iterable[str] = (),
     devices: bool = False,
     public: bool = False,
     jwks: list[dict[str, Any]] | None = None,
@@ -141,6 +143,7 @@ async def create_client(
         dpop_bound=dpop_bound,
         registration_hash=digest(registration_token) if registration_token else None,
         redirect_uris=uris,
+        post_logout_redirect_uris=[checked_redirect_uri(uri) for uri in post_logout_redirect_uris],
         grant_types=list(grant_types),
         scope=sorted(set(scope)),
     )
@@ -354,7 +357,7 @@ async def sweep(connection: Connection) -> None:
 
 def _facts(row: asyncpg.Record) -> dict[str, Any]:
     facts: dict[str, Any] = dict(row)
-    for name in ("scope", "redirect_uris", "grant_types"):
+    for name in ("scope", "redirect_uris", "post_logout_redirect_uris", "grant_types"):
         if name in facts:
             facts[name] = frozenset(facts[name])
     if facts.get("jwks"):

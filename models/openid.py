@@ -45,7 +45,7 @@ async def granted(connection: Connection, client: UUID, member_id: UUID, scope: 
     return await queries("openid").granted(connection, client=client, member_id=member_id, scope=sorted(scope))
 
 
-async def now(connection: Connection) -> datetime:
+async def clock(connection: Connection) -> datetime:
     """The time by the clock that logins are dated by."""
     return await queries("openid").now(connection)
 

@@ -21,7 +21,7 @@ import uvicorn
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
-from api import client, consent, device, login, page, session
+from api import client, consent, device, login, logout, openid, page, session
 from api import oauth as edge
 from api.settings import Settings
 from auth.tokens import Tokens
@@ -186,8 +186,8 @@ def light_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 async def running_house(connected: str, light_hashes: None) -> AsyncIterator[House]:
     """Everything running; each test has its own database and port."""
     server = uvicorn.Server(uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off"))
-    app.router.routes += [*edge.routes, *client.routes, *login.routes, *consent.routes]
-    app.router.routes += [*device.routes, *session.routes, *page.routes]
+    app.router.routes += [*edge.routes, *client.routes, *login.routes, *consent.routes, *logout.routes]
+    app.router.routes += [*device.routes, *openid.routes, *session.routes, *page.routes]
     config_socket = server.config.bind_socket()
     issuer = f"http://127.0.0.1:{config_socket.getsockname()[1]}"
     settings = Settings(connected, connected, issuer, MASTER_KEY, Path("/tmp"))

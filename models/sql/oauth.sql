@@ -1,9 +1,9 @@
 -- name: add_client!
 -- A program that may ask for tokens.
 insert into oauth_client (id, client_id, kind, partner_id, name, auth_method, secret_hash, jwks, dpop_bound,
-  registration_hash, redirect_uris, grant_types, scope)
+  registration_hash, redirect_uris, post_logout_redirect_uris, grant_types, scope)
 values (:id, :client_id, :kind, :partner_id, :name, :auth_method, :secret_hash, :jwks, :dpop_bound,
-  :registration_hash, :redirect_uris, :grant_types, :scope);
+  :registration_hash, :redirect_uris, :post_logout_redirect_uris, :grant_types, :scope);
 
 -- name: put_product_client!
 -- One of the product's own pages: created, or brought up to date.
@@ -15,7 +15,7 @@ where (c.name, c.redirect_uris, c.scope) is distinct from (excluded.name, exclud
 -- name: client_by_client_id^
 -- The client of this name, unless its access was ended.
 select c.id, c.client_id, c.kind, c.partner_id, p.kind as partner_kind, c.name, c.auth_method, c.secret_hash, c.jwks, c.dpop_bound,
-  c.redirect_uris, c.grant_types, c.scope,
+  c.redirect_uris, c.post_logout_redirect_uris, c.grant_types, c.scope,
   case when c.previous_secret_ends_at > now() then c.previous_secret_hash end as previous_secret_hash,
   coalesce(c.last_used_at > now() - make_interval(secs => :lately_seconds), false) as used_lately
 from oauth_client c left join partner p on p.id = c.partner_id
