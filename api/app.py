@@ -13,7 +13,25 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from api import ats, client, consent, courier, device, graphiql, login, logout, oauth, openid, page, relay_page, session
+from api import (
+    ats,
+    client,
+    consent,
+    courier,
+    device,
+    graphiql,
+    login,
+    logout,
+    oauth,
+    openid,
+    page,
+    passkey,
+    relay_page,
+    second,
+    security,
+    session,
+    totp,
+)
 from api.asker import VIEWER_TYPES, Budget
 from api.graphql import Endpoint
 from api.live import Live
@@ -98,6 +116,10 @@ def create_app(settings: Settings) -> Starlette:
             *device.routes,
             *logout.routes,
             *openid.routes,
+            *second.routes,
+            *passkey.routes,
+            *security.routes,
+            *totp.routes,
             *session.routes,
             *page.routes,
             *graphiql.routes(settings),

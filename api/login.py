@@ -1,9 +1,10 @@
 """The page where people log in."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -11,14 +12,21 @@ from starlette.routing import Route
 
 from api import page
 from api.oauth import Door, FormError, read_form
-from auth import session
+from auth import passkey, session
 from models import audit, member, openid
+from models.audit import Connection
 from models.db import pool, unit_of_work
+from models.factor import factors
 from models.member import Login, Member
+from models.password import CHARACTERS_MAX
 
 AUTHORIZE_PATH = "/oauth/authorize"
 SESSIONS_PATH = "/sessions"
+SECURITY_PATH = "/security"
+SECOND_PATH, SECOND = "/login/second", "second"
 DEVICE_PATH = "/device"
+DEVELOPER_PATH = "/developer"
+_PAGES = (SESSIONS_PATH, SECURITY_PATH, DEVICE_PATH, DEVELOPER_PATH)
 _ASKING = (f"{AUTHORIZE_PATH}?", f"{DEVICE_PATH}?user_code=")
 VISIT_BYTES = 16
 EMAIL_CHARACTERS_MAX = 254
@@ -42,16 +50,16 @@ async def show_login(request: HttpRequest) -> Response:
     visitor = await visitor_of(request)
     target = target_of(request.query_params.get("next"))
     if visitor.login and "again" in request.query_params:
-        return _login_form(request, door, target, email=visitor.login.email)
+        return login_form(request, door, target, email=visitor.login.email)
     if visitor.member:
         return page.redirect(target) if target else account_page(visitor, visitor.member)
-    return _login_form(request, door, target)
+    return login_form(request, door, target)
 
 
 async def log_in(request: HttpRequest) -> Response:
     """Checks address and password, counting first, and opens a session under a new secret."""
     door: Door = request.app.state.door
-    visit = request.cookies.get(_cookie(door, "visit"), "")
+    visit = cookie_of(request, "visit")
     try:
         form = await read_form(request)
     except FormError as error:
@@ -67,28 +75,47 @@ async def log_in(request: HttpRequest) -> Response:
         from_address = await member.count_attempt(connection, address)
         if on_account > session.ACCOUNT_ATTEMPTS_MAX or from_address > session.ADDRESS_ATTEMPTS_MAX:
             await audit.record(connection, "login.throttled")
-            return _login_form(request, door, target, status=429, problem="throttled", email=email)
+            return login_form(request, door, target, status=429, problem="throttled", email=email)
     async with pool().acquire() as connection:
-        person = await member.check_password(connection, email, password[: member.PASSWORD_CHARACTERS_MAX])
+        person = await member.check_password(connection, email, password[:CHARACTERS_MAX])
     async with unit_of_work() as connection:
         if person is None:
             await audit.record(connection, "login.refused")
-            return _login_form(request, door, target, status=401, problem="wrong", email=email)
-        await member.forgive_attempts(connection, account=account, address=address)
-        opened = await member.open_session(connection, person.id, [session.PASSWORD])
-        before = request.cookies.get(_cookie(door, "session"), "")
-        await openid.carry(connection, person.id, old=before, fresh=opened)
-        await member.close_session(connection, before)
-        await audit.record(connection, "login.accepted", partner_id=person.partner_id, member_id=person.id)
+            return login_form(request, door, target, status=401, problem="wrong", email=email)
+        if (await factors(connection, person.id)).any:
+            passed = session.ticket(SECOND, visit, member=str(person.id), account=account.hex())
+            answer = page.redirect(f"{SECOND_PATH}?next={quote(target, safe='')}")
+            keep(answer, door, SECOND, passed, session.TICKET_SECONDS)
+            return answer
+        await member.forgive_attempts(connection, account, address=address)
+        return await let_in(request, connection, person, [session.PASSWORD], target)
+
+
+async def let_in(
+    request: HttpRequest, connection: Connection, person: Member, amr: Sequence[str], target: str
+) -> Response:
+    """Opens a session under a new secret for somebody who has proven themselves by all that is demanded of them.
+
+    It replaces the session that this browser had. `amr` as in RFC 8176; `target` from `target_of`.
+    """
+    door: Door = request.app.state.door
+    opened = await member.open_session(connection, person.id, amr)
+    before = cookie_of(request, "session")
+    await openid.carry(connection, person.id, old=before, fresh=opened)
+    await member.close_session(connection, before)
+    await audit.record(
+        connection, "login.accepted", partner_id=person.partner_id, member_id=person.id, amr=" ".join(amr)
+    )
     answer = page.redirect(target or "/login")
-    _keep(answer, door, "session", opened, member.SESSION_SECONDS)
+    keep(answer, door, "session", opened, member.SESSION_SECONDS)
     return answer
 
 
-def _login_form(
+def login_form(
     request: HttpRequest, door: Door, target: str, *, status: int = 200, problem: str = "", email: str = ""
 ) -> Response:
-    known = request.cookies.get(_cookie(door, "visit"))
+    """The page with the form; `problem`: what was wrong with the last attempt."""
+    known = cookie_of(request, "visit")
     visit = known or secrets.token_urlsafe(VISIT_BYTES)
     answer = page.render(
         "oauth/login.html",
@@ -98,9 +125,12 @@ def _login_form(
         problem=problem,
         email=email,
         minutes=member.ATTEMPT_WINDOW_SECONDS // 60,
+        script=passkey.is_possible(door.issuer),
+        passkey=passkey.login_question(door.issuer, visit),
+        passkey_token=session.form_token(visit, passkey.LOGIN),
     )
     if not known:
-        _keep(answer, door, "visit", visit, None)
+        keep(answer, door, "visit", visit, None)
     if status == 429:
         answer.headers["Retry-After"] = str(member.ATTEMPT_WINDOW_SECONDS)
     return answer
@@ -130,7 +160,7 @@ def refused(status: int, why: str = "form") -> Response:
 
 async def visitor_of(request: HttpRequest) -> Visitor:
     """Whose browser this is."""
-    cookie = request.cookies.get(_cookie(request.app.state.door, "session"), "")
+    cookie = cookie_of(request, "session")
     if not cookie:
         return Visitor("", None)
     async with pool().acquire() as connection:
@@ -139,7 +169,9 @@ async def visitor_of(request: HttpRequest) -> Visitor:
 
 def target_of(given: Any) -> str:
     """Where to go after the login: only back to a page of ours that needs one, never to another site."""
-    known = isinstance(given, str) and (given in (SESSIONS_PATH, DEVICE_PATH) or given.startswith(_ASKING))
+    known = isinstance(given, str) and (
+        given in _PAGES or given.startswith(_ASKING)
+    )
     return given if known else ""
 
 
@@ -147,12 +179,18 @@ def _cookie(door: Door, word: str) -> str:
     return session.cookie_name(word, https=door.https)
 
 
-def end_here(answer: Response, door: Door) -> None:
-    """Lets the browser forget its session."""
-    answer.delete_cookie(_cookie(door, "session"), secure=door.https, httponly=True, samesite="lax")
+def cookie_of(request: HttpRequest, word: str) -> str:
+    """What the browser keeps for us under this word; empty when nothing."""
+    return request.cookies.get(_cookie(request.app.state.door, word), "")
 
 
-def _keep(answer: Response, door: Door, word: str, value: str, life_seconds: int | None) -> None:
+def end_here(answer: Response, door: Door, word: str = "session") -> None:
+    """Lets the browser forget its session, or what else it keeps for us."""
+    answer.delete_cookie(_cookie(door, word), secure=door.https, httponly=True, samesite="lax")
+
+
+def keep(answer: Response, door: Door, word: str, value: str, life_seconds: int | None) -> None:
+    """Gives the browser a cookie that no script reads; without a life it ends with the browser."""
     answer.set_cookie(
         _cookie(door, word), value, max_age=life_seconds, secure=door.https, httponly=True, samesite="lax"
     )

@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,12 +18,12 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from models.audit import Connection
 from models.db import queries, uuid7
+from models.password import check
 
 Result = TypeVar("Result")
 Words = TypeVarTuple("Words")
 
 ROLES = ("ADMIN", "RECRUITER", "ANALYST", "DEVELOPER")
-PASSWORD_CHARACTERS_MIN, PASSWORD_CHARACTERS_MAX = 12, 200
 SESSION_SECONDS = 12 * 3600
 SESSION_ID_BYTES = 32
 ATTEMPT_WINDOW_SECONDS = 15 * 60
@@ -69,11 +70,10 @@ async def create_member(
 ) -> UUID:
     """Adds a person who may log in at once.
 
-    Raises ValueError when the password is too short or too long or the role unknown, and
+    Raises WeakPasswordError for a password that may not be one, ValueError when the role is unknown, and
     asyncpg.UniqueViolationError when the address already logs in somewhere on the network.
     """
-    if not PASSWORD_CHARACTERS_MIN <= len(password) <= PASSWORD_CHARACTERS_MAX:
-        raise ValueError(f"a password has {PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} characters")
+    check(password, (email, name))
     if role not in ROLES:
         raise ValueError(f"a role is one of {', '.join(ROLES)}")
     member_id = uuid7()
@@ -90,13 +90,26 @@ async def create_member(
 
 
 async def set_password(connection: Connection, email: str, password: str) -> UUID | None:
-    """Replaces the password of the person with this address and ends their sessions; None when nobody has it."""
+    """Replaces the password of the person with this address and ends their sessions; None when nobody has it.
+
+    Raises WeakPasswordError.
+    """
     row = await queries("member").member_by_email(connection, email=folded(email))
     if row is None:
         return None
+    check(password, (email, row["name"], row["partner_name"]))
     await queries("member").change_password_hash(connection, id=row["id"], password_hash=await _hash(password))
     await queries("member").close_sessions(connection, member_id=row["id"])
     return row["id"]
+
+
+async def change_password(connection: Connection, member_id: UUID, password: str, *, about: Iterable[str]) -> None:
+    """A new password, chosen by the person; their sessions are the caller's to end.
+
+    `about`: words that anybody would try for them. Raises WeakPasswordError.
+    """
+    check(password, about)
+    await queries("member").change_password_hash(connection, id=member_id, password_hash=await _hash(password))
 
 
 async def find_member(connection: Connection, member_id: UUID) -> Member | None:
@@ -170,9 +183,10 @@ async def count_attempt(connection: Connection, key: bytes) -> int:
     return await queries("member").count_attempt(connection, key=key, window_seconds=ATTEMPT_WINDOW_SECONDS)
 
 
-async def forgive_attempts(connection: Connection, *, account: bytes, address: bytes) -> None:
-    """After a right password: clears what was counted against the account, and this attempt against the address."""
-    await queries("member").forgive_attempts(connection, key=account)
+async def forgive_attempts(connection: Connection, *accounts: bytes, address: bytes) -> None:
+    """After a login: clears what was counted against the account, and this attempt against the address."""
+    for account in accounts:
+        await queries("member").forgive_attempts(connection, key=account)
     await queries("member").take_back_attempt(connection, key=address)
 
 
@@ -205,14 +219,19 @@ def _nobodys_hash() -> str:
 
 
 async def _hash(password: str) -> str:
-    return await _on_hashing_thread(_hasher.hash, password)
+    return await _on_hashing_thread(_hasher.hash, _normal(password))
 
 
 async def _matches(stored: str, password: str) -> bool:
     try:
-        return await _on_hashing_thread(_hasher.verify, stored, password)
+        return await _on_hashing_thread(_hasher.verify, stored, _normal(password))
     except (VerificationError, InvalidHashError):
         return False
+
+
+def _normal(password: str) -> str:
+    """The same characters whichever keyboard wrote them (NFKC, as NIST SP 800-63B-4 recommends)."""
+    return unicodedata.normalize("NFKC", password)
 
 
 async def _on_hashing_thread(work: Callable[[Unpack[Words]], Result], *words: *Words) -> Result:

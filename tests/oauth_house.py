@@ -5,6 +5,7 @@ import base64
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -21,11 +22,11 @@ import uvicorn
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
-from api import client, consent, device, login, logout, openid, page, session
+from api import client, consent, device, login, logout, openid, page, passkey, second, security, session, totp
 from api import oauth as edge
 from api.settings import Settings
 from auth.tokens import Tokens
-from models import member, oauth
+from models import member, oauth, seal
 from models.db import credentials, pool, unit_of_work, uuid7
 from models.oauth import Credentials
 
@@ -185,12 +186,21 @@ def light_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(name="house")
 async def running_house(connected: str, light_hashes: None) -> AsyncIterator[House]:
     """Everything running; each test has its own database and port."""
+    async with open_house(connected) as house:
+        yield house
+
+
+@asynccontextmanager
+async def open_house(connected: str, host: str = "127.0.0.1") -> AsyncIterator[House]:
+    """The house at a port of its own. `host`: under which name of this machine browsers are to know it."""
     server = uvicorn.Server(uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off"))
     app.router.routes += [*edge.routes, *client.routes, *login.routes, *consent.routes, *logout.routes]
     app.router.routes += [*device.routes, *openid.routes, *session.routes, *page.routes]
+    app.router.routes += [*second.routes, *passkey.routes, *security.routes, *totp.routes]
     config_socket = server.config.bind_socket()
-    issuer = f"http://127.0.0.1:{config_socket.getsockname()[1]}"
+    issuer = f"http://{host}:{config_socket.getsockname()[1]}"
     settings = Settings(connected, connected, issuer, MASTER_KEY, Path("/tmp"))
+    seal.use(MASTER_KEY)
     company, agency, person = await move_in()
     async with edge.running(app, settings) as tokens:
         serving = asyncio.create_task(server.serve([config_socket]))

@@ -235,7 +235,7 @@ async def test_passwords_are_stored_as_rfc_9106_wants_them_and_older_hashes_are_
 async def test_a_password_has_a_length(house: House):
     async with pool().acquire() as connection:
         words = {"partner_id": house.company, "email": "a@b.jp", "name": "短", "role": "ADMIN"}
-        with pytest.raises(ValueError, match="12 to 200"):
+        with pytest.raises(ValueError, match="15 to 200"):
             await member.create_member(connection, password="short", **words)
         with pytest.raises(ValueError, match="ADMIN, RECRUITER"):
             await member.create_member(connection, password="long enough, yes", **{**words, "role": "BOSS"})

@@ -1,0 +1,122 @@
+"""The page after the password, for people who have set up a second factor."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api import page
+from api.login import SECOND, SECOND_PATH, cookie_of, end_here, let_in, refused, target_of
+from api.oauth import Door, FormError, read_form
+from auth import passkey, session
+from auth import totp as codes
+from models import audit, member, totp
+from models import passkey as passkeys
+from models.audit import Connection
+from models.db import pool, unit_of_work
+from models.factor import Factors, factors
+from models.member import Member, find_member
+
+CODE_ATTEMPTS_MAX = 5
+"""Codes that may be tried on one account within models.member.ATTEMPT_WINDOW_SECONDS: of a million, three are right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Whoever has shown their password in this browser. `account`: the key of the attempts on it."""
+
+    person: Member
+    account: bytes
+
+
+async def show(request: Request) -> Response:
+    """Asks for a code or a passkey."""
+    async with pool().acquire() as connection:
+        passed = await _passed(request, connection)
+        if passed is None:
+            return page.redirect("/login")
+        return await _form(request, connection, passed.person, target_of(request.query_params.get("next")))
+
+
+async def prove(request: Request) -> Response:
+    """Checks a code of the app, or a recovery code, counting first; each is good once."""
+    door: Door = request.app.state.door
+    try:
+        form = await read_form(request)
+    except FormError as error:
+        return refused(error.status)
+    given = form.get("token", "")
+    if not page.from_our_page(request, door.issuer) or not session.is_form_token(
+        given, cookie_of(request, "visit"), SECOND
+    ):
+        return refused(403)
+    target = target_of(form.get("next"))
+    async with unit_of_work() as connection:
+        passed = await _passed(request, connection)
+        if passed is None:
+            return page.redirect("/login")
+        person = passed.person
+        attempts = session.attempt_key(door.attempt_key, SECOND, str(person.id))
+        whose, who = person.partner_id, person.id
+        if await member.count_attempt(connection, attempts) > CODE_ATTEMPTS_MAX:
+            await audit.record(connection, "login.throttled", partner_id=whose, member_id=who)
+            return await _form(request, connection, person, target, status=429, problem="throttled")
+        amr = await _proof(connection, person.id, form)
+        if amr is None:
+            await audit.record(connection, "login.refused", partner_id=whose, member_id=who, reason="second factor")
+            return await _form(request, connection, person, target, status=401, problem="wrong")
+        address = session.attempt_key(door.attempt_key, "address", page.address_of(request))
+        await member.forgive_attempts(connection, passed.account, attempts, address=address)
+        answer = await let_in(request, connection, person, amr, target)
+    end_here(answer, door, SECOND)
+    return answer
+
+
+async def _passed(request: Request, connection: Connection) -> Passed | None:
+    facts = session.read_ticket(cookie_of(request, SECOND), SECOND, cookie_of(request, "visit"))
+    person = await find_member(connection, UUID(facts["member"])) if facts else None
+    return Passed(person, bytes.fromhex(facts["account"])) if facts and person else None
+
+
+async def _proof(connection: Connection, member_id: UUID, form: dict[str, str]) -> list[str] | None:
+    """What was proven; None when the code is wrong or was used."""
+    if "recovery" in form:
+        right = await totp.use_recovery_code(connection, member_id, form["recovery"])
+        return [session.PASSWORD, session.SEVERAL] if right else None
+    secret = await totp.secret(connection, member_id)
+    step = codes.step_of(secret, form.get("code", "")) if secret else None
+    if step is None or not await totp.use_step(connection, member_id, step):
+        return None
+    return [session.PASSWORD, session.CODE, session.SEVERAL]
+
+
+async def _form(
+    request: Request, connection: Connection, person: Member, target: str, *, status: int = 200, problem: str = ""
+) -> Response:
+    door: Door = request.app.state.door
+    visit = cookie_of(request, "visit")
+    known: Factors = await factors(connection, person.id)
+    question = None
+    if known.passkeys:
+        allowed = await passkeys.of_member(connection, person.id)
+        question = passkey.login_question(door.issuer, visit, allowed, member_id=person.id)
+    answer = page.render(
+        "oauth/login_second.html",
+        status=status,
+        script=question is not None,
+        token=session.form_token(visit, SECOND),
+        next=target,
+        problem=problem,
+        minutes=member.ATTEMPT_WINDOW_SECONDS // 60,
+        known=known,
+        passkey=question,
+        passkey_token=session.form_token(visit, passkey.LOGIN),
+    )
+    if status == 429:
+        answer.headers["Retry-After"] = str(member.ATTEMPT_WINDOW_SECONDS)
+    return answer
+
+
+routes: list[Route] = [Route(SECOND_PATH, show), Route(SECOND_PATH, prove, methods=["POST"])]
