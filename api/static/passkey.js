@@ -25,6 +25,10 @@ async function answer(form, mediation) {
   form.submit();
 }
 
+if (offered) {
+  document.querySelectorAll("[data-without-passkeys]").forEach((each) => each.remove());
+}
+
 for (const form of forms) {
   form.hidden = false;
   form.addEventListener("submit", async (event) => {
