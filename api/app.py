@@ -38,6 +38,7 @@ from api.live import Live
 from api.log import AccessLog
 from api.settings import Settings
 from api.sockets import Socket
+from auth.confined import ONE_AGREEMENT
 from auth.gate import Standing, gate
 from auth.keys import Keyring
 from auth.policy import policy
@@ -60,7 +61,7 @@ async def make_planner() -> Planner:
     async with db.pool().acquire() as connection:
         catalogue = await Catalogue.load(connection, graph, viewer=VIEWER_TYPES, scalars=SQL_TYPES)
         planner = Planner(graph, catalogue, policy=policy, gate=gate, session=SESSION)
-        await planner.check(connection, standings=[ALL_SCOPES])
+        await planner.check(connection, standings=[ALL_SCOPES, ALL_SCOPES | {ONE_AGREEMENT}])
     return planner
 
 

@@ -13,6 +13,7 @@ from auth.viewer import Viewer
 
 VIEWER_TYPES: Mapping[str, str] = {
     "partner": "uuid",
+    "agreement": "uuid",
     "login": "text",
     "scopes": "text[]",
     "expires": "timestamptz",
@@ -76,6 +77,7 @@ def asker(viewer: Viewer, issuer: str, budget: Budget) -> Asker:
         viewer.standing,
         {
             "partner": viewer.partner_id,
+            "agreement": viewer.agreement_id,
             "login": viewer.login,
             "scopes": sorted(viewer.scopes),
             "expires": viewer.expires_at,

@@ -1,8 +1,9 @@
 """Token exchange (RFC 8693): a backend turns its token into one that a browser may hold.
 
 The new token holds fewer scopes, ends sooner and never later than the first, is bound to the same key where that one is
-bound, and comes without a refresh token. It only narrows what the client holds already, so every client that
-authenticates may ask for it.
+bound, and comes without a refresh token. It can be for one person of the partner (`requested_subject`, within their
+role) and for one agreement (`agreement`, see `auth.confined`). It only narrows what the client holds already, so every
+client that authenticates may ask for it.
 """
 
 import time
@@ -13,15 +14,20 @@ import structlog
 from authlib.oauth2.rfc6749 import grants
 from authlib.oauth2.rfc6749.errors import InvalidRequestError, InvalidScopeError
 
-from auth import scopes
+from auth import confined, scopes
 from auth.bridge import wait
 from auth.grant import Grant, TokenAnswer
-from auth.server import CONFIDENTIAL_METHODS, Request
+from auth.policy import visible
+from auth.server import CONFIDENTIAL_METHODS, InvalidTargetError, Request
 from auth.tokens import InvalidTokenError
 from auth.viewer import Viewer
+from models.member import Member, find_by_email
+from planner.codec import read_key
 
 TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 EXCHANGED_SECONDS_MAX = 120
+AGREEMENT_PREFIX = "agr"
+"""Of an agreement's id, as the API gives it."""
 
 log = structlog.get_logger()
 
@@ -59,8 +65,8 @@ class Exchange(Grant, _Grammar):
         return self._claims["cnf"]["jkt"] if "cnf" in self._claims else None
 
     def create_token_response(self) -> TokenAnswer:
-        member_id = self._viewer.member_id
-        member = self.person(member_id) if member_id else None
+        member = self._member()
+        agreement_id = self._agreement()
         asked = frozenset(scopes.split(self.request.payload.scope))
         if not asked:
             raise InvalidScopeError("an exchange names the scopes that it keeps")
@@ -68,11 +74,41 @@ class Exchange(Grant, _Grammar):
         if member:
             held &= scopes.expand(scopes.ROLE_SCOPES[member.role])
         if not asked <= held:
-            raise InvalidScopeError("beyond the token that was exchanged")
+            raise InvalidScopeError("beyond the token that was exchanged, or the person's role")
+        if agreement_id and not asked <= confined.SCOPES:
+            raise InvalidScopeError("a token for one agreement only reads what it shares")
         ends_by = min(self._claims["exp"], int(time.time()) + EXCHANGED_SECONDS_MAX)
         grant_id = UUID(self._claims["grant_id"]) if "grant_id" in self._claims else None
-        status, body, headers = self.answer(member, asked, grant_id, None, ends_by)
+        status, body, headers = self.answer(member, asked, grant_id, None, ends_by, agreement_id)
         return status, {**body, "issued_token_type": TOKEN_TYPE}, headers
+
+    def _member(self) -> Member | None:
+        """For whom the new token is: the person behind the first, or the one of its partner whom the backend names."""
+        named = self.request.form.get("requested_subject")
+        if self._viewer.member_id:
+            if named is not None:
+                raise InvalidRequestError("the token is one person's already")
+            return self.person(self._viewer.member_id)
+        if named is None:
+            return None
+        member = wait(find_by_email(self.server.connection, named))
+        if member is None or member.partner_id != self._viewer.partner_id:
+            raise InvalidRequestError("requested_subject is nobody of this partner")
+        return member
+
+    def _agreement(self) -> UUID | None:
+        """To which agreement the new token is confined; a confined token never leaves its own.
+
+        Raises InvalidTargetError for one that is not in force, or not this partner's: both look the same.
+        """
+        first, named = self._viewer.agreement_id, self.request.form.get("agreement")
+        if named is None:
+            return first
+        key = read_key(named, AGREEMENT_PREFIX, "uuid")
+        found = key and wait(visible(self.server.connection, "agreement", UUID(key), self._viewer.partner_id))
+        if not found or found["status"] != "ACTIVE" or first not in (None, found["id"]):
+            raise InvalidTargetError("no agreement in force of this partner")
+        return found["id"]
 
     def _subject(self) -> tuple[Viewer, dict[str, Any]]:
         """The token to exchange: alive, and this client's own."""

@@ -72,11 +72,14 @@ class Grant(grants.BaseGrant):
         grant_id: UUID | None,
         refresh_token: str | None,
         ends_by: int | None = None,
+        agreement_id: UUID | None = None,
     ) -> TokenAnswer:
         """The success of the token endpoint, with its line in the audit record."""
         client: Client = self.request.client.row
         wait(note_use(self.server.connection, client))
-        issued = self.server.tokens.issue(client, member, scope, grant_id, bound_to=self.key, ends_by=ends_by)
+        issued = self.server.tokens.issue(
+            client, member, scope, grant_id, bound_to=self.key, ends_by=ends_by, agreement_id=agreement_id
+        )
         wait(
             audit.record(
                 self.server.connection,
@@ -88,6 +91,7 @@ class Grant(grants.BaseGrant):
                 grant_type=str(self.GRANT_TYPE),
                 token_id=str(issued.token_id),
                 scope=scopes.join(scope),
+                **({"agreement_id": str(agreement_id)} if agreement_id else {}),
             )
         )
         body: dict[str, Any] = {

@@ -11,7 +11,10 @@ from uuid import UUID
 
 import asyncpg
 
+from auth import confined
+from auth.confined import ONE_AGREEMENT
 from auth.gate import Standing
+from models.audit import Connection
 
 VIEWER = "{viewer.partner}"
 
@@ -83,13 +86,14 @@ PREDICATES: dict[str, str] = {
 
 
 def policy(table: str, standing: Standing) -> str | None:
-    """The predicate of one table; None when nobody has thought about it, and then it cannot be read."""
-    return PREDICATES.get(table)
+    """The predicate of one table; None when nobody has thought about it, and then it cannot be read.
+
+    A token for one agreement has predicates of its own.
+    """
+    return (confined.PREDICATES if ONE_AGREEMENT in standing else PREDICATES).get(table)
 
 
-async def visible(
-    connection: asyncpg.Connection[asyncpg.Record], table: str, row_id: UUID, partner_id: UUID
-) -> asyncpg.Record | None:
+async def visible(connection: Connection, table: str, row_id: UUID, partner_id: UUID) -> asyncpg.Record | None:
     """One row by its id, through the same predicate that reads go through; None when absent or hidden.
 
     Verbs load the objects they are handed through this door before they change anything.

@@ -44,7 +44,7 @@ _PUBLIC_TEXT = {
     "authorization_pending": "The person has not answered yet: ask again",
     "slow_down": "Asked too soon: wait five seconds longer between requests from now on",
     "expired_token": "The device code has expired: begin anew",
-    "invalid_target": "The requested resource is unknown",
+    "invalid_target": "The requested resource or agreement is unknown",
     "login_required": "The person has to log in",
     "consent_required": "The person has to be asked",
     "interaction_required": "The person has to be asked",

@@ -102,11 +102,14 @@ class Tokens:
         *,
         bound_to: str | None = None,
         ends_by: int | None = None,
+        agreement_id: UUID | None = None,
     ) -> Issued:
-        """A token for a program acting for itself (`member` None) or for a person who granted `grant_id`.
+        """A token for a program acting for itself (`member` None) or for a person, who granted `grant_id`.
+
+        Without a grant it is the program that acts for a person of its own partner, and the token says so.
 
         `bound_to`: the thumbprint of the key without which it is worth nothing (RFC 9449). `ends_by`: seconds
-        since 1970, for a token that lives shorter than others.
+        since 1970, for a token that lives shorter than others. `agreement_id`: to which it is confined.
         """
         kid, key = self.keyring.signing()
         token_id, now = uuid7(), int(time.time())
@@ -124,8 +127,11 @@ class Tokens:
         owner = member or client
         if owner.partner_id:
             claims |= {"partner_id": str(owner.partner_id), "partner_kind": owner.partner_kind}
-        if member and grant_id:
-            claims |= {"member_id": str(member.id), "grant_id": str(grant_id)}
+        if member:
+            claims["member_id"] = str(member.id)
+            claims |= {"grant_id": str(grant_id)} if grant_id else {"act": {"sub": client.client_id}}
+        if agreement_id:
+            claims["agreement_id"] = str(agreement_id)
         if bound_to:
             claims["cnf"] = {"jkt": bound_to}
         token = jwt.encode({"alg": ALGORITHM, "typ": "at+jwt", "kid": kid}, claims, key, [ALGORITHM])
@@ -244,6 +250,7 @@ class Tokens:
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             member_id=member_id,
             token_id=claims["jti"],
+            agreement_id=_optional_id(claims, "agreement_id"),
         )
         subjects = tuple(subject for subject in (token_id, grant_id, member_id, row["client"]) if subject)
         bound_to = claims["cnf"]["jkt"] if "cnf" in claims else None

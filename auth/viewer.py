@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
+from auth.confined import ONE_AGREEMENT
 from auth.scopes import IDENTITY_SCOPES, expand
 
 OPERATOR_KIND = "OPERATOR"
@@ -17,7 +18,8 @@ class Viewer:
     """One verified token: the partner it speaks for and what it may ask for.
 
     `kind` is the partner's kind, or OPERATOR_KIND with `partner_id` NOBODY; `login` the name of the person or client
-    (show it, never log it); `member_id` is None when a program acts for itself; `scopes` stand as granted.
+    (show it, never log it); `member_id` is None when a program acts for itself; `scopes` stand as granted;
+    `agreement_id` is the one agreement that the token is confined to, if it is.
     """
 
     partner_id: UUID
@@ -28,6 +30,7 @@ class Viewer:
     expires_at: datetime
     member_id: UUID | None
     token_id: str
+    agreement_id: UUID | None = None
 
     @cached_property
     def caller(self) -> str:
@@ -40,4 +43,5 @@ class Viewer:
     @cached_property
     def standing(self) -> frozenset[str]:
         """What decides whether a field may be asked for: the scopes with all that they imply, but for who one is."""
-        return expand(self.scopes) - IDENTITY_SCOPES
+        granted = expand(self.scopes) - IDENTITY_SCOPES
+        return granted | {ONE_AGREEMENT} if self.agreement_id else granted

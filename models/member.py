@@ -117,6 +117,11 @@ async def find_member(connection: Connection, member_id: UUID) -> Member | None:
     return _member(await queries("member").active_member(connection, id=member_id))
 
 
+async def find_by_email(connection: Connection, email: str) -> Member | None:
+    """The person with this address; None when unknown or when their access was ended."""
+    return _member(await queries("member").member_by_email(connection, email=folded(email)))
+
+
 async def check_password(connection: Connection, email: str, password: str) -> Member | None:
     """The person whose address and password these are; None otherwise, after the same work.
 

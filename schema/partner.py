@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 
 
 # A referrer is a person: their name is shown to their company, to whom they refer, and to parties of agreements that
-# they accepted; an offer alone, which anybody can make, uncovers nobody.
+# they accepted; an offer alone, which anybody can make, uncovers nobody. A token for one agreement uncovers its parties.
 NAME = """case when {row}.kind = 'REFERRER' and (
-    {viewer.partner} in ({row}.id, {row}.company_id)
-    or exists (select from referral r where r.referrer_id = {row}.id and r.company_id = {viewer.partner})
+    ({viewer.agreement} is null and ({viewer.partner} in ({row}.id, {row}.company_id)
+      or exists (select from referral r where r.referrer_id = {row}.id and r.company_id = {viewer.partner})))
     or exists (select from agreement_party a join agreement_party b using (agreement_id) join agreement g on g.id = agreement_id
-               where a.partner_id = {row}.id and b.partner_id = {viewer.partner} and g.accepted_at is not null))
+               where a.partner_id = {row}.id and b.partner_id = {viewer.partner} and g.accepted_at is not null
+               and ({viewer.agreement} is null or g.id = {viewer.agreement})))
   then {row}.legal_name else {row}.name end"""
 
 CONNECTED = """{value} = exists (
     select from agreement_party a join agreement_party b using (agreement_id) join agreement g on g.id = agreement_id
     where g.status = 'ACTIVE' and a.partner_id = {row}.id and b.partner_id = {viewer.partner}
-    and a.partner_id <> b.partner_id)"""
+    and a.partner_id <> b.partner_id and ({viewer.agreement} is null or g.id = {viewer.agreement}))"""
 
 
 @strawberry.enum(description="Order of partners")
