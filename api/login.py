@@ -169,9 +169,7 @@ async def visitor_of(request: HttpRequest) -> Visitor:
 
 def target_of(given: Any) -> str:
     """Where to go after the login: only back to a page of ours that needs one, never to another site."""
-    known = isinstance(given, str) and (
-        given in _PAGES or given.startswith(_ASKING)
-    )
+    known = isinstance(given, str) and (given in _PAGES or given.startswith(_ASKING))
     return given if known else ""
 
 

@@ -29,7 +29,10 @@ _OURS_TO_SAY = ("registration_access_token", "registration_client_uri", "client_
 
 
 class MetadataError(Exception):
-    """What was sent cannot be registered; the text says what to change. `error` is RFC 7591's."""
+    """What was sent cannot be registered; the text names the member first and says what to change.
+
+    `error` is RFC 7591's.
+    """
 
     def __init__(self, message: str, error: str = "invalid_client_metadata") -> None:
         super().__init__(message)

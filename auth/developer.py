@@ -25,7 +25,7 @@ class TwoSecretsError(Exception):
 
 def held_by(person: Member) -> frozenset[str]:
     """The scopes that this person may give to a client, and with which they may look after one."""
-    return scopes.CLIENT_SCOPES["PARTNER"] & scopes.ROLE_SCOPES[person.role]
+    return scopes.CLIENT_SCOPES["PARTNER"] & scopes.ROLE_SCOPES[person.role] | scopes.IDENTITY.keys()
 
 
 async def create(connection: Connection, person: Member, document: object) -> Credentials:

@@ -22,7 +22,21 @@ import uvicorn
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
-from api import client, consent, device, login, logout, openid, page, passkey, second, security, session, totp
+from api import (
+    client,
+    consent,
+    developer,
+    device,
+    login,
+    logout,
+    openid,
+    page,
+    passkey,
+    second,
+    security,
+    session,
+    totp,
+)
 from api import oauth as edge
 from api.settings import Settings
 from auth.tokens import Tokens
@@ -195,7 +209,7 @@ async def open_house(connected: str, host: str = "127.0.0.1") -> AsyncIterator[H
     """The house at a port of its own. `host`: under which name of this machine browsers are to know it."""
     server = uvicorn.Server(uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off"))
     app.router.routes += [*edge.routes, *client.routes, *login.routes, *consent.routes, *logout.routes]
-    app.router.routes += [*device.routes, *openid.routes, *session.routes, *page.routes]
+    app.router.routes += [*developer.routes, *device.routes, *openid.routes, *session.routes, *page.routes]
     app.router.routes += [*second.routes, *passkey.routes, *security.routes, *totp.routes]
     config_socket = server.config.bind_socket()
     issuer = f"http://{host}:{config_socket.getsockname()[1]}"

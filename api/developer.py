@@ -1,0 +1,242 @@
+"""Where people who develop for a partner look after its clients: see, create, give new secrets, delete."""
+
+import secrets
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta, timezone
+from itertools import groupby
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api import page
+from api.login import DEVELOPER_PATH, Visitor, refused, visitor_of
+from api.oauth import Door, FormError, read_form
+from auth import developer, scopes, session
+from auth.client import CLIENTS_MAX, NAME_CHARACTERS_MAX, REDIRECT_URIS_MAX, MetadataError
+from auth.developer import NotYoursError, TwoSecretsError
+from models import client, oauth, replay
+from models.client import Listed
+from models.db import pool, unit_of_work
+from models.member import SESSION_SECONDS, Member
+
+JAPAN = timezone(timedelta(hours=9))
+FORM_BYTES = 16
+PEOPLE = ["authorization_code", "refresh_token"]
+KINDS: dict[str, dict[str, Any]] = {
+    "program": {"token_endpoint_auth_method": "client_secret_basic", "grant_types": ["client_credentials"]},
+    "signer": {"token_endpoint_auth_method": "private_key_jwt", "grant_types": ["client_credentials"]},
+    "web": {"token_endpoint_auth_method": "client_secret_basic", "grant_types": PEOPLE},
+    "app": {"token_endpoint_auth_method": "none", "grant_types": PEOPLE},
+    "device": {"token_endpoint_auth_method": "none", "grant_types": [oauth.DEVICE_GRANT, "refresh_token"]},
+}
+"""What a client can be, as people choose it, and what that means in client metadata."""
+
+
+async def show(request: Request) -> Response:
+    """The partner's clients, and what this person may do with each."""
+    visitor, person = await _developer(request)
+    if isinstance(person, Response):
+        return person
+    return await _clients_page(visitor, person)
+
+
+async def show_new(request: Request) -> Response:
+    """The form for a new client."""
+    visitor, person = await _developer(request)
+    if isinstance(person, Response):
+        return person
+    return _form(visitor, person, {"kind": "program", "form": secrets.token_urlsafe(FORM_BYTES)})
+
+
+async def create(request: Request) -> Response:
+    """Registers a client, once a form however often it is sent, and tells its secret, once."""
+
+    async def work(visitor: Visitor, person: Member, form: dict[str, str]) -> Response:
+        try:
+            async with unit_of_work() as connection:
+                words = ("developer", str(person.id), form.get("form", ""))
+                if not await replay.first_use(connection, *words, keep_seconds=SESSION_SECONDS):
+                    return page.redirect(DEVELOPER_PATH)
+                made = await developer.create(connection, person, document(form))
+        except MetadataError as error:
+            return _form(visitor, person, form, problem=_field(error))
+        return _told(form["name"].strip(), made.client_id, made.client_secret, made=True)
+
+    return await _answered(request, work)
+
+
+async def rotate(request: Request) -> Response:
+    """A new secret, told once; the one before opens for a day."""
+
+    async def work(visitor: Visitor, person: Member, form: dict[str, str]) -> Response:
+        try:
+            async with unit_of_work() as connection:
+                found = await developer.owned(connection, person, form.get("client", ""))
+                secret = await developer.rotate(connection, found, person)
+        except TwoSecretsError:
+            return await _clients_page(visitor, person, status=409, problem="secrets")
+        return _told(found.name, found.client_id, secret, made=False)
+
+    return await _answered(request, work)
+
+
+async def end_previous(request: Request) -> Response:
+    """Ends the secret before at once."""
+
+    async def work(_: Visitor, person: Member, form: dict[str, str]) -> Response:
+        async with unit_of_work() as connection:
+            found = await developer.owned(connection, person, form.get("client", ""))
+            await developer.end_previous(connection, found, person)
+        return page.redirect(DEVELOPER_PATH)
+
+    return await _answered(request, work)
+
+
+async def remove(request: Request) -> Response:
+    """Ends a client with all its tokens at once."""
+    door: Door = request.app.state.door
+
+    async def work(_: Visitor, person: Member, form: dict[str, str]) -> Response:
+        async with unit_of_work() as connection:
+            found = await developer.owned(connection, person, form.get("client", ""))
+            await developer.remove(connection, found, person, door.tokens)
+        return page.redirect(DEVELOPER_PATH)
+
+    return await _answered(request, work)
+
+
+def document(form: dict[str, str]) -> dict[str, Any]:
+    """What the form says, as client metadata (RFC 7591). Raises MetadataError for a kind that is not offered."""
+    kind = form.get("kind", "")
+    if kind not in KINDS:
+        raise MetadataError("kind is one of those on the page")
+    named = [name.removeprefix("allow ") for name in form if name.startswith("allow ")]
+    said = KINDS[kind] | {
+        "client_name": form.get("name", ""),
+        "scope": " ".join(named),
+        "dpop_bound_access_tokens": "dpop" in form,
+    }
+    if kind in ("web", "app"):
+        said["redirect_uris"] = form.get("redirect_uris", "").split()
+    if kind == "signer":
+        said["jwks"] = _json(form.get("jwks", ""))
+    return said
+
+
+async def _developer(request: Request) -> tuple[Visitor, Member | Response]:
+    """Who asks; or the answer to somebody who does not develop here."""
+    visitor = await visitor_of(request)
+    if visitor.member is None:
+        return visitor, page.redirect(f"/login?next={DEVELOPER_PATH}")
+    if visitor.member.role not in developer.ROLES:
+        return visitor, page.render("developer/refused.html", status=403)
+    return visitor, visitor.member
+
+
+async def _answered(
+    request: Request, work: Callable[[Visitor, Member, dict[str, str]], Awaitable[Response]]
+) -> Response:
+    """Does what a form asks, for somebody who may, from a page of ours."""
+    door: Door = request.app.state.door
+    visitor, person = await _developer(request)
+    try:
+        form = await read_form(request)
+    except FormError as error:
+        return refused(error.status)
+    token = form.get("token", "")
+    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, "developer"):
+        return refused(403)
+    if isinstance(person, Response):
+        return person
+    try:
+        return await work(visitor, person, form)
+    except NotYoursError:
+        return await _clients_page(visitor, person, status=404, problem="absent")
+
+
+async def _clients_page(visitor: Visitor, person: Member, *, status: int = 200, problem: str = "") -> Response:
+    async with pool().acquire() as connection:
+        found = await client.listed(connection, person.partner_id)
+    held = developer.held_by(person)
+    return page.render(
+        "developer/clients.html",
+        status=status,
+        clients=[(each, _kind(each), held.issuperset(each.scope)) for each in found],
+        problem=problem,
+        person=person,
+        full=len(found) >= CLIENTS_MAX,
+        most=CLIENTS_MAX,
+        day=_day,
+        hour=_hour,
+        scope=scopes.join,
+        token=session.form_token(visitor.cookie, "developer"),
+    )
+
+
+def _form(visitor: Visitor, person: Member, given: dict[str, str], problem: str = "") -> Response:
+    held = developer.held_by(person)
+    offered = [scope for name, scope in (scopes.IDENTITY | scopes.VOCABULARY).items() if name in held]
+    groups = groupby(offered, lambda scope: (scope.group_ja, scope.group_en))
+    return page.render(
+        "developer/new.html",
+        status=400 if problem else 200,
+        groups=[(words, list(members)) for words, members in groups],
+        given=defaultdict(str, given),
+        problem=problem,
+        name_characters=NAME_CHARACTERS_MAX,
+        uris=REDIRECT_URIS_MAX,
+        token=session.form_token(visitor.cookie, "developer"),
+    )
+
+
+def _told(name: str, client_id: str, secret: str | None, *, made: bool) -> Response:
+    """The one page that shows a secret."""
+    return page.render("developer/secret.html", called=name, client_id=client_id, secret=secret, made=made)
+
+
+def _kind(of: Listed) -> str:
+    """Which of KINDS comes closest: a client made elsewhere may be two at once."""
+    if oauth.DEVICE_GRANT in of.grant_types:
+        return "device"
+    if of.auth_method == "none":
+        return "app"
+    if "authorization_code" in of.grant_types:
+        return "web"
+    return "signer" if of.auth_method == "private_key_jwt" else "program"
+
+
+def _field(error: MetadataError) -> str:
+    """The form's field that an error speaks of."""
+    if error.error == "invalid_redirect_uri":
+        return "redirect_uris"
+    known = {"client_name": "name", "scope": "scope", "jwks": "jwks", "a": "full"}
+    return known.get(str(error).partition(" ")[0].rstrip(":"), "form")
+
+
+def _json(text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise MetadataError("jwks: this is not JSON") from None
+
+
+def _day(at: datetime) -> str:
+    return f"{at.astimezone(JAPAN):%Y-%m-%d}"
+
+
+def _hour(at: datetime) -> str:
+    return f"{at.astimezone(JAPAN):%Y-%m-%d %H:%M}"
+
+
+routes: list[Route] = [
+    Route(DEVELOPER_PATH, show),
+    Route(f"{DEVELOPER_PATH}/new", show_new),
+    Route(f"{DEVELOPER_PATH}/new", create, methods=["POST"]),
+    Route(f"{DEVELOPER_PATH}/secret", rotate, methods=["POST"]),
+    Route(f"{DEVELOPER_PATH}/previous", end_previous, methods=["POST"]),
+    Route(f"{DEVELOPER_PATH}/delete", remove, methods=["POST"]),
+]
