@@ -18,7 +18,6 @@ from api import (
     client,
     consent,
     courier,
-    developer,
     device,
     graphiql,
     login,
@@ -34,6 +33,7 @@ from api import (
     totp,
 )
 from api.asker import VIEWER_TYPES, Budget
+from api.front import GRAPHQL_PATH, Front
 from api.graphql import Endpoint
 from api.live import Live
 from api.log import AccessLog
@@ -45,6 +45,7 @@ from auth.keys import Keyring
 from auth.policy import policy
 from auth.scopes import VOCABULARY
 from models import db, seal
+from models.lane import Lane
 from planner import Catalogue, Planner
 from schema.build import schema
 from schema.scalars import SQL_TYPES
@@ -98,24 +99,26 @@ def create_app(settings: Settings) -> Starlette:
             stack.push_async_callback(db.disconnect)
             endpoint.tokens = await stack.enter_async_context(oauth.running(app, settings))
             endpoint.planner = await make_planner()
+            endpoint.lane = Lane(db.pool())
+            stack.push_async_callback(endpoint.lane.close)
             endpoint.live = Live(endpoint.planner)
             await stack.enter_async_context(endpoint.live.running(settings.session_url))
             app.state.courier = await stack.enter_async_context(courier.running(settings))
             app.state.settings, app.state.endpoint = settings, endpoint
             yield
 
-    return Starlette(
+    return Front(
+        endpoint,
         routes=[
-            Route("/graphql", endpoint),  # first: routes are tried in turn
+            Route(GRAPHQL_PATH, endpoint),
             Route("/", _home),
             Route("/healthz", _healthy),
             Route("/readyz", _ready),
-            WebSocketRoute("/graphql", socket),
+            WebSocketRoute(GRAPHQL_PATH, socket),
             *oauth.routes,
             *client.routes,
             *login.routes,
             *consent.routes,
-            *developer.routes,
             *device.routes,
             *logout.routes,
             *openid.routes,

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from auth.gate import Standing
 from auth.viewer import Viewer
@@ -28,12 +28,11 @@ BUDGET_SECONDS = 10
 CALLERS_KEPT = 10_000
 
 
-@dataclass(frozen=True)
-class Asker:
+class Asker(NamedTuple):
     """One viewer, as the planner sees them. `standing` is part of a plan's name; `values` never are."""
 
     standing: Standing
-    values: Mapping[str, Any]
+    values: dict[str, Any]
 
 
 @dataclass
@@ -51,28 +50,31 @@ class Budget:
 
     def available(self, caller: str) -> int:
         """What the caller may still spend now."""
-        left, at = self._left.get(caller, (float(self.maximum), 0.0))
-        return int(min(self.maximum, left + (monotonic() - at) * self.restore_rate))
+        return int(self._available(caller, monotonic()))
 
-    def spend(self, caller: str, cost: int) -> bool:
-        """Takes the cost out of the caller's bucket; False, and nothing taken, when it does not hold so much."""
-        left = self.available(caller)
-        if cost > left:
-            return False
-        self._left[caller] = (left - cost, monotonic())
+    def spend(self, caller: str, cost: int) -> int | None:
+        """Takes the cost out of the caller's bucket and gives what is left; None, and nothing taken, when it does
+        not hold so much."""
+        now = monotonic()
+        left = self._available(caller, now) - cost
+        if left < 0:
+            return None
+        self._left[caller] = (left, now)
         self._left.move_to_end(caller)
         if len(self._left) > CALLERS_KEPT:
             self._left.popitem(last=False)
-        return True
+        return int(left)
 
-
-def after_spending(who: Asker, viewer: Viewer, budget: Budget) -> Asker:
-    """The same asker when its question has been paid for: `throttle` tells what is left then."""
-    return Asker(who.standing, {**who.values, "budget_available": budget.available(viewer.caller)})
+    def _available(self, caller: str, now: float) -> float:
+        found = self._left.get(caller)
+        if found is None:
+            return float(self.maximum)
+        return min(float(self.maximum), found[0] + (now - found[1]) * self.restore_rate)
 
 
 def asker(viewer: Viewer, issuer: str, budget: Budget) -> Asker:
-    """The viewer with everything a statement may ask about them."""
+    """The viewer with everything a statement may ask about them. `budget_available` is what is left before they ask;
+    whoever spends says anew what is left then."""
     return Asker(
         viewer.standing,
         {

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -18,16 +19,17 @@ import asyncpg
 import orjson
 import structlog
 from graphql import OperationType
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from api import sse
-from api.asker import Asker, Budget, after_spending, asker
+from api.asker import Asker, Budget, asker
+from api.leave import GoneError, Watch
 from api.live import Live
 from api.perform import Context, perform
 from auth.dpop import InvalidProofError, challenge
 from auth.tokens import InvalidTokenError, Tokens
 from auth.viewer import Viewer
-from models.db import pool
+from models.lane import Lane
 from planner import Answer, InvalidRequestError, Planner, Prepared, Request, body
 
 MAXIMUM_BODY_BYTES = 256 * 1024
@@ -36,9 +38,14 @@ MAXIMUM_QUERY_FIELDS = 8
 RETRY_SECONDS = 2
 TOKEN_POLL_SECONDS = 2.0
 """How often a long conversation asks whether its token still stands."""
+CLIENT_GONE = 499
+"""Nobody reads it; the log does. No registered status says that the client closed the request."""
+SPELLINGS_KEPT = 128
+"""Clients send the same few headers again and again: what was read out of one is kept."""
 
 GRAPHQL_JSON = b"application/graphql-response+json; charset=utf-8"
 JSON = b"application/json; charset=utf-8"
+NOT_STORED = (b"cache-control", b"no-store")
 ACCEPTABLE = (
     b"application/graphql-response+json",
     b"application/json",
@@ -72,37 +79,46 @@ class RefusedError(Exception):
 
 
 class Endpoint:
-    """`/graphql` over HTTP. `planner`, `live` and `tokens` are set when the application has started."""
+    """`/graphql` over HTTP. `planner`, `live`, `tokens` and `lane` are set when the application has started."""
 
     def __init__(self, issuer: str, budget: Budget) -> None:
         self.issuer, self.budget = issuer, budget
         self.planner: Planner
         self.live: Live
         self.tokens: Tokens
+        self.lane: Lane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers(scope)
-        accept = headers.get(b"accept", b"*/*").lower()
-        media = GRAPHQL_JSON if b"application/graphql-response+json" in accept else JSON
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        accept = headers.get(b"accept", b"*/*")
+        media = _media(accept) or JSON
         try:
-            if not any(each in accept for each in ACCEPTABLE):
+            if _media(accept) is None:
                 raise RefusedError(406, "NOT_ACCEPTABLE", "Accept application/graphql-response+json.")
             viewer = await self.viewer(headers, scope["method"])
             request = await _request(scope, headers, receive)
             context = Context(viewer, language(headers))
             prepared, who = self.prepare(request, viewer)
-            if scope["method"] == "GET" and prepared.operation is OperationType.MUTATION:
-                raise RefusedError(405, "METHOD_NOT_ALLOWED", "A mutation needs POST.", {"Allow": "POST"})
-            if prepared.operation is OperationType.SUBSCRIPTION:
+            operation = prepared.operation
+            if operation is OperationType.QUERY:
+                with Watch(receive):
+                    answer = await self.planner.run(prepared, self.lane.acquire, context)
+            elif operation is OperationType.SUBSCRIPTION:
                 return await self._events(request, who, viewer, accept, headers, receive, send)
-            answer = await self.planner.run(prepared, pool().acquire, context, perform)
-            self.note(answer)
+            elif scope["method"] == "GET":
+                raise RefusedError(405, "METHOD_NOT_ALLOWED", "A mutation needs POST.", {"Allow": "POST"})
+            else:
+                answer = await self.planner.run(prepared, self.lane.acquire, context, perform)
+            if answer.failures:
+                self.note(answer)
             await respond(send, 200, answer.body, media)
         except RefusedError as refused:
             await _refuse(send, refused, media)
         except InvalidRequestError as invalid:
             # Plain JSON promises 200 for every well-formed request; the media type of its own can say more.
             await respond(send, 400 if media is GRAPHQL_JSON else 200, body(invalid), media)
+        except GoneError:
+            await _refuse(send, RefusedError(CLIENT_GONE, "GONE", "The client has gone."), media)
         except LOST as lost:
             log.error("database_unavailable", code=type(lost).__name__)
             await _refuse(send, away(), media)
@@ -131,7 +147,8 @@ class Endpoint:
         """
         who = asker(viewer, self.issuer, self.budget)
         prepared = self.planner.prepare(request, who)
-        if not self.budget.spend(viewer.caller, prepared.cost):
+        left = self.budget.spend(viewer.caller, prepared.cost)
+        if left is None:
             missing = prepared.cost - self.budget.available(viewer.caller)
             seconds = max(1, -(-missing // self.budget.restore_rate))
             raise RefusedError(
@@ -140,8 +157,8 @@ class Endpoint:
                 f"This costs {prepared.cost}; ask `viewer {{ throttle }}` for your budget and try again later.",
                 {"Retry-After": str(seconds)},
             )
-        who = after_spending(who, viewer, self.budget)
-        return replace(prepared, viewer=who), who
+        who.values["budget_available"] = left
+        return prepared, who
 
     def note(self, answer: Answer) -> None:
         """Logs what failed behind an answer, by its kind alone: a message may carry a caller's value.
@@ -178,7 +195,7 @@ class Endpoint:
         receive: Receive,
         send: Send,
     ) -> None:
-        if b"text/event-stream" not in accept:
+        if b"text/event-stream" not in accept.lower():
             raise RefusedError(406, "NOT_ACCEPTABLE", "Subscribe over WebSocket, or accept text/event-stream.")
         token = headers[b"authorization"].decode("latin-1").partition(" ")[2]
         deliveries = self.live.subscribe(self.planner.stream(request, who), who, viewer)
@@ -188,9 +205,7 @@ class Endpoint:
 async def _request(scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Request:
     method = scope["method"]
     if method == "POST":
-        media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        charset = re.search(rb"charset=\"?([^\s;\"]+)", headers.get(b"content-type", b"").lower())
-        if media != b"application/json" or (charset and charset[1] not in (b"utf-8", b"utf8")):
+        if not _is_json(headers.get(b"content-type", b"")):
             raise RefusedError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as application/json in UTF-8.")
         return read_request(_json(await _body(receive)))
     if method == "GET":
@@ -226,6 +241,23 @@ def read_request(document: object) -> Request:
     return Request(query, name or None, cast("dict[str, Any]", variables or {}))
 
 
+@lru_cache(SPELLINGS_KEPT)
+def _is_json(content_type: bytes) -> bool:
+    said = content_type.lower()
+    charset = re.search(rb"charset=\"?([^\s;\"]+)", said)
+    media = said.partition(b";")[0].strip()
+    return media == b"application/json" and (charset is None or charset[1] in (b"utf-8", b"utf8"))
+
+
+@lru_cache(SPELLINGS_KEPT)
+def _media(accept: bytes) -> bytes | None:
+    """The media type of the answer; None when the client accepts none that we have."""
+    said = accept.lower()
+    if b"application/graphql-response+json" in said:
+        return GRAPHQL_JSON
+    return JSON if any(each in said for each in ACCEPTABLE) else None
+
+
 async def _body(receive: Receive) -> bytes:
     chunks: list[bytes] = []
     size = 0
@@ -249,15 +281,15 @@ def _json(body: bytes) -> object:
         raise RefusedError(400, "BAD_REQUEST", "This is not JSON in UTF-8.") from None
 
 
-async def respond(send: Send, status: int, body: bytes, media: bytes, extra: Mapping[str, str] | None = None) -> None:
+async def respond(
+    send: Send, status: int, body: bytes, media: bytes, extra: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Sends one whole answer."""
-    await send(_start(status, media, {"Content-Length": str(len(body)), "Cache-Control": "no-store", **(extra or {})}))
+    headers = [(b"content-type", media), (b"content-length", b"%d" % len(body)), NOT_STORED]
+    for name, text in extra.items():
+        headers.append((name.lower().encode(), text.encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _start(status: int, media: bytes, extra: Mapping[str, str]) -> Message:
-    headers = [(b"content-type", media), *((name.lower().encode(), text.encode()) for name, text in extra.items())]
-    return {"type": "http.response.start", "status": status, "headers": headers}
 
 
 async def _refuse(send: Send, refused: RefusedError, media: bytes) -> None:
@@ -265,13 +297,15 @@ async def _refuse(send: Send, refused: RefusedError, media: bytes) -> None:
     await respond(send, refused.status, orjson.dumps({"errors": [error]}), media, refused.headers)
 
 
-def _headers(scope: Scope) -> dict[bytes, bytes]:
-    return dict(scope["headers"])
-
-
 def language(headers: Mapping[bytes, bytes]) -> str:
     """In which language refusals speak to this client: `ja` or `en`."""
-    wishes = headers.get(b"accept-language", b"").lower()
+    wishes = headers.get(b"accept-language")
+    return "en" if wishes is None else _language(wishes)
+
+
+@lru_cache(SPELLINGS_KEPT)
+def _language(accept_language: bytes) -> str:
+    wishes = accept_language.lower()
     japanese, english = wishes.find(b"ja"), wishes.find(b"en")
     return "ja" if japanese >= 0 and (english < 0 or japanese < english) else "en"
 

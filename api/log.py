@@ -4,12 +4,15 @@ Only the keys listed here are written; anything else is dropped, whoever passes 
 personal page is its secret, so the pages below `SECRET_PATHS` are named by their first word alone.
 """
 
+import json
 import logging
 import sys
 import time
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, cast
 
+import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,29 +37,26 @@ def configure(settings: Settings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
         if settings.log_format == "console"
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        else structlog.processors.JSONRenderer(serializer=_json)
     )
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    said: list[structlog.typing.Processor] = [name_exception, keep_listed_keys, renderer]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, *said],
         # What the level drops costs nothing: it is not even put together.
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        # Our own lines do not go through the standard library's records, at seven times the cost.
+        logger_factory=Lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, keep_first_line],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                name_exception,
-                keep_listed_keys,
-                renderer,
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *said],
         )
     )
     logging.raiseExceptions = False  # a line that cannot be written would print its arguments
@@ -71,6 +71,21 @@ def configure(settings: Settings) -> None:
         logging.getLogger(name).setLevel("WARNING")
 
 
+class Lines:
+    """Writes each line to standard error at once. One that cannot be written is lost, and whoever logs goes on."""
+
+    def __init__(self, *_name: object) -> None:
+        pass
+
+    def write(self, line: str) -> None:
+        """Write one line."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = write
+
+
 class AccessLog:
     """An ASGI application that logs the requests of another: method, path without secrets, status, milliseconds."""
 
@@ -79,7 +94,7 @@ class AccessLog:
         self.logger: Any = structlog.get_logger("access")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not self.logger.is_enabled_for(logging.INFO):
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
@@ -126,6 +141,13 @@ def path_for_log(path: str) -> str:
         if path.startswith(prefix):
             return prefix + "…"
     return path
+
+
+def _json(event: Any, **_: Any) -> str:
+    try:
+        return orjson.dumps(event, default=repr).decode()
+    except orjson.JSONEncodeError:  # half a character, or a number beyond 64 bits
+        return json.dumps(event, default=repr)
 
 
 def _describe(error: BaseException) -> str:

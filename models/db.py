@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -173,13 +173,23 @@ async def disconnect() -> None:
     await Tortoise.close_connections()
 
 
+class Borrowed(
+    AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"],
+    Awaitable["asyncpg.Connection[asyncpg.Record]"],
+    Protocol,
+):
+    """A connection on its way: `async with` gives it back at the end, `await` leaves that to `Pool.release`."""
+
+
 class Pool(Protocol):
     """What the application asks of a pool: a connection for a while."""
 
-    def acquire(
-        self, *, timeout: float | None = None
-    ) -> AbstractAsyncContextManager[asyncpg.Connection[asyncpg.Record]]:
+    def acquire(self, *, timeout: float | None = None) -> Borrowed:
         """A connection, waiting for a free one for `timeout` seconds at most."""
+        ...
+
+    async def release(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Takes back what was awaited."""
         ...
 
 

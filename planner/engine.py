@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import graphql
@@ -29,8 +29,7 @@ Policies = Callable[[str, Any], str | None]
 Gate = Callable[[Any], type[ValidationRule] | None]
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A GraphQL request."""
 
     document: str
@@ -38,8 +37,7 @@ class Request:
     variables: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A request that may run. `cost` is its estimate with the sizes it asks; see `planner.cost`."""
 
     plan: Plan | Steps

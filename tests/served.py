@@ -14,11 +14,10 @@ import uvicorn
 from graphql import OperationDefinitionNode, OperationType, parse
 from starlette.applications import Starlette
 
-from api import graphql
 from api.app import create_app
 from api.settings import Settings
 from auth.scopes import PARTNER_SCOPES
-from models import db, oauth
+from models import db, lane, oauth
 from models.db import unit_of_work
 from tests.builders import MASTER_KEY
 
@@ -126,7 +125,7 @@ async def serving(database: str, directory: Path, *, port: int = 0, **settings: 
     issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.config.app = app = create_app(Settings(database, database, issuer, MASTER_KEY, directory, **settings))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graphql, "pool", lambda: Watched(statements))
+        patch.setattr(lane.Lane, "acquire", lambda _: Watched(statements).acquire())
         working = asyncio.create_task(server.serve([listener]))
         while not server.started:
             if working.done():
