@@ -9,11 +9,12 @@ import click
 import httpx
 
 from api import settings
+from api.cli import clients
 from api.cli.installation import DEFAULT_DATA_DIR, DataDirectory, installation
 from api.settings import Settings
 from auth import assertion, scopes
 from auth.signed import UnacceptableError
-from models import db, oauth
+from models import audit, db, oauth
 from models.oauth import Credentials
 from models.partner import Partner
 
@@ -22,7 +23,12 @@ TOKEN_ANSWER_SECONDS = 10
 
 @click.group(short_help="Register programs that may use the API.")
 def client() -> None:
-    """Register programs (OAuth clients) that may use the API."""
+    """Register programs (OAuth clients) that may use the API, and look after them."""
+
+
+client.add_command(clients.list_)
+client.add_command(clients.rotate)
+client.add_command(clients.delete)
 
 
 @client.command()
@@ -61,7 +67,7 @@ def create(
     if public and jwks:
         raise click.UsageError("a public client proves nothing: choose --public or --jwks")
     keys = _checked_keys(jwks) if jwks else None
-    asked = _known_scopes(scope, scopes.OPERATOR_SCOPES if operator else scopes.PARTNER_SCOPES)
+    asked = _known_scopes(scope, scopes.OPERATOR_SCOPES if operator else scopes.PARTNER_SCOPES | scopes.IDENTITY.keys())
     with installation(data_dir) as installed:
         try:
             made = asyncio.run(_create(installed, partner, name, asked, redirect_uris, device, public, keys, dpop))
@@ -112,7 +118,7 @@ async def _create(
             found = await Partner.get_or_none(slug=partner) if partner else None
             if partner and found is None:
                 raise ValueError(f"there is no partner {partner!r}: --partner takes its short name (slug)")
-            return await oauth.create_client(
+            made = await oauth.create_client(
                 connection,
                 name=name or partner or "operator",
                 scope=scope,
@@ -123,6 +129,9 @@ async def _create(
                 jwks=jwks,
                 dpop_bound=dpop_bound,
             )
+            owner = found.id if found else None
+            await audit.record(connection, "client.registered", partner_id=owner, client_id=made.client_id)
+            return made
     finally:
         await db.disconnect()
 
