@@ -7,10 +7,9 @@ request that could not be run; for plain JSON every well-formed request answers 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -23,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from api import sse
 from api.asker import Asker, Budget, asker
+from api.lapse import Lapses
 from api.leave import GoneError, Watch
 from api.live import Live
 from api.perform import Context, perform
@@ -36,8 +36,6 @@ MAXIMUM_BODY_BYTES = 256 * 1024
 MAXIMUM_QUERY_STRING_BYTES = 16 * 1024
 MAXIMUM_QUERY_FIELDS = 8
 RETRY_SECONDS = 2
-TOKEN_POLL_SECONDS = 2.0
-"""How often a long conversation asks whether its token still stands."""
 CLIENT_GONE = 499
 """Nobody reads it; the log does. No registered status says that the client closed the request."""
 SPELLINGS_KEPT = 128
@@ -82,7 +80,7 @@ class Endpoint:
     """`/graphql` over HTTP. `planner`, `live`, `tokens` and `lane` are set when the application has started."""
 
     def __init__(self, issuer: str, budget: Budget) -> None:
-        self.issuer, self.budget = issuer, budget
+        self.issuer, self.budget, self.lapses = issuer, budget, Lapses()
         self.planner: Planner
         self.live: Live
         self.tokens: Tokens
@@ -170,17 +168,6 @@ class Endpoint:
                 raise failure
             log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
 
-    async def lapse(self, token: str) -> None:
-        """Returns when the token has ended: expired, or revoked anywhere."""
-        while True:
-            await asyncio.sleep(TOKEN_POLL_SECONDS)
-            try:
-                await self.tokens.still_stands(token)
-            except InvalidTokenError:
-                return
-            except LOST:
-                continue  # what was verified once stands in memory; the rest is asked again
-
     def _asks(self) -> dict[str, str]:
         where = f"{self.issuer}/.well-known/oauth-protected-resource/graphql"
         return {"WWW-Authenticate": f'Bearer realm="kyoso", resource_metadata="{where}", {challenge()}'}
@@ -198,8 +185,8 @@ class Endpoint:
         if b"text/event-stream" not in accept.lower():
             raise RefusedError(406, "NOT_ACCEPTABLE", "Subscribe over WebSocket, or accept text/event-stream.")
         token = headers[b"authorization"].decode("latin-1").partition(" ")[2]
-        deliveries = self.live.subscribe(self.planner.stream(request, who), who, viewer)
-        await sse.stream(deliveries, receive, send, until=self.lapse(token))
+        deliver = partial(self.live.deliver, self.planner.stream(request, who), who, viewer)
+        await sse.stream(deliver, receive, send, until=self.lapses.lapse(await self.tokens.hold(token)))
 
 
 async def _request(scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Request:

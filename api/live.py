@@ -2,100 +2,45 @@
 
 NOTIFY wakes, the table tells: the reader takes committed rows in (xid, position) order, so nothing slips in behind a
 cursor. For every event it asks the policy again which partners may see it, has the planner answer once per group of
-equal (plan, values), and lays the bytes into each subscriber's bounded queue. A subscriber that does not keep up is
-closed with its resume cursor and slows nobody.
+those who see the same, and writes the bytes to each member in turn. A subscriber that does not keep up is closed with
+its resume cursor and slows nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 import structlog
-from graphql import GraphQLError
 
 from api.asker import Asker
+from api.outlet import AGREEMENT_ENDED, INTERRUPTED, Ended, Outlet
+from api.place import START, Place, place_of, read_place
+from api.subscriber import HELD_BYTES, Group, Subscriber, Wish
 from auth.policy import seers
 from auth.viewer import Viewer
 from models.db import pool, queries
 from models.news import follow
 from models.outbox import CHANNEL
-from planner import InvalidRequestError, Planner, Stream
-from planner.codec import cursor, read_cursor
-from planner.errors import BAD_CURSOR, RequestError
-from schema.act import read_id
+from planner import Acquire, Planner, Stream
 
 POLL_SECONDS = 1.0
 EVENTS_A_BATCH = 100
-QUEUE_EVENTS = 1_000
-"""Undelivered answers of one subscriber before it is closed."""
+TOLD_AT_ONCE = 100
+"""Subscribers that are written to before anybody else has a turn."""
+ENCODED_AT_ONCE = 4
+"""Groups for which PostgreSQL answers at the same time."""
 BOOKMARK_SECONDS = (5, 300)
-ORDER = "RECORDED_ASC"
-NOBODY = UUID(int=0)
+NOBODY: dict[str, None] = {"cursor": None, "event_id": None, "live": None, "sent_at": None}
+"""A delivery of nothing: with it, plans of equal documents differ only by who asks and what was asked."""
 
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 log = structlog.get_logger()
-
-
-class Place(NamedTuple):
-    """A place in the outbox: everything up to it is known."""
-
-    xid: int
-    position: int
-    event_id: UUID
-
-    @property
-    def cursor(self) -> str:
-        """The same cursor that `outcomes` gives for this event."""
-        return cursor(ORDER, str(self.xid), str(self.position), str(self.event_id))
-
-    def reaches(self, other: Place) -> bool:
-        """Whether whoever stands here knows of the event there. Ids do not count: a forged cursor may hold any."""
-        return self[:2] >= other[:2]
-
-
-START = Place(0, 0, NOBODY)
-
-
-class Overflow(Exception):  # noqa: N818  (an end, not an error: the client resumes)
-    """The subscription ended early: too slow, or the server had to let go. Nothing after `cursor` was delivered."""
-
-    def __init__(self, cursor: str) -> None:
-        super().__init__("The subscription ended early; subscribe again after the last cursor.")
-        self.cursor = cursor
-
-
-@dataclass(eq=False)
-class Subscriber:
-    """One live subscription: its plan, whom it speaks for, what it wants to hear, and its queue."""
-
-    stream: Stream
-    who: Asker
-    partner_id: UUID
-    kinds: frozenset[str] | None
-    agreement_id: UUID | None
-    queue: asyncio.Queue[tuple[Place, bytes] | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_EVENTS))
-    ended: bool = False
-
-    def offer(self, place: Place, body: bytes) -> None:
-        """Lays one answer into the queue, or ends the subscription when the queue is full."""
-        if self.ended:
-            return
-        if self.queue.qsize() >= QUEUE_EVENTS - 1:
-            self.end()
-        else:
-            self.queue.put_nowait((place, body))
-
-    def end(self) -> None:
-        """Ends the subscription after what it was already given."""
-        if not self.ended:
-            self.ended = True
-            self.queue.put_nowait(None)
 
 
 class Live:
@@ -107,7 +52,12 @@ class Live:
         """The last event taken: whoever joins now is handed what lies behind it."""
         self.handed = START
         """The last event handed out: a bookmark says that nothing before it was missed."""
-        self.subscribers: set[Subscriber] = set()
+        self.groups: dict[object, Group] = {}
+
+    @property
+    def subscribers(self) -> list[Subscriber]:
+        """Everybody who hears of events."""
+        return [each for group in self.groups.values() for each in group.members]
 
     @asynccontextmanager
     async def running(self, database_url: str) -> AsyncGenerator[None]:
@@ -115,185 +65,206 @@ class Live:
         async with pool().acquire() as connection:
             head = await queries("outbox").head(connection)
         if head:
-            self.taken = self.handed = Place(int(head["xid"]), head["position"], head["id"])
-        reading = asyncio.create_task(follow(database_url, CHANNEL, self._read, poll_seconds=POLL_SECONDS))
+            self.taken = self.handed = place_of(head)
+        working = [
+            asyncio.create_task(follow(database_url, CHANNEL, self._read, poll_seconds=POLL_SECONDS)),
+            asyncio.create_task(self._keep_marking()),
+        ]
         try:
             yield
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            for each in working:
+                each.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
 
-    def subscribe(self, stream: Stream, who: Asker, viewer: Viewer) -> AsyncGenerator[bytes]:
+    def deliver(self, stream: Stream, who: Asker, viewer: Viewer, outlet: Outlet) -> Awaitable[None]:
         """Answers, as bytes, for ever: first what was missed after the cursor, then what happens, then bookmarks.
 
-        Raises InvalidRequestError for a cursor that cannot be read; later Overflow, when too slow.
+        Raises InvalidRequestError at once for a cursor that cannot be read; Ended, awaited, when the server ends it.
         """
         given = stream.arguments
-        subscriber = Subscriber(
-            stream, who, viewer.partner_id, _kinds(given.get("kinds")), _agreement(given.get("agreement"))
-        )
+        place = read_place(given.get("after"))
+        wish = Wish.of(given)
+        bound = self.planner.bind(stream, NOBODY, who)
+        key = (bound.group, viewer.partner_id, viewer.standing, wish)
+        group = self.groups.get(key) or Group(key, stream, who, viewer.partner_id, wish)
         silence = min(max(int(given.get("bookmarkSeconds", 30)), BOOKMARK_SECONDS[0]), BOOKMARK_SECONDS[1])
-        return self._deliver(subscriber, _place(given.get("after")), silence)
+        return self._attend(Subscriber(group, outlet, place or START, silence), resumes=place is not None)
 
-    async def _deliver(self, subscriber: Subscriber, place: Place | None, silence: int) -> AsyncGenerator[bytes]:
-        if place is not None:
-            async for reached, body in self._replay(subscriber, place, None):
-                place = reached
-                yield body
-        self.subscribers.add(subscriber)
+    async def _attend(self, subscriber: Subscriber, *, resumes: bool) -> None:
+        if resumes:
+            await self._replay(subscriber, None)
+        group = subscriber.group = self.groups.setdefault(subscriber.group.key, subscriber.group)
+        group.members.add(subscriber)
         # From here on the reader delivers what lies behind its place; the gap up to that place is read once more.
         joined = self.taken
         try:
-            if place is not None:
-                async for reached, body in self._replay(subscriber, place, joined):
-                    place = reached
-                    yield body
-            async for body in self._follow(subscriber, place or joined, silence):
-                yield body
+            if group.wish.agreement_id:
+                await self._ask_agreements([group])
+            if resumes:
+                await self._replay(subscriber, joined)
+            if not subscriber.place.reaches(joined):
+                subscriber.place = joined
+            await subscriber.caught_up()
+            raise Ended(await subscriber.ending, subscriber.place.cursor)
         finally:
-            self.subscribers.discard(subscriber)
+            group.members.discard(subscriber)
+            if not group.members:
+                self.groups.pop(group.key, None)
 
-    async def _follow(self, subscriber: Subscriber, place: Place, silence: int) -> AsyncGenerator[bytes]:
-        while True:
-            try:
-                item = await asyncio.wait_for(subscriber.queue.get(), silence)
-            except TimeoutError:
-                # What waits in the queue was handed out already: a bookmark must not run ahead of it.
-                if subscriber.queue.empty():
-                    place = place if place.reaches(self.handed) else self.handed
-                    yield await self._encode(subscriber, _delivery(place, None, live=True))
-                continue
-            if item is None:
-                raise Overflow(place.cursor)
-            # A cursor may come from a faster worker: what it knows of is not told again.
-            if not place.reaches(item[0]):
-                place, body = item
-                yield body
+    async def _replay(self, subscriber: Subscriber, end: Place | None) -> None:
+        more = True
+        while more:
+            found, place, more = await self._past(subscriber, end)
+            for each in found:
+                await subscriber.replay(*each)
+            subscriber.place = place
 
-    async def _replay(
-        self, subscriber: Subscriber, place: Place, end: Place | None
-    ) -> AsyncGenerator[tuple[Place, bytes]]:
-        while True:
-            async with pool().acquire() as connection:
-                rows = [
-                    row
-                    async for row in queries("outbox").after(
-                        connection, xid=str(place.xid), position=place.position, rows=EVENTS_A_BATCH
-                    )
-                ]
-                events = [row for row in rows if end is None or _place_of(row)[:2] <= end[:2]]
-                wanted = await _wanted(connection, events, [subscriber])
+    async def _past(self, subscriber: Subscriber, end: Place | None) -> tuple[list[tuple[Place, bytes]], Place, bool]:
+        """What comes next for a subscriber, up to where it was looked, and whether there may be more."""
+        found: list[tuple[Place, bytes]] = []
+        place, group, size = subscriber.place, subscriber.group, 0
+        async with pool().acquire() as connection:
+            rows = await _after(connection, place)
+            events = [row for row in rows if end is None or end.reaches(place_of(row))]
+            wanted = await _wanted(connection, events, [group])
             for row in events:
-                place = _place_of(row)
-                if (subscriber, row["id"]) in wanted:
-                    yield place, await self._encode(subscriber, _delivery(place, row["id"], live=False))
-            if len(events) < EVENTS_A_BATCH:
-                return
+                place = place_of(row)
+                if (group, row["id"]) in wanted:
+                    body = await self._encode(group, _delivery(place, row["id"], live=False), connection)
+                    found.append((place, body))
+                    size += len(body)
+                    if size > HELD_BYTES:
+                        return found, place, True
+        return found, place, len(events) == EVENTS_A_BATCH
 
-    async def _encode(self, subscriber: Subscriber, row: dict[str, Any]) -> bytes:
-        bound = self.planner.bind(subscriber.stream, row, subscriber.who)
-        return (await self.planner.encode(bound, pool().acquire)).body
+    async def _encode(self, group: Group, row: dict[str, Any], connection: Connection | None = None) -> bytes:
+        bound = self.planner.bind(group.stream, row, group.who)
+        acquire: Acquire = pool().acquire if connection is None else lambda: nullcontext(connection)
+        return (await self.planner.encode(bound, acquire)).body
 
     async def _read(self) -> None:
+        await self._ask_agreements(group for group in self.groups.values() if group.wish.agreement_id)
         while await self._take():
             pass
 
     async def _take(self) -> bool:
         """Takes one batch and hands it out. True while there may be more."""
         async with pool().acquire() as connection:
-            rows = [
-                row
-                async for row in queries("outbox").after(
-                    connection, xid=str(self.taken.xid), position=self.taken.position, rows=EVENTS_A_BATCH
-                )
-            ]
+            rows = await _after(connection, self.taken)
         if not rows:
             return False
         # In one step, without waiting in between: whoever joins later replays up to here and hears what follows.
-        subscribers, self.taken = tuple(self.subscribers), _place_of(rows[-1])
+        groups, self.taken = {group: tuple(group.members) for group in self.groups.values()}, place_of(rows[-1])
         try:
             async with pool().acquire() as connection:
-                wanted = await _wanted(connection, rows, subscribers)
+                wanted = await _wanted(connection, rows, list(groups))
             for row in rows:
-                listeners = [each for each in subscribers if (each, row["id"]) in wanted]
-                await self._hand_out(_place_of(row), row["id"], listeners)
+                listening = [group for group in groups if (group, row["id"]) in wanted]
+                for start in range(0, len(listening), ENCODED_AT_ONCE):
+                    now = {group: groups[group] for group in listening[start : start + ENCODED_AT_ONCE]}
+                    await self._hand_out(place_of(row), row["id"], now)
         except BaseException:
             # Taken and not handed out: these subscribers resume by their cursors instead of missing an event.
-            for each in subscribers:
-                each.end()
+            for members in groups.values():
+                for each in members:
+                    each.end(INTERRUPTED)
             raise
         self.handed = self.taken
         return len(rows) == EVENTS_A_BATCH
 
-    async def _hand_out(self, place: Place, event_id: UUID, listeners: Iterable[Subscriber]) -> None:
+    async def _hand_out(self, place: Place, event_id: UUID, groups: dict[Group, tuple[Subscriber, ...]]) -> None:
         row = _delivery(place, event_id, live=True)
-        groups: dict[Any, tuple[Any, list[Subscriber]]] = {}
-        for each in listeners:
-            bound = self.planner.bind(each.stream, row, each.who)
-            groups.setdefault(bound.group, (bound, []))[1].append(each)
-        for bound, members in groups.values():
-            body = (await self.planner.encode(bound, pool().acquire)).body
+        bodies = await asyncio.gather(*(self._encode(group, row) for group in groups))
+        now = asyncio.get_running_loop().time()
+        for members, body in zip(groups.values(), bodies, strict=True):
+            for number, each in enumerate(members, 1):
+                each.tell(place, body, now)
+                if number % TOLD_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+    async def _ask_agreements(self, groups: Iterable[Group]) -> None:
+        """Ends the subscriptions to an agreement that has stopped giving their partner anything."""
+        asked = list(groups)
+        if not asked:
+            return
+        async with pool().acquire() as connection:
+            shares = await _shares(connection, asked)
+        for group in asked:
+            flows = any(
+                agreement == group.wish.agreement_id and group.partner_id in (giver, receiver)
+                for agreement, giver, receiver, _ in shares
+            )
+            if group.flows and not flows:
+                for each in group.members:
+                    each.end(AGREEMENT_ENDED)
+            group.flows = flows
+
+    async def _keep_marking(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                for group in tuple(self.groups.values()):
+                    await self._mark(group)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("bookmarks_delayed", code=type(error).__name__)
+
+    async def _mark(self, group: Group) -> None:
+        """Tells those who have heard nothing for a while that they missed nothing."""
+        clock = asyncio.get_running_loop().time
+        now, handed = clock(), self.handed
+        by_place: dict[Place, list[Subscriber]] = {}
+        for each in group.members:
+            if each.silent(now):
+                by_place.setdefault(each.place if each.place.reaches(handed) else handed, []).append(each)
+        for place, members in by_place.items():
+            body = await self._encode(group, _delivery(place, None, live=True))
             for each in members:
-                each.offer(place, body)
+                # Who has heard something meanwhile is past this bookmark.
+                if each.silent(now):
+                    each.mark(place, body, now)
 
 
-async def _wanted(
-    connection: asyncpg.Connection[asyncpg.Record], events: Sequence[Any], subscribers: Sequence[Subscriber]
-) -> set[tuple[Subscriber, UUID]]:
-    """Which events go to whom: wanted by kind and agreement, and visible now by the policy of a read."""
-    if not events or not subscribers:
+async def _after(connection: Connection, place: Place) -> list[Any]:
+    after = queries("outbox").after(connection, xid=str(place.xid), position=place.position, rows=EVENTS_A_BATCH)
+    return [row async for row in after]
+
+
+async def _shares(connection: Connection, groups: Iterable[Group]) -> set[tuple[UUID, UUID, UUID, str]]:
+    """What flows under the agreements that these groups asked for: agreement, giver, receiver, category."""
+    agreements = list({group.wish.agreement_id for group in groups if group.wish.agreement_id})
+    if not agreements:
         return set()
-    partners = list({each.partner_id for each in subscribers})
+    rows = queries("outbox").shares_of(connection, agreement_ids=agreements)
+    return {(row["agreement_id"], row["giver_id"], row["receiver_id"], row["category"]) async for row in rows}
+
+
+async def _wanted(connection: Connection, events: Sequence[Any], groups: Sequence[Group]) -> set[tuple[Group, UUID]]:
+    """Which events go to whom: wanted by kind and agreement, and visible now by the policy of a read."""
+    if not events or not groups:
+        return set()
+    partners = list({group.partner_id for group in groups})
     visible = await seers(connection, [event["id"] for event in events], partners)
-    agreements = list({each.agreement_id for each in subscribers if each.agreement_id})
-    shares = (
-        [row async for row in queries("outbox").shares_of(connection, agreement_ids=agreements)] if agreements else []
-    )
-    flows = {(row["agreement_id"], row["giver_id"], row["receiver_id"], row["category"]) for row in shares}
+    shares = await _shares(connection, groups)
     return {
-        (each, event["id"])
+        (group, event["id"])
         for event in events
-        for each in subscribers
-        if (each.partner_id, event["id"]) in visible
-        and (each.kinds is None or event["kind"] in each.kinds)
-        and (each.agreement_id is None or _flows(each, event, flows))
+        for group in groups
+        if (group.partner_id, event["id"]) in visible
+        and (group.wish.kinds is None or event["kind"] in group.wish.kinds)
+        and (group.wish.agreement_id is None or _flows(group, event, shares))
     }
 
 
-def _flows(subscriber: Subscriber, event: Any, flows: set[tuple[UUID, UUID, UUID, str]]) -> bool:
-    company, own = event["company_id"], subscriber.partner_id
+def _flows(group: Group, event: Any, shares: set[tuple[UUID, UUID, UUID, str]]) -> bool:
     return any(
-        agreement == subscriber.agreement_id
-        and giver == company
+        agreement == group.wish.agreement_id
+        and giver == event["company_id"]
         and category == event["category"]
-        and own in (giver, receiver)
-        for agreement, giver, receiver, category in flows
+        and group.partner_id in (giver, receiver)
+        for agreement, giver, receiver, category in shares
     )
 
 
 def _delivery(place: Place, event_id: UUID | None, *, live: bool) -> dict[str, Any]:
     return {"cursor": place.cursor, "event_id": event_id, "live": live, "sent_at": datetime.now(UTC)}
-
-
-def _place_of(row: Any) -> Place:
-    return Place(int(row["xid"]), row["position"], row["id"])
-
-
-def _place(after: str | None) -> Place | None:
-    if after is None:
-        return None
-    try:
-        xid, position, event_id = read_cursor(after, ORDER, 3)
-        return Place(int(xid), int(position), UUID(event_id))
-    except (GraphQLError, ValueError) as error:
-        known = error if isinstance(error, GraphQLError) else RequestError(BAD_CURSOR, "This cursor is damaged.")
-        raise InvalidRequestError([known]) from None
-
-
-def _kinds(names: Sequence[Any] | None) -> frozenset[str] | None:
-    return None if names is None else frozenset(getattr(name, "name", name) for name in names)
-
-
-def _agreement(text: str | None) -> UUID | None:
-    # An id of anything else names no agreement, under which nothing is shared: as for one that is not the viewer's.
-    return None if text is None else read_id("agr", text) or NOBODY

@@ -7,8 +7,6 @@ that is sent, and a token that ends closes the socket (4401) within seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -18,9 +16,10 @@ from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.graphql import FAILED, LOST, Endpoint, RefusedError, away, language, read_request
-from api.live import Overflow
+from api.outlet import Ended
 from api.perform import Context, perform
-from auth.tokens import InvalidTokenError
+from api.wire import EXTENSION, Wire
+from auth.tokens import Held, InvalidTokenError
 from auth.viewer import Viewer
 from models.db import pool
 from planner import InvalidRequestError
@@ -50,10 +49,11 @@ class Socket:
 
     def __init__(self, socket: WebSocket, endpoint: Endpoint) -> None:
         self.socket, self.endpoint = socket, endpoint
-        self.token = ""
         self.viewer: Viewer | None = None
+        self.held: Held
         self.operations: dict[str, asyncio.Task[None]] = {}
         self.sending = asyncio.Lock()
+        self.wire: Wire = socket.scope["extensions"][EXTENSION]
 
     async def run(self) -> None:
         """Speaks until one side closes."""
@@ -99,11 +99,12 @@ class Socket:
                 raise ClosedError(BAD_MESSAGE, "Unknown message type")
         payload = message.get("payload")
         held = cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
-        scheme, _, self.token = str(held.get("authorization") or "").partition(" ")
+        scheme, _, token = str(held.get("authorization") or "").partition(" ")
         try:
             if scheme.lower() != "bearer":
                 raise InvalidTokenError("no bearer token in connection_init")
-            self.viewer = await self.endpoint.tokens.verify(self.token)
+            self.viewer = await self.endpoint.tokens.verify(token)
+            self.held = await self.endpoint.tokens.hold(token)
         except InvalidTokenError as invalid:
             log.info("token_refused", reason=invalid.reason)
             raise ClosedError(FORBIDDEN, "Forbidden: send {authorization: 'Bearer …'} in connection_init") from None
@@ -111,7 +112,7 @@ class Socket:
 
     async def _watch(self, conversation: asyncio.Task[Any] | None) -> None:
         """Ends the conversation when its token has ended."""
-        await self.endpoint.lapse(self.token)
+        await self.endpoint.lapses.lapse(self.held)
         if conversation:
             asyncio.get_running_loop().call_soon(conversation.cancel)
 
@@ -143,19 +144,13 @@ class Socket:
 
     async def _operate(self, key: str, payload: dict[str, Any]) -> None:
         try:
-            async with aclosing(self._answers(payload)) as answers:
-                async for body in answers:
-                    await self.endpoint.tokens.verify(self.token)
-                    await self._text(f'{{"id":{orjson.dumps(key).decode()},"type":"next","payload":{body.decode()}}}')
+            await self._answer(key, payload)
         except RefusedError as refused:
             await self._refuse(key, refused)
-        except Overflow as overflow:
-            extensions = {"code": "TOO_SLOW", "cursor": overflow.cursor}
-            await self._error(key, [{"message": str(overflow), "extensions": extensions}])
+        except Ended as ended:
+            await self._error(key, [ended.formatted()])
         except InvalidRequestError as invalid:
             await self._error(key, [error.formatted for error in invalid.errors])
-        except InvalidTokenError:
-            return  # the watcher closes the socket
         except WebSocketDisconnect:
             return
         except LOST as lost:
@@ -168,21 +163,19 @@ class Socket:
             self.operations.pop(key, None)
             await self._send({"id": key, "type": "complete"})
 
-    async def _answers(self, payload: dict[str, Any]) -> AsyncGenerator[bytes]:
+    async def _answer(self, key: str, payload: dict[str, Any]) -> None:
         viewer = self.viewer
         assert viewer is not None
         request = read_request(payload)
         prepared, who = self.endpoint.prepare(request, viewer)
+        answers = _Answers(key, self.wire, self.held)
         if prepared.operation is OperationType.SUBSCRIPTION:
-            stream = self.endpoint.planner.stream(request, who)
-            async with aclosing(self.endpoint.live.subscribe(stream, who, viewer)) as deliveries:
-                async for body in deliveries:
-                    yield body
-        else:
-            context = Context(viewer, language(dict(self.socket.scope["headers"])))
-            answer = await self.endpoint.planner.run(prepared, pool().acquire, context, perform)
-            self.endpoint.note(answer)
-            yield answer.body
+            await self.endpoint.live.deliver(self.endpoint.planner.stream(request, who), who, viewer, answers)
+            return
+        context = Context(viewer, language(dict(self.socket.scope["headers"])))
+        answer = await self.endpoint.planner.run(prepared, pool().acquire, context, perform)
+        self.endpoint.note(answer)
+        await answers.send(answer.body)
 
     async def _refuse(self, key: str, refused: RefusedError) -> None:
         await self._error(key, [{"message": str(refused), "extensions": {"code": refused.code}}])
@@ -218,6 +211,21 @@ class Socket:
     async def _close(self, code: int, reason: str) -> None:
         if self.socket.client_state is WebSocketState.CONNECTED:
             await self.socket.close(code, reason[:120])
+
+
+class _Answers:
+    """The way of one operation's answers: none leaves under a token that has ended."""
+
+    def __init__(self, key: str, wire: Wire, held: Held) -> None:
+        self.wire, self.held = wire, held
+        self.head = b'{"id":' + orjson.dumps(key) + b',"type":"next","payload":'
+
+    def put(self, body: bytes) -> bool:
+        return not self.held.stands() or self.wire.put(b"".join((self.head, body, b"}")))
+
+    async def send(self, body: bytes) -> None:
+        if self.held.stands():
+            await self.wire.send_text(b"".join((self.head, body, b"}")))
 
 
 def _same_origin(origin: bytes | None, issuer: str) -> bool:

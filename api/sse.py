@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Coroutine
 
+import orjson
 import structlog
 from starlette.types import Receive, Send
 
-from api.live import Overflow
-from planner import InvalidRequestError, body
+from api.outlet import Backlog, Ended, Outlet
 
 HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
 
@@ -18,41 +17,47 @@ log = structlog.get_logger()
 
 
 async def stream(
-    deliveries: AsyncGenerator[bytes], receive: Receive, send: Send, *, until: Coroutine[None, None, None]
+    deliver: Callable[[Outlet], Awaitable[None]], receive: Receive, send: Send, *, until: Coroutine[None, None, None]
 ) -> None:
-    """Sends deliveries until they end, the reader leaves, or `until` returns: the token has ended.
+    """Sends deliveries until the server ends them, the reader leaves, or `until` returns: the token has ended.
 
-    The reader resumes after its last cursor; the protocol has no word for why a stream ended.
+    The protocol has no word for why a stream ended: where there is something to say, a last answer says it.
     """
-    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-    sending, gone = asyncio.create_task(_send(deliveries, send)), asyncio.create_task(_gone(receive))
-    tasks = {sending, gone, asyncio.create_task(until)}
+    backlog = Backlog()
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        delivering = _deliver(deliver(backlog), backlog)
+    except BaseException:
+        until.close()
+        raise
+    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    writing = asyncio.create_task(_write(backlog, send))
+    ends = {writing, asyncio.create_task(_gone(receive)), asyncio.create_task(until)}
+    tasks = {*ends, asyncio.create_task(delivering)}
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    if not sending.cancelled() and (failure := sending.exception()):
-        log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
     await send({"type": "http.response.body", "body": b"event: complete\ndata:\n\n", "more_body": False})
 
 
-async def _send(deliveries: AsyncGenerator[bytes], send: Send) -> None:
-    async with aclosing(deliveries):
-        try:
-            async for event in deliveries:
-                await send(_event(event))
-        except InvalidRequestError as invalid:
-            await send(_event(body(invalid)))
-        except Overflow:
-            return
+async def _deliver(deliveries: Awaitable[None], backlog: Backlog) -> None:
+    try:
+        await deliveries
+    except Ended as ended:
+        await backlog.send(orjson.dumps({"errors": [ended.formatted()]}))
+    except Exception as failure:  # the reader resumes after its last cursor; the log says what it was
+        log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
+    backlog.end()
 
 
-def _event(data: bytes) -> dict[str, object]:
-    # PostgreSQL breaks lines between the items of a list, and a line break ends a field of an event.
-    line = data.replace(b"\n", b" ")
-    return {"type": "http.response.body", "body": b"event: next\ndata: " + line + b"\n\n", "more_body": True}
+async def _write(backlog: Backlog, send: Send) -> None:
+    async for data in backlog.taken():
+        # PostgreSQL breaks lines between the items of a list, and a line break ends a field of an event.
+        line = data.replace(b"\n", b" ")
+        event = b"event: next\ndata: " + line + b"\n\n"
+        await send({"type": "http.response.body", "body": event, "more_body": True})
 
 
 async def _gone(receive: Receive) -> None:

@@ -35,6 +35,7 @@ TOKEN_CHARACTERS_MAX = 4096
 CACHED_TOKENS_MAX = 10_000
 POLL_SECONDS = 1.0
 TIDY_SECONDS = 600.0
+EXPIRED = "expired"
 
 log = structlog.get_logger()
 _HEADER = {"alg", "typ", "kid"}
@@ -79,6 +80,18 @@ class _Verified:
     issued_at: int
     expires_at: int
     bound_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A verified token that a long conversation goes on relying on. Asking it costs no statement."""
+
+    tokens: "Tokens"
+    verified: _Verified
+
+    def stands(self) -> bool:
+        """Whether it is neither expired nor revoked, as far as this worker knows."""
+        return self.tokens.ended(self.verified) is None
 
 
 class Tokens:
@@ -160,9 +173,9 @@ class Tokens:
             await self.proofs.use(seen, connection)
         return found.viewer
 
-    async def still_stands(self, token: str) -> None:
-        """Raises InvalidTokenError when a token that was verified has ended meanwhile."""
-        await self._standing(token)
+    async def hold(self, token: str) -> Held:
+        """A verified token, to be asked again for as long as a conversation lasts. Raises InvalidTokenError."""
+        return Held(self, await self._standing(token))
 
     async def _standing(self, bearer: str) -> _Verified:
         digest = sha256(bearer.encode()).digest()
@@ -172,12 +185,20 @@ class Tokens:
             self._verified[digest] = found
             while len(self._verified) > CACHED_TOKENS_MAX:
                 self._verified.popitem(last=False)
-        if found.expires_at <= time.time():
+        reason = self.ended(found)
+        if reason == EXPIRED:
             self._verified.pop(digest, None)
-            raise InvalidTokenError("expired")
-        if any(self._revoked.get(subject, 0.0) >= found.issued_at for subject in found.subjects):
-            raise InvalidTokenError("revoked")
+        if reason:
+            raise InvalidTokenError(reason)
         return found
+
+    def ended(self, found: _Verified) -> str | None:
+        """Why a verified token is worth nothing any more; None while it stands. Looks at memory alone."""
+        if found.expires_at <= time.time():
+            return EXPIRED
+        if self._revoked and any(self._revoked.get(each, 0.0) >= found.issued_at for each in found.subjects):
+            return "revoked"
+        return None
 
     def forget(self, subject: UUID) -> None:
         """Kills what was issued until now for a token, grant, client or member, in this worker and at once.

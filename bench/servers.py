@@ -8,6 +8,7 @@ import sys
 from base64 import b64encode
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -18,9 +19,24 @@ START_SECONDS = 60
 COST_BUDGET = 1_000_000_000  # the budget is counted for every request, and is never spent
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: where it answers, and which process it is."""
+
+    address: str
+    pid: int
+
+
 @asynccontextmanager
 async def kyoso(url: str, master_key: bytes) -> AsyncGenerator[str]:
     """Kyoso itself with one worker, as `./kyoso serve` runs it. Gives its address."""
+    async with worker(url, master_key) as server:
+        yield server.address
+
+
+@asynccontextmanager
+async def worker(url: str, master_key: bytes) -> AsyncGenerator[Server]:
+    """The same, and which process it is."""
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
     told = {
@@ -30,8 +46,8 @@ async def kyoso(url: str, master_key: bytes) -> AsyncGenerator[str]:
         "KYOSO_COST_BUDGET": str(COST_BUDGET),
         "KYOSO_LOG_LEVEL": "error",
     }
-    async with _running(["-m", "api", "serve", "--port", str(port)], told, f"{address}/healthz"):
-        yield address
+    async with _running(["-m", "api", "serve", "--port", str(port)], told, f"{address}/healthz") as process:
+        yield Server(address, process.pid)
 
 
 @asynccontextmanager
@@ -44,13 +60,22 @@ async def limit(url: str, viewer: UUID) -> AsyncGenerator[str]:
 
 
 @asynccontextmanager
-async def _running(words: list[str], told: dict[str, str], ready: str) -> AsyncGenerator[None]:
+async def plain() -> AsyncGenerator[Server]:
+    """The peer of the live events (`bench/plain.py`)."""
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    async with _running(["-m", "bench.plain", str(port)], {}, f"{address}/healthz") as process:
+        yield Server(address, process.pid)
+
+
+@asynccontextmanager
+async def _running(words: list[str], told: dict[str, str], ready: str) -> AsyncGenerator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, *words, cwd=ROOT, env=told, stdin=asyncio.subprocess.DEVNULL
     )
     try:
         await _answers(process, ready)
-        yield
+        yield process
     finally:
         if process.returncode is None:
             process.terminate()

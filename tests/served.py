@@ -15,6 +15,7 @@ from graphql import OperationDefinitionNode, OperationType, parse
 from starlette.applications import Starlette
 
 from api.app import create_app
+from api.cli.serve import SERVER_OPTIONS
 from api.settings import Settings
 from auth.scopes import PARTNER_SCOPES
 from models import db, lane, oauth
@@ -120,7 +121,8 @@ def _is_question(text: str) -> bool:
 async def serving(database: str, directory: Path, *, port: int = 0, **settings: Any) -> AsyncIterator[Served]:
     """The application as `./kyoso serve` runs it, in this process, so that its statements can be counted."""
     statements: list[str] = []
-    server = uvicorn.Server(uvicorn.Config("", port=port, log_level="warning", lifespan="on", ws_max_size=64 * 1024))
+    options = {**SERVER_OPTIONS, "log_level": "warning", "lifespan": "on"}
+    server = uvicorn.Server(uvicorn.Config("", port=port, **options))
     listener = server.config.bind_socket()
     issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.config.app = app = create_app(Settings(database, database, issuer, MASTER_KEY, directory, **settings))

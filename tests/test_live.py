@@ -10,13 +10,15 @@ import pytest
 from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
-from api import live
+from api import live, outlet
 from api.asker import asker
-from api.live import Overflow
+from api.outlet import Backlog, Ended
+from api.place import START
 from models import agreement, db
 from models.db import unit_of_work
 from models.terms import Sharing
 from planner import Planner, Request
+from planner.codec import cursor
 from tests import builders
 from tests.builders import said
 from tests.conversation import Conversation, conversation
@@ -139,7 +141,7 @@ async def test_poll_and_subscription_share_their_cursors_and_filters(served: Ser
     ):
         polled = (await served.ask(pair.friend, POLL, variables))["outcomes"]["edges"]
         async with conversation(served, await served.token(pair.friend)) as talk:
-            start = live.START.cursor
+            start = START.cursor
             await talk.subscribe(EVENTS, after=start, **variables)
             told = await heard(talk, len(polled))
             assert [(each["cursor"], each["event"]) for each in told] == [
@@ -204,58 +206,66 @@ async def test_a_suspended_agreement_stops_its_events_with_that_commit(served: S
         assert ids(await heard(friend, 1)) == [f"evt_{own}"]  # the hidden one would have come before
         assert ids(await heard(company, 2)) == [f"evt_{before}", f"evt_{hidden}"]
         # Nor does the replay tell it.
-        await friend.subscribe(EVENTS, "2", after=live.START.cursor)
+        await friend.subscribe(EVENTS, "2", after=START.cursor)
         assert ids(await heard(friend, 1)) == [f"evt_{own}"]
+
+
+async def subscription(served: Served, pair: Pair, after: str | None) -> tuple[Backlog, asyncio.Task[None]]:
+    """A subscription of the friend, and the task that serves it: nobody takes the answers."""
+    endpoint, backlog = served.app.state.endpoint, Backlog()
+    viewer = await endpoint.tokens.verify(await served.token(pair.friend))
+    who = asker(viewer, served.issuer, endpoint.budget)
+    stream = endpoint.planner.stream(Request(EVENTS, None, {"after": after}), who)
+    return backlog, asyncio.create_task(endpoint.live.deliver(stream, who, viewer, backlog))
+
+
+async def taken(backlog: Backlog, number: int) -> list[dict[str, Any]]:
+    """So many answers."""
+    answers = backlog.taken()
+    async with asyncio.timeout(20):
+        return [json.loads(await anext(answers))["data"]["outcomeEvents"] for _ in range(number)]
 
 
 async def test_who_does_not_keep_up_is_closed_with_a_cursor_and_loses_nothing(
     served: Served, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "QUEUE_EVENTS", 5)
-    endpoint = served.app.state.endpoint
-    viewer = await endpoint.tokens.verify(await served.token(pair.friend))
-    who = asker(viewer, served.issuer, endpoint.budget)
-
-    def subscribe(after: str | None) -> Any:
-        stream = endpoint.planner.stream(Request(EVENTS, None, {"after": after}), who)
-        return endpoint.live.subscribe(stream, who, viewer)
-
-    slow = subscribe(None)
-    first = asyncio.create_task(anext(slow))
+    monkeypatch.setattr(outlet, "WAITING_BYTES", 2_000)
+    backlog, serving = await subscription(served, pair, None)
     await listeners(served, 1)
-    [subscriber] = endpoint.live.subscribers
     expected = [f"evt_{await happen(pair.company, number)}" for number in range(12)]
-    while not subscriber.ended:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    got = [json.loads(await first)["data"]["outcomeEvents"]]
-    with pytest.raises(Overflow) as ended:  # noqa: PT012
-        async for body in slow:
-            got.append(json.loads(body)["data"]["outcomeEvents"])  # noqa: PERF401
+    with pytest.raises(Ended) as ended:
+        await asyncio.wait_for(serving, 20)
+    assert ended.value.code == "TOO_SLOW"
+    assert served.app.state.endpoint.live.groups == {}
+    backlog.end()
+    got = [json.loads(body)["data"]["outcomeEvents"] async for body in backlog.taken()]
+    assert 1 < len(got) < 12
     assert ended.value.cursor == got[-1]["cursor"]
-    assert endpoint.live.subscribers == set()
-    assert len(got) < 12
-    rest = subscribe(ended.value.cursor)
-    while len(got) < 12:
-        got.append(json.loads(await anext(rest))["data"]["outcomeEvents"])
-    await rest.aclose()
+    rest, serving = await subscription(served, pair, ended.value.cursor)
+    got += await taken(rest, 12 - len(got))
+    serving.cancel()
     assert ids(got) == expected
 
 
 async def test_what_happens_during_the_replay_is_told_after_it(served: Served, pair: Pair) -> None:
     """The reader has taken it before the subscriber joined: only the second look closes that gap."""
-    endpoint = served.app.state.endpoint
-    viewer = await endpoint.tokens.verify(await served.token(pair.friend))
-    who = asker(viewer, served.issuer, endpoint.budget)
-    expected = [await happen(pair.company, 1)]
-    stream = endpoint.planner.stream(Request(EVENTS, None, {"after": live.START.cursor}), who)
-    deliveries = endpoint.live.subscribe(stream, who, viewer)
-    got = [json.loads(await anext(deliveries))["data"]["outcomeEvents"]]
-    expected.append(await happen(pair.company, 2))
-    while endpoint.live.taken.event_id != expected[-1]:  # noqa: ASYNC110
+    expected = [await happen(pair.company, 1), await happen(pair.company, 2)]
+    backlog, serving = await subscription(served, pair, START.cursor)
+    live = served.app.state.endpoint.live
+    while not backlog._waiting:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    got.append(json.loads(await asyncio.wait_for(anext(deliveries), 20))["data"]["outcomeEvents"])
-    await deliveries.aclose()
+    # The second answer waits for the first to be taken: it is still being told of the past.
+    assert live.groups == {}
+    expected.append(await happen(pair.company, 3))
+    while live.handed.event_id != expected[-1]:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    got = await taken(backlog, 3)
+    await listeners(served, 1)
+    expected.append(await happen(pair.company, 4))
+    got += await taken(backlog, 1)
+    serving.cancel()
     assert ids(got) == [f"evt_{each}" for each in expected]
+    assert [each["live"] for each in got] == [False, False, False, True]
 
 
 async def test_a_bookmark_says_that_nothing_was_missed(
@@ -278,8 +288,8 @@ async def test_a_bookmark_says_that_nothing_was_missed(
 
 async def test_a_cursor_that_is_none_is_refused(served: Served, pair: Pair) -> None:
     async with conversation(served, await served.token(pair.company)) as talk:
-        for cursor in ("x", "WyJOQU1FX0FTQyIsIjEiXQ==", live.cursor("RECORDED_ASC", "1", "x", "y")):
-            await talk.subscribe(EVENTS, after=cursor)
+        for damaged in ("x", "WyJOQU1FX0FTQyIsIjEiXQ==", cursor("RECORDED_ASC", "1", "x", "y")):
+            await talk.subscribe(EVENTS, after=damaged)
             refused = await talk.said()
             assert (refused["type"], refused["payload"][0]["extensions"]["code"]) == ("error", "BAD_CURSOR")
 
@@ -291,7 +301,7 @@ async def test_server_sent_events_are_one_line_each(served: Served, pair: Pair) 
             await builders.rejected(connection, pair.company, f"sse{number}@example.jp")
     query = """subscription ($after: String) { outcomeEvents(after: $after) { event { kind
       application { events(first: 5) { edges { node { kind } } } } } } }"""
-    body = {"query": query, "variables": {"after": live.START.cursor}}
+    body = {"query": query, "variables": {"after": START.cursor}}
     headers = {"Authorization": f"Bearer {await served.token(pair.company)}", "Accept": "text/event-stream"}
     got: list[Any] = []
     async with served.http.stream("POST", "/graphql", json=body, headers=headers) as stream:

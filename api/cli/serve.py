@@ -12,6 +12,7 @@ from api import log
 from api.app import create_app, rehearse
 from api.cli.installation import refuse_without_database
 from api.settings import Settings, SettingsError, from_environment
+from api.wire import Wire
 from auth.keys import MasterKeyError
 from models.db import UnfitError
 from planner import DeclarationError
@@ -27,6 +28,7 @@ class ServerOptions(TypedDict):
     log_config: None
     server_header: bool
     timeout_graceful_shutdown: int
+    ws: type[Wire]
     ws_max_size: int
     ws_per_message_deflate: bool
 
@@ -37,6 +39,7 @@ SERVER_OPTIONS: ServerOptions = {
     "log_config": None,
     "server_header": False,
     "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+    "ws": Wire,
     "ws_max_size": WEBSOCKET_MESSAGE_BYTES,
     "ws_per_message_deflate": False,
 }

@@ -1,0 +1,109 @@
+"""Who hears of events: subscribers, in groups of those who are told the same bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from api.asker import Asker
+from api.outlet import TOO_SLOW, Outlet
+from api.place import Place
+from planner import Stream
+from schema.act import read_id
+
+HELD_BYTES = 64 * 1024
+"""What is kept for a subscriber that is still being told what it missed, before it is let go."""
+
+
+class Wish(NamedTuple):
+    """What a subscription asks to hear. An id of anything else names no agreement, and nothing is shared under it."""
+
+    kinds: frozenset[str] | None
+    agreement_id: UUID | None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Wish:
+        """The filters among the field's arguments."""
+        kinds: Sequence[Any] | None = given.get("kinds")
+        agreement: str | None = given.get("agreement")
+        return cls(
+            None if kinds is None else frozenset(getattr(name, "name", name) for name in kinds),
+            None if agreement is None else read_id("agr", agreement) or UUID(int=0),
+        )
+
+
+class Group:
+    """Subscribers for whom every event is decided, read and written once.
+
+    `key` holds whatever decides what they see: the plan with its values, the partner, the scopes and the filters. What
+    `stream` and `who`, those of its first member, are told is right for all.
+    """
+
+    def __init__(self, key: Hashable, stream: Stream, who: Asker, partner_id: UUID, wish: Wish) -> None:
+        self.key, self.stream, self.who, self.partner_id, self.wish = key, stream, who, partner_id, wish
+        self.members: set[Subscriber] = set()
+        self.flows = False
+        """Whether the agreement that was asked for gave this partner anything when it was last looked at."""
+
+
+class Subscriber:
+    """One live subscription. `place` is the last that it was told; what comes while it catches up is held back."""
+
+    __slots__ = ("ending", "group", "heard_at", "held", "held_bytes", "outlet", "place", "silence")
+
+    def __init__(self, group: Group, outlet: Outlet, place: Place, silence: float) -> None:
+        self.group, self.outlet, self.place, self.silence = group, outlet, place, silence
+        self.held: deque[tuple[Place, bytes]] | None = deque()
+        self.held_bytes = 0
+        loop = asyncio.get_running_loop()
+        self.heard_at = loop.time()
+        self.ending: asyncio.Future[str] = loop.create_future()
+        """The code with which the server ends it."""
+
+    def tell(self, place: Place, body: bytes, now: float) -> None:
+        """Hands over one answer, or ends the subscription of a reader that does not keep up. Never waits."""
+        if self.ending.done():
+            return
+        if self.held is not None:
+            self.held.append((place, body))
+            self.held_bytes += len(body)
+            if self.held_bytes > HELD_BYTES:
+                self.end(TOO_SLOW)
+        # A cursor may come from a faster worker: what it knows of is not told again.
+        elif self.place.reaches(place):
+            return
+        elif self.outlet.put(body):
+            self.place, self.heard_at = place, now
+        else:
+            self.end(TOO_SLOW)
+
+    async def replay(self, place: Place, body: bytes) -> None:
+        """Hands over one answer of the past, once the reader has taken those before."""
+        await self.outlet.send(body)
+        self.place, self.heard_at = place, asyncio.get_running_loop().time()
+
+    async def caught_up(self) -> None:
+        """Hands over what was held back meanwhile; from here on it hears of everything at once."""
+        while self.held:
+            place, body = self.held.popleft()
+            self.held_bytes -= len(body)
+            if not self.place.reaches(place):
+                await self.replay(place, body)
+        self.held = None
+
+    def silent(self, now: float) -> bool:
+        """Whether it is due a bookmark."""
+        return self.held is None and not self.ending.done() and now - self.heard_at >= self.silence
+
+    def mark(self, place: Place, body: bytes, now: float) -> None:
+        """Hands over a bookmark: nothing up to `place` was missed."""
+        if self.outlet.put(body):
+            self.place, self.heard_at = place, now
+
+    def end(self, code: str) -> None:
+        """Ends the subscription after what it was already given."""
+        if not self.ending.done():
+            self.ending.set_result(code)

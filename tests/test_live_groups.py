@@ -1,0 +1,101 @@
+"""Who hears of an event together, who never does, and what a subscription says when its agreement ends."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import UUID
+
+from models import agreement
+from models.db import unit_of_work
+from tests import builders
+from tests.builders import said
+from tests.conversation import Conversation, conversation
+from tests.served import ALL, Served, running
+from tests.test_live import Pair, happen, heard, ids, listeners, pair
+
+__all__ = ["pair", "running"]
+
+
+async def test_a_subscription_to_an_agreement_is_closed_when_it_ends(served: Served, pair: Pair) -> None:
+    """proof 2.10: whoever asked for one agreement is told that it ended, and where they stood; others hear on."""
+    query = "subscription ($agreement: ID) { outcomeEvents(agreement: $agreement) { cursor event { id } } }"
+    named = {"agreement": f"agr_{pair.agreement}"}
+    async with (
+        conversation(served, await served.token(pair.friend)) as friend,
+        conversation(served, await served.token(pair.company)) as company,
+        served.http.stream(
+            "POST",
+            "/graphql",
+            json={"query": query, "variables": named},
+            headers={"Authorization": f"Bearer {await served.token(pair.friend)}", "Accept": "text/event-stream"},
+        ) as stream,
+    ):
+        await friend.subscribe(query, "filtered", **named)
+        await friend.subscribe(query, "all")
+        await company.subscribe(query, **named)
+        await listeners(served, 4)
+        before = f"evt_{await happen(pair.company, 1)}"
+        told = [await friend.said() for _ in range(2)]
+        assert {each["id"] for each in told} == {"filtered", "all"}
+        first = told[0]["payload"]["data"]["outcomeEvents"]
+        assert first["event"]["id"] == before
+        assert ids(await heard(company, 1)) == [before]
+        async with unit_of_work() as connection:
+            reason = {"agreement_id": pair.agreement, "reason": "確認のため"}
+            await agreement.suspend(connection, said=said(pair.company), **reason)
+        async with asyncio.timeout(5):
+            for talk, key in ((friend, "filtered"), (company, "1")):
+                ended = await talk.said()
+                assert (ended["id"], ended["type"]) == (key, "error")
+                extensions = ended["payload"][0]["extensions"]
+                assert extensions == {"code": "AGREEMENT_ENDED", "cursor": first["cursor"]}
+            lines = [line async for line in stream.aiter_lines() if line]
+        assert json.loads(lines[1].removeprefix("data: "))["data"]["outcomeEvents"]["event"]["id"] == before
+        assert json.loads(lines[3].removeprefix("data: "))["errors"][0]["extensions"] == extensions
+        assert lines[4:] == ["event: complete", "data:"]
+        await happen(pair.company, 2)
+        own = f"evt_{await happen(pair.friend, 3)}"
+        assert ids(await heard(friend, 1)) == [own]
+        # An agreement that gives nothing is silent, as one that is not there: it may begin to give later.
+        await company.subscribe(query, **named)
+        await listeners(served, 2)
+        async with unit_of_work() as connection:
+            await agreement.resume(connection, said=said(pair.company), agreement_id=pair.agreement)
+        again = f"evt_{await happen(pair.company, 4)}"
+        assert ids(await heard(company, 1)) == [again]
+
+
+async def test_equal_documents_of_unequal_viewers_are_never_one_group(served: Served, pair: Pair) -> None:
+    """Each hears what it alone may hear: partner, scopes, filters and what is asked decide together."""
+    async with unit_of_work() as connection:
+        stranger = await builders.company(connection, "株式会社よそ")
+    poor = ("events:subscribe", "outcomes:read", "network:read")
+    talks: dict[str, Conversation] = {}
+    wanted: dict[str, tuple[UUID, Any, dict[str, Any]]] = {
+        "friend": (pair.friend, ALL, {}),
+        "again": (pair.friend, ALL, {}),
+        "poor": (pair.friend, poor, {}),
+        "hired": (pair.friend, ALL, {"kinds": ["HIRED"]}),
+        "filtered": (pair.friend, ALL, {"agreement": f"agr_{pair.agreement}"}),
+        "company": (pair.company, ALL, {}),
+        "stranger": (stranger, ALL, {}),
+    }
+    query = """subscription ($kinds: [OutcomeKind!], $agreement: ID) {
+      outcomeEvents(kinds: $kinds, agreement: $agreement) { cursor sentAt event { id } } }"""
+    async with AsyncExitStack() as stack:
+        for name, (partner_id, scope, variables) in wanted.items():
+            token = await served.token(partner_id, scope)
+            talks[name] = await stack.enter_async_context(conversation(served, token))
+            await talks[name].subscribe(query, **variables)
+        await listeners(served, len(wanted))
+        sizes = sorted(len(group.members) for group in served.app.state.endpoint.live.groups.values())
+        assert sizes == [1, 1, 1, 1, 1, 2]
+        shared, own = await happen(pair.company, 1), await happen(stranger, 2)
+        for name in ("friend", "again", "poor", "filtered", "company"):
+            assert ids(await heard(talks[name], 1)) == [f"evt_{shared}"]
+        # Had the stranger been told of the first, it would have come first.
+        assert ids(await heard(talks["stranger"], 1)) == [f"evt_{own}"]
+        for name in ("hired", "friend", "company"):
+            await talks[name].send(type="ping")
+            assert await talks[name].said() == {"type": "pong"}
