@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from api.settings import Settings
 from auth import bridge, device, exchange, grants, openid, pushed, scopes, signed
+from auth.identity_provider import Providers
 from auth.keys import ALGORITHM, Keyring, derive
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, NO_STORE, Answer, Request, Server
 from auth.tokens import Tokens
@@ -45,6 +46,7 @@ class Door:
         self.tokens = Tokens(settings.issuer, Keyring(settings.master_key))
         self.refresh_key = derive(settings.master_key, "refresh tokens")
         self.attempt_key = derive(settings.master_key, "login attempts")
+        self.providers = Providers(settings.issuer, local=settings.is_local)
 
     def server(self, connection: Connection) -> Server:
         """The authorization server for one request."""

@@ -24,8 +24,7 @@ class Settings:
 
     `issuer`: the public base URL, without a slash at its end. `master_key`: 32 bytes that seal personal data and
     signing keys; losing it loses them. `migration_url`: a login that owns the tables. `direct_database_url`: around the
-    pgbouncer, in transaction mode, to which `database_url` leads; None when it leads to PostgreSQL. `replica_urls`:
-    streaming replicas for reads that may lag, the same in every worker. `smtp_url`:
+    pgbouncer, in transaction mode, to which `database_url` leads; None when it leads to PostgreSQL. `smtp_url`:
     `smtp://user:password@host:port?starttls`, or None: mails become `.eml` files in `data_dir/mail`.
     `cost_budget`: cost units (about a row each) that every client gets back per second, in each worker.
     `trusted_proxies`: whose X-Forwarded-* headers are believed, comma-separated.
@@ -37,7 +36,6 @@ class Settings:
     master_key: bytes = field(repr=False)
     data_dir: Path
     direct_database_url: str | None = field(default=None, repr=False)
-    replica_urls: tuple[str, ...] = field(default=(), repr=False)
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str = "Kyoso <no-reply@localhost>"
     trusted_proxies: str = "127.0.0.1"
@@ -45,13 +43,16 @@ class Settings:
     log_level: str = "info"
     log_format: Literal["json", "console"] = "json"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it serves this machine alone, a demo or a test: then what partners name may lie on it too."""
+        return urlsplit(self.issuer).hostname in LOOPBACK_HOSTS
+
     def __post_init__(self) -> None:
         _check_database_url("KYOSO_DATABASE_URL", self.database_url)
         _check_database_url("KYOSO_MIGRATION_URL", self.migration_url)
         if self.direct_database_url is not None:
             _check_database_url("KYOSO_DIRECT_DATABASE_URL", self.direct_database_url)
-        for url in self.replica_urls:
-            _check_database_url("KYOSO_REPLICA_URLS", url)
         _check_issuer(self.issuer)
         if len(self.master_key) != MASTER_KEY_BYTES:
             raise SettingsError(f"KYOSO_MASTER_KEY must be {MASTER_KEY_BYTES} bytes in base64: {MAKE_A_KEY}")
@@ -86,7 +87,6 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         database_url=database_url,
         direct_database_url=direct,
-        replica_urls=tuple(filter(None, map(str.strip, environment.get("KYOSO_REPLICA_URLS", "").split(",")))),
         migration_url=environment.get("KYOSO_MIGRATION_URL") or direct or database_url,
         issuer=_required(environment, "KYOSO_ISSUER", "the public address, for example https://kyoso.example.jp"),
         master_key=decode_master_key(_required(environment, "KYOSO_MASTER_KEY", MAKE_A_KEY)),

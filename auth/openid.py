@@ -152,7 +152,7 @@ def id_token(server: Server, client: Client, member_id: UUID, grant_id: UUID, ac
         "azp": client.client_id,
         "iat": now,
         "exp": now + ID_TOKEN_SECONDS,
-        "at_hash": create_half_hash(access_token, ALGORITHM).decode(),
+        "at_hash": (create_half_hash(access_token, ALGORITHM) or b"").decode(),
     }
     if login.auth_time:
         claims |= {"auth_time": int(login.auth_time.timestamp()), "amr": login.amr}

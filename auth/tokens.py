@@ -20,7 +20,7 @@ from auth import scopes
 from auth.dpop import InvalidProofError, Proofs
 from auth.keys import ALGORITHM, Keyring
 from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
-from models import device, oauth, pushed, replay
+from models import device, identity_provider, oauth, pushed, replay
 from models import member as people
 from models.audit import Connection
 from models.db import pool, unit_of_work, uuid7
@@ -306,6 +306,7 @@ class Tokens:
             await replay.sweep(connection)
             await pushed.sweep(connection)
             await device.sweep(connection)
+            await identity_provider.sweep(connection)
 
     async def _read_revocations(self) -> None:
         asked_at = time.time()

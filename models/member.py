@@ -136,11 +136,21 @@ async def check_password(connection: Connection, email: str, password: str) -> M
     return _member(row)
 
 
-async def open_session(connection: Connection, member_id: UUID, amr: Sequence[str]) -> str:
-    """A new login session, proven now by `amr` (RFC 8176); returns its secret id, of which only the hash is kept."""
+async def open_session(
+    connection: Connection, member_id: UUID, amr: Sequence[str], auth_time: datetime | None = None
+) -> str:
+    """A new login session, proven by `amr` (RFC 8176) now, or at `auth_time` where somebody else vouches for that.
+
+    Returns its secret id, of which only the hash is kept.
+    """
     session = secrets.token_urlsafe(SESSION_ID_BYTES)
     await queries("member").open_session(
-        connection, session_hash=_digest(session), member_id=member_id, amr=list(amr), life_seconds=SESSION_SECONDS
+        connection,
+        session_hash=_digest(session),
+        member_id=member_id,
+        amr=list(amr),
+        auth_time=auth_time,
+        life_seconds=SESSION_SECONDS,
     )
     return session
 

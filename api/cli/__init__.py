@@ -11,6 +11,7 @@ COMMANDS = {
     "client": ("api.cli.client:client", "Register programs that may use the API."),
     "token": ("api.cli.client:token", "Print an access token for a client."),
     "member": ("api.cli.member:member", "Let people log in for a partner."),
+    "idp": ("api.cli.idp:idp", "Let a partner's people log in with their own organisation's accounts."),
     "audit": ("api.cli.audit:audit", "Read what was granted, refused, revoked and consented to."),
     "keys": ("api.cli.keys:keys", "Look after the keys that sign access tokens."),
     "ats": ("api.cli.ats:ats", "Connect an applicant-tracking system and look after its deliveries."),

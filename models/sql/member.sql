@@ -27,8 +27,9 @@ update member set password_hash = :password_hash where id = :id;
 
 -- name: open_session!
 -- A new login session.
-insert into login_session (session_hash, member_id, amr, expires_at)
-values (:session_hash, :member_id, :amr::text[], now() + make_interval(secs => :life_seconds));
+insert into login_session (session_hash, member_id, amr, auth_time, expires_at)
+values (:session_hash, :member_id, :amr::text[], least(now(), :auth_time::timestamptz),
+  now() + make_interval(secs => :life_seconds));
 
 -- name: close_session$
 -- Ends a login session; whose it was.
