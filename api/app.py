@@ -21,7 +21,6 @@ from api import (
     developer,
     device,
     graphiql,
-    identity_provider,
     login,
     logout,
     oauth,
@@ -32,6 +31,7 @@ from api import (
     second,
     security,
     session,
+    team,
     totp,
 )
 from api.asker import VIEWER_TYPES, Budget
@@ -48,6 +48,7 @@ from auth.policy import policy
 from auth.scopes import VOCABULARY
 from models import db, seal
 from models.lane import Lane
+from models.replica import Replicas, refuse_early_answers
 from planner import Catalogue, Planner
 from schema.build import schema
 from schema.scalars import SQL_TYPES
@@ -82,6 +83,8 @@ async def rehearse(settings: Settings) -> None:
         async with db.unit_of_work() as connection:
             await Keyring(settings.master_key).load(connection)
         await make_planner()
+        if settings.replica_urls:
+            await refuse_early_answers()
     finally:
         await db.disconnect()
 
@@ -99,6 +102,9 @@ def create_app(settings: Settings) -> Starlette:
         async with AsyncExitStack() as stack:
             await db.connect(settings.database_url, pooled=settings.pooled)
             stack.push_async_callback(db.disconnect)
+            if settings.replica_urls:
+                replicas = Replicas(settings.replica_urls).running(settings.session_url)
+                endpoint.replicas = await stack.enter_async_context(replicas)
             endpoint.tokens = await stack.enter_async_context(oauth.running(app, settings))
             endpoint.planner = await make_planner()
             endpoint.lane = Lane(db.pool())
@@ -120,7 +126,6 @@ def create_app(settings: Settings) -> Starlette:
             *oauth.routes,
             *client.routes,
             *login.routes,
-            *identity_provider.routes,
             *consent.routes,
             *developer.routes,
             *logout.routes,
@@ -129,6 +134,7 @@ def create_app(settings: Settings) -> Starlette:
             *second.routes,
             *passkey.routes,
             *security.routes,
+            *team.routes,
             *totp.routes,
             *session.routes,
             *page.routes,

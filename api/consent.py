@@ -21,7 +21,7 @@ from models.audit import Connection
 from models.db import unit_of_work
 from models.member import Member
 from models.oauth import Client
-from models.openid import clock
+from models.openid import allowed_before, clock
 
 
 async def authorize(request: HttpRequest) -> Response:
@@ -162,6 +162,7 @@ async def _consent_page(
         client=client,
         person=person,
         groups=grouped(offered),
+        before=await allowed_before(server.connection, client.id, person.id),
         target=page.origin_of(grant.redirect_uri),
         query=request.url.query,
         token=session.form_token(visitor.cookie, _consent_purpose(request)),

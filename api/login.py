@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -14,8 +13,7 @@ from starlette.routing import Route
 from api import page
 from api.oauth import Door, FormError, read_form
 from auth import passkey, session
-from auth.identity_provider import FEDERATED
-from models import audit, identity_provider, member, openid
+from models import audit, member, openid
 from models.audit import Connection
 from models.db import pool, unit_of_work
 from models.factor import factors
@@ -25,10 +23,11 @@ from models.password import CHARACTERS_MAX
 AUTHORIZE_PATH = "/oauth/authorize"
 SESSIONS_PATH = "/sessions"
 SECURITY_PATH = "/security"
+TEAM_PATH = "/team"
 SECOND_PATH, SECOND = "/login/second", "second"
 DEVICE_PATH = "/device"
 DEVELOPER_PATH = "/developer"
-_PAGES = (SESSIONS_PATH, SECURITY_PATH, DEVICE_PATH, DEVELOPER_PATH)
+_PAGES = (SESSIONS_PATH, SECURITY_PATH, TEAM_PATH, DEVICE_PATH, DEVELOPER_PATH)
 _ASKING = (f"{AUTHORIZE_PATH}?", f"{DEVICE_PATH}?user_code=")
 VISIT_BYTES = 16
 EMAIL_CHARACTERS_MAX = 254
@@ -81,7 +80,7 @@ async def log_in(request: HttpRequest) -> Response:
     async with pool().acquire() as connection:
         person = await member.check_password(connection, email, password[:CHARACTERS_MAX])
     async with unit_of_work() as connection:
-        if person is None or await identity_provider.is_required(connection, person.partner_id):
+        if person is None:
             await audit.record(connection, "login.refused")
             return login_form(request, door, target, status=401, problem="wrong", email=email)
         if (await factors(connection, person.id)).any:
@@ -94,23 +93,14 @@ async def log_in(request: HttpRequest) -> Response:
 
 
 async def let_in(
-    request: HttpRequest,
-    connection: Connection,
-    person: Member,
-    amr: Sequence[str],
-    target: str,
-    auth_time: datetime | None = None,
+    request: HttpRequest, connection: Connection, person: Member, amr: Sequence[str], target: str
 ) -> Response:
     """Opens a session under a new secret for somebody who has proven themselves by all that is demanded of them.
 
-    It replaces the session that this browser had. `amr` as in RFC 8176; `target` from `target_of`; `auth_time`: when
-    they proved it, if that was not here and now. Whose partner demands its own provider comes in no other way.
+    It replaces the session that this browser had. `amr` as in RFC 8176; `target` from `target_of`.
     """
     door: Door = request.app.state.door
-    if FEDERATED not in amr and await identity_provider.is_required(connection, person.partner_id):
-        await audit.record(connection, "login.refused", partner_id=person.partner_id, member_id=person.id)
-        return login_form(request, door, target, status=401, problem="company_only")
-    opened = await member.open_session(connection, person.id, amr, auth_time)
+    opened = await member.open_session(connection, person.id, amr)
     before = cookie_of(request, "session")
     await openid.carry(connection, person.id, old=before, fresh=opened)
     await member.close_session(connection, before)

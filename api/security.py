@@ -40,8 +40,11 @@ class Change:
         await audit.record(connection, f"security.{action}", partner_id=who.partner_id, member_id=who.id)
 
 
-async def asked(request: Request) -> Change | Response:
-    """The change, or the answer that refuses it: another's form, or a login of too long ago."""
+async def asked(request: Request, purpose: str = "security", again: str = LOGIN_AGAIN) -> Change | Response:
+    """The change, or the answer that refuses it: another's form, or a login of too long ago.
+
+    `purpose`: of the form's token; `again`: where to prove anew who one is.
+    """
     door: Door = request.app.state.door
     visitor = await visitor_of(request)
     try:
@@ -49,12 +52,12 @@ async def asked(request: Request) -> Change | Response:
     except FormError as error:
         return refused(error.status)
     token = form.get("token", "")
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, "security"):
+    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, purpose):
         return refused(403)
     if visitor.login is None:
         return refused(403)
     if not session.is_fresh(visitor.login.auth_time):
-        return page.redirect(LOGIN_AGAIN)
+        return page.redirect(again)
     return Change(door, visitor.login, visitor.cookie, form)
 
 

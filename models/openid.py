@@ -45,6 +45,12 @@ async def granted(connection: Connection, client: UUID, member_id: UUID, scope: 
     return await queries("openid").granted(connection, client=client, member_id=member_id, scope=sorted(scope))
 
 
+async def allowed_before(connection: Connection, client: UUID, member_id: UUID) -> frozenset[str]:
+    """The scopes that the person has allowed the client before, and not taken back."""
+    rows = queries("openid").allowed_before(connection, client=client, member_id=member_id)
+    return frozenset([row["scope"] async for row in rows])
+
+
 async def clock(connection: Connection) -> datetime:
     """The time by the clock that logins are dated by."""
     return await queries("openid").now(connection)

@@ -27,7 +27,6 @@ from api import (
     consent,
     developer,
     device,
-    identity_provider,
     login,
     logout,
     openid,
@@ -36,6 +35,7 @@ from api import (
     second,
     security,
     session,
+    team,
     totp,
 )
 from api import oauth as edge
@@ -97,12 +97,12 @@ class House:
         return await browser.post(target, data=filled, headers={"Origin": self.issuer})
 
     async def code(self, client: Credentials, scope: str = "network:read", **query: str) -> tuple[str, str]:
-        """A fresh code for the logged-in person, with its PKCE verifier."""
+        """A fresh code for the logged-in person, who allows all of `scope`, with its PKCE verifier."""
         verifier, challenge = proof_key()
         asked = self.query(client, challenge, scope=scope, **query)
         if not self.browser.cookies.get("kyoso_session"):
             await self.log_in(self.browser)
-        answer = await self.allow(self.browser, asked)
+        answer = await self.allow(self.browser, asked, **{f"allow {name}": "1" for name in scope.split()})
         assert answer.status_code == 303, answer.text
         return parameters(answer.headers["location"])["code"], verifier
 
@@ -143,7 +143,8 @@ def fields(html: str) -> dict[str, str]:
     """The first form's hidden fields and ticked boxes, as a browser would send them."""
     found = re.search(r"<form.*?</form>", html, re.S)
     assert found, html
-    inputs = re.findall(r'<input type="(?:hidden|checkbox)" name="([^"]*)" value="([^"]*)"', found[0])
+    sent = r'<input type="(?:hidden|checkbox(?=[^>]* checked>))" name="([^"]*)" value="([^"]*)"'
+    inputs = re.findall(sent, found[0])
     return {unescape(name): unescape(value) for name, value in inputs}
 
 
@@ -211,7 +212,7 @@ async def open_house(connected: str, host: str = "127.0.0.1") -> AsyncIterator[H
     server = uvicorn.Server(uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off"))
     app.router.routes += [*edge.routes, *client.routes, *login.routes, *consent.routes, *logout.routes]
     app.router.routes += [*developer.routes, *device.routes, *openid.routes, *session.routes, *page.routes]
-    app.router.routes += [*second.routes, *passkey.routes, *security.routes, *totp.routes, *identity_provider.routes]
+    app.router.routes += [*second.routes, *passkey.routes, *security.routes, *team.routes, *totp.routes]
     config_socket = server.config.bind_socket()
     issuer = f"http://{host}:{config_socket.getsockname()[1]}"
     settings = Settings(connected, connected, issuer, MASTER_KEY, Path("/tmp"))

@@ -66,6 +66,25 @@ async def test_a_ticked_scope_that_was_not_asked_for_is_not_granted(house: House
     assert (await house.redeem(app, code, verifier)).json()["scope"] == "network:read"
 
 
+async def test_what_is_sensitive_starts_unticked_unless_it_was_allowed_before(house: House):
+    app = await house.client(**APP)
+    await house.log_in(house.browser)
+    asked = "network:read candidates:read"
+
+    async def ticked() -> set[str]:
+        query = house.query(app, proof_key()[1], scope=asked)
+        return {
+            name for name in fields((await house.browser.get("/oauth/authorize", params=query)).text) if " " in name
+        }
+
+    assert await ticked() == {"allow network:read"}
+    code, verifier = await house.code(app, scope=asked)
+    await house.redeem(app, code, verifier)
+    assert await ticked() == {"allow network:read", "allow candidates:read"}
+    await house.as_owner("update oauth_grant set revoked_at = now(), revoked_because = 'revoked by the client'")
+    assert await ticked() == {"allow network:read"}
+
+
 @pytest.mark.parametrize("broken", ["token", "session", "origin", "query", "no origin"])
 async def test_a_consent_that_our_page_did_not_send_is_refused(house: House, broken: str):
     """proof 1.22"""

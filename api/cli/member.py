@@ -1,4 +1,4 @@
-"""`member create` lets a person log in for a partner; `member password` gives them a new password."""
+"""`member` lets people log in for a partner, and helps those who have lost their password or their second factor."""
 
 import asyncio
 import json
@@ -11,7 +11,8 @@ import click
 
 from api.cli.installation import DEFAULT_DATA_DIR, installation
 from api.settings import Settings
-from models import audit, db
+from auth.tokens import REVOCATION_KEPT_SECONDS
+from models import audit, db, factor, team
 from models import member as people
 from models.audit import Connection
 from models.partner import Partner
@@ -75,6 +76,44 @@ def password(email: str, data_dir: Path, as_json: bool) -> None:
 
     _do(data_dir, work)
     _print({"email": email, "password": fresh}, as_json)
+
+
+@member.command()
+@click.option("--email", required=True, help="The address they log in with.")
+@_data_dir
+@_json
+def reset(email: str, data_dir: Path, as_json: bool) -> None:
+    """Forget a person's app, passkeys and recovery codes, and end their sessions: they log in by password again."""
+
+    async def work(connection: Connection) -> None:
+        member_id = await factor.reset(connection, people.folded(email))
+        if member_id is None:
+            raise ValueError("nobody logs in with this address: `member create` adds them")
+        await audit.record(connection, "member.factors_reset", member_id=member_id)
+
+    _do(data_dir, work)
+    _print({"email": email, "login": "by password alone"}, as_json)
+
+
+@member.command()
+@click.option("--email", required=True, help="The address they log in with.")
+@click.option("--role", type=click.Choice(people.ROLES), required=True, help="What they may grant from now on.")
+@_data_dir
+@_json
+def role(email: str, role: str, data_dir: Path, as_json: bool) -> None:
+    """Give a person another role. Their access tokens end at once; the next ones hold what the role allows."""
+
+    async def work(connection: Connection) -> None:
+        found = await people.find_by_email(connection, email)
+        if found is None:
+            raise ValueError("nobody logs in with this address: `member create` adds them")
+        partner_id, member_id = found.partner_id, found.id
+        changes = {"partner_id": partner_id, "member_id": member_id}
+        if await team.change_role(connection, **changes, role=role, keep_seconds=REVOCATION_KEPT_SECONDS):
+            await audit.record(connection, "member.role_changed", partner_id=partner_id, member_id=member_id, role=role)
+
+    _do(data_dir, work)
+    _print({"email": email, "role": role}, as_json)
 
 
 def _do(data_dir: Path, work: Work) -> None:

@@ -14,6 +14,12 @@ select exists (
   where client_id = :client and member_id = :member_id and scope @> :scope::text[] and expires_at > now()
     and (revoked_at is null or revoked_because = 'the login ended'));
 
+-- name: allowed_before
+-- Each scope that a person has allowed a client before, and not taken back.
+select distinct unnest(scope) as scope from oauth_grant
+where client_id = :client and member_id = :member_id and expires_at > now()
+  and (revoked_at is null or revoked_because = 'the login ended');
+
 -- name: now$
 -- The clock that logins are dated by.
 select now();

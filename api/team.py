@@ -1,0 +1,87 @@
+"""「メンバー」: where a partner's administrators see who may log in for it, change roles and end an access."""
+
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api import page
+from api.login import TEAM_PATH, refused, visitor_of
+from api.security import Change, asked
+from auth import session
+from auth.tokens import REVOCATION_KEPT_SECONDS
+from models import audit, team
+from models.audit import Connection
+from models.db import pool, unit_of_work
+from models.member import ROLES, Login
+from models.team import LastAdministratorError
+
+ADMINISTRATOR = "ADMIN"
+LOGIN_AGAIN = f"/login?again=1&next={TEAM_PATH}"
+
+
+async def show(request: Request) -> Response:
+    """Everybody of the partner, for its administrators."""
+    visitor = await visitor_of(request)
+    if visitor.login is None:
+        return page.redirect(f"/login?next={TEAM_PATH}")
+    return await _page(visitor.login, visitor.cookie)
+
+
+async def change(request: Request) -> Response:
+    """Another role for somebody, or the end of their access, at once and in every app."""
+    asks = await asked(request, "team", LOGIN_AGAIN)
+    if isinstance(asks, Response):
+        return asks
+    who = asks.login.member
+    try:
+        member_id = UUID(asks.form.get("member", ""))
+        if who.role != ADMINISTRATOR:
+            return refused(403, "administrator")
+        async with unit_of_work() as connection:
+            changed = await _changed(connection, asks, member_id)
+    except LastAdministratorError:
+        return await _page(asks.login, asks.cookie, status=409, problem="LAST")
+    except ValueError:
+        return refused(400)
+    if changed:
+        asks.door.tokens.forget(member_id)
+    return page.redirect(TEAM_PATH)
+
+
+async def _changed(connection: Connection, asks: Change, member_id: UUID) -> bool:
+    who, role = asks.login.member, asks.form.get("role", "")
+    whose = {"partner_id": who.partner_id, "member_id": member_id}
+    if asks.form.get("action") == "end":
+        action, role = "member.access_ended", ""
+        changed = await team.end_access(connection, **whose, keep_seconds=REVOCATION_KEPT_SECONDS)
+    else:
+        action = "member.role_changed"
+        changed = await team.change_role(connection, **whose, role=role, keep_seconds=REVOCATION_KEPT_SECONDS)
+    if changed:
+        by = str(who.id)
+        await audit.record(connection, action, partner_id=who.partner_id, member_id=member_id, by=by, role=role)
+    return changed
+
+
+async def _page(login: Login, cookie: str, *, status: int = 200, problem: str = "") -> Response:
+    who = login.member
+    if who.role != ADMINISTRATOR:
+        return refused(403, "administrator")
+    async with pool().acquire() as connection:
+        found = await team.colleagues(connection, who.partner_id)
+    return page.render(
+        "oauth/team.html",
+        status=status,
+        login=login,
+        people=found,
+        roles=ROLES,
+        fresh=session.is_fresh(login.auth_time),
+        again=LOGIN_AGAIN,
+        problem=problem,
+        token=session.form_token(cookie, "team"),
+    )
+
+
+routes: list[Route] = [Route(TEAM_PATH, show), Route(TEAM_PATH, change, methods=["POST"])]
