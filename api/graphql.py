@@ -30,6 +30,7 @@ from auth.dpop import InvalidProofError, challenge
 from auth.tokens import InvalidTokenError, Tokens
 from auth.viewer import Viewer
 from models.lane import Lane
+from models.replica import Replicas
 from planner import Answer, InvalidRequestError, Planner, Prepared, Request, body
 
 MAXIMUM_BODY_BYTES = 256 * 1024
@@ -85,6 +86,7 @@ class Endpoint:
         self.live: Live
         self.tokens: Tokens
         self.lane: Lane
+        self.replicas: Replicas | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -100,7 +102,7 @@ class Endpoint:
             operation = prepared.operation
             if operation is OperationType.QUERY:
                 with Watch(receive):
-                    answer = await self.planner.run(prepared, self.lane.acquire, context)
+                    answer = await self.read(prepared, context)
             elif operation is OperationType.SUBSCRIPTION:
                 return await self._events(request, who, viewer, accept, headers, receive, send)
             elif scope["method"] == "GET":
@@ -157,6 +159,12 @@ class Endpoint:
             )
         who.values["budget_available"] = left
         return prepared, who
+
+    async def read(self, prepared: Prepared, context: Context) -> Answer:
+        """Answers a question: on a replica where it may lag, which nothing about a person may."""
+        if self.replicas is None or prepared.personal:
+            return await self.planner.run(prepared, self.lane.acquire, context)
+        return await self.replicas.ask(lambda acquire: self.planner.run(prepared, acquire, context), self.lane.acquire)
 
     def note(self, answer: Answer) -> None:
         """Logs what failed behind an answer, by its kind alone: a message may carry a caller's value.

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +14,8 @@ from starlette.routing import Route
 from api import page
 from api.oauth import Door, FormError, read_form
 from auth import passkey, session
-from models import audit, member, openid
+from auth.identity_provider import FEDERATED
+from models import audit, identity_provider, member, openid
 from models.audit import Connection
 from models.db import pool, unit_of_work
 from models.factor import factors
@@ -80,7 +82,7 @@ async def log_in(request: HttpRequest) -> Response:
     async with pool().acquire() as connection:
         person = await member.check_password(connection, email, password[:CHARACTERS_MAX])
     async with unit_of_work() as connection:
-        if person is None:
+        if person is None or await identity_provider.is_required(connection, person.partner_id):
             await audit.record(connection, "login.refused")
             return login_form(request, door, target, status=401, problem="wrong", email=email)
         if (await factors(connection, person.id)).any:
@@ -93,14 +95,23 @@ async def log_in(request: HttpRequest) -> Response:
 
 
 async def let_in(
-    request: HttpRequest, connection: Connection, person: Member, amr: Sequence[str], target: str
+    request: HttpRequest,
+    connection: Connection,
+    person: Member,
+    amr: Sequence[str],
+    target: str,
+    auth_time: datetime | None = None,
 ) -> Response:
     """Opens a session under a new secret for somebody who has proven themselves by all that is demanded of them.
 
-    It replaces the session that this browser had. `amr` as in RFC 8176; `target` from `target_of`.
+    It replaces the session that this browser had. `amr` as in RFC 8176; `target` from `target_of`; `auth_time`: when
+    they proved it, if that was not here and now. Whose partner demands its own provider comes in no other way.
     """
     door: Door = request.app.state.door
-    opened = await member.open_session(connection, person.id, amr)
+    if FEDERATED not in amr and await identity_provider.is_required(connection, person.partner_id):
+        await audit.record(connection, "login.refused", partner_id=person.partner_id, member_id=person.id)
+        return login_form(request, door, target, status=401, problem="company_only")
+    opened = await member.open_session(connection, person.id, amr, auth_time)
     before = cookie_of(request, "session")
     await openid.carry(connection, person.id, old=before, fresh=opened)
     await member.close_session(connection, before)

@@ -24,7 +24,8 @@ class Settings:
 
     `issuer`: the public base URL, without a slash at its end. `master_key`: 32 bytes that seal personal data and
     signing keys; losing it loses them. `migration_url`: a login that owns the tables. `direct_database_url`: around the
-    pgbouncer, in transaction mode, to which `database_url` leads; None when it leads to PostgreSQL. `smtp_url`:
+    pgbouncer, in transaction mode, to which `database_url` leads; None when it leads to PostgreSQL. `replica_urls`:
+    streaming replicas for reads that may lag, the same in every worker. `smtp_url`:
     `smtp://user:password@host:port?starttls`, or None: mails become `.eml` files in `data_dir/mail`.
     `cost_budget`: cost units (about a row each) that every client gets back per second, in each worker.
     `trusted_proxies`: whose X-Forwarded-* headers are believed, comma-separated.
@@ -36,6 +37,7 @@ class Settings:
     master_key: bytes = field(repr=False)
     data_dir: Path
     direct_database_url: str | None = field(default=None, repr=False)
+    replica_urls: tuple[str, ...] = field(default=(), repr=False)
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str = "Kyoso <no-reply@localhost>"
     trusted_proxies: str = "127.0.0.1"
@@ -53,6 +55,8 @@ class Settings:
         _check_database_url("KYOSO_MIGRATION_URL", self.migration_url)
         if self.direct_database_url is not None:
             _check_database_url("KYOSO_DIRECT_DATABASE_URL", self.direct_database_url)
+        for url in self.replica_urls:
+            _check_database_url("KYOSO_REPLICA_URLS", url)
         _check_issuer(self.issuer)
         if len(self.master_key) != MASTER_KEY_BYTES:
             raise SettingsError(f"KYOSO_MASTER_KEY must be {MASTER_KEY_BYTES} bytes in base64: {MAKE_A_KEY}")
@@ -87,6 +91,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         database_url=database_url,
         direct_database_url=direct,
+        replica_urls=tuple(filter(None, map(str.strip, environment.get("KYOSO_REPLICA_URLS", "").split(",")))),
         migration_url=environment.get("KYOSO_MIGRATION_URL") or direct or database_url,
         issuer=_required(environment, "KYOSO_ISSUER", "the public address, for example https://kyoso.example.jp"),
         master_key=decode_master_key(_required(environment, "KYOSO_MASTER_KEY", MAKE_A_KEY)),

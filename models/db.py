@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from uuid import UUID
 import aiosql
 import asyncpg
 from tortoise import Tortoise
+from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.connection import get_connection
 from tortoise.migrations.api import migrate as run_migrations
 from tortoise.transactions import in_transaction
@@ -154,7 +155,7 @@ async def _refuse_powers(connection: asyncpg.Connection[asyncpg.Record]) -> None
 async def _refuse_other_sessions(connection: asyncpg.Connection[asyncpg.Record], pooled: bool) -> None:
     stored = await connection.fetch("select name, setting from pg_settings where name = any($1::text[])", [*SESSION])
     login, role = await connection.fetchrow("select session_user::text, current_user::text") or ("", "")
-    found = {**dict(stored), "role": role}
+    found = {row["name"]: row["setting"] for row in stored} | {"role": role}
     wrong = {name: value for name, value in {"role": APP_ROLE, **SESSION}.items() if found[name] != value}
     if wrong and not pooled:
         raise UnfitError(
@@ -204,14 +205,26 @@ def pool() -> Pool:
     return _open
 
 
+_settle: Callable[[], Awaitable[None]] | None = None
+
+
+def after_commit(settle: Callable[[], Awaitable[None]] | None) -> None:
+    """Has every unit of work end with this call, once it is committed; None: with nothing."""
+    global _settle
+    _settle = settle
+
+
 @asynccontextmanager
 async def unit_of_work() -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
     """One transaction; inside another it is a savepoint. The edge opens it, verbs never commit.
 
     Yields the asyncpg connection. Tortoise models used inside take part by themselves.
     """
+    within = isinstance(get_connection("default"), TransactionalDBClient)
     async with in_transaction("default") as transaction:
         yield transaction._connection  # pyright: ignore[reportPrivateUsage]
+    if _settle is not None and not within:
+        await _settle()
 
 
 @cache

@@ -53,6 +53,11 @@ class Prepared(NamedTuple):
         """Query, mutation or subscription."""
         return self.question.node.operation
 
+    @property
+    def personal(self) -> bool:
+        """Whether it runs in a transaction that is told whose data may be seen."""
+        return isinstance(self.plan, Plan) and self.plan.personal
+
 
 @dataclass(frozen=True)
 class Stream:

@@ -27,6 +27,7 @@ from api import (
     consent,
     developer,
     device,
+    identity_provider,
     login,
     logout,
     openid,
@@ -213,6 +214,7 @@ async def open_house(connected: str, host: str = "127.0.0.1") -> AsyncIterator[H
     app.router.routes += [*edge.routes, *client.routes, *login.routes, *consent.routes, *logout.routes]
     app.router.routes += [*developer.routes, *device.routes, *openid.routes, *session.routes, *page.routes]
     app.router.routes += [*second.routes, *passkey.routes, *security.routes, *team.routes, *totp.routes]
+    app.router.routes += identity_provider.routes
     config_socket = server.config.bind_socket()
     issuer = f"http://{host}:{config_socket.getsockname()[1]}"
     settings = Settings(connected, connected, issuer, MASTER_KEY, Path("/tmp"))

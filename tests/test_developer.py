@@ -273,8 +273,8 @@ async def test_the_operator_does_the_same_from_the_command_line(house: House):
     assert (await kyoso(house, "client", "rotate", "--client-id", made.client_id, "--end")).returncode == 0
     assert await statuses(house, made, [first, second]) == [401, 200]
     assert (await kyoso(house, "client", "delete", "--client-id", made.client_id)).returncode == 0
-    async with asyncio.timeout(30):  # told by NOTIFY: the command is another process
-        while await alive(house, access):
+    async with asyncio.timeout(30):
+        while await alive(house, access):  # noqa: ASYNC110  (told by NOTIFY: the command is another process)
             await asyncio.sleep(0.05)
     assert (await kyoso(house, "client", "delete", "--client-id", "graphiql")).returncode == 1
     told = await kyoso(house, "audit", "--client-id", made.client_id, "--action", "client", "--json")

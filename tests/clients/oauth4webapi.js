@@ -1,18 +1,18 @@
 // oauth4webapi 3, which checks each answer by itself and repairs nothing, through the same.
 
 import * as oauth from 'oauth4webapi';
-import {JSON_HEADERS, play, privateKey, QUESTION, visit} from './person.js';
+import {JSON_HEADERS, leave, play, privateKey, QUESTION, type, visit} from './person.js';
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const INSECURE = {[oauth.allowInsecureRequests]: true};
 
 // From nothing but the API's address: the resource names its server, the server its endpoints.
-async function discovered({issuer}) {
+async function discovered({issuer}, algorithm = 'oauth2') {
   const api = new URL(issuer + '/graphql');
   const resource = await oauth.processResourceDiscoveryResponse(api, await oauth.resourceDiscoveryRequest(api, INSECURE));
   const server = new URL(resource.authorization_servers[0]);
-  const answer = await oauth.discoveryRequest(server, {algorithm: 'oauth2', ...INSECURE});
+  const answer = await oauth.discoveryRequest(server, {algorithm, ...INSECURE});
   return oauth.processDiscoveryResponse(server, answer);
 }
 
@@ -56,14 +56,21 @@ function refresh(as, client, token, additionalParameters, DPoP) {
   );
 }
 
-function redeem(as, client, {callback}, parameters, verifier, DPoP) {
+function redeem(as, client, {callback}, parameters, verifier, DPoP, checks) {
   return withNonce(
     () => oauth.authorizationCodeGrantRequest(as, client, oauth.None(), parameters, callback, verifier, {DPoP, ...INSECURE}),
-    (answer) => oauth.processAuthorizationCodeResponse(as, client, answer),
+    (answer) => processed(as, client, answer, checks),
   );
 }
 
-async function logIn(as, client, world, scope, DPoP) {
+// An ID token is believed for its signature, not only for the way that it came.
+async function processed(as, client, answer, checks) {
+  const tokens = await oauth.processAuthorizationCodeResponse(as, client, answer, checks);
+  if (checks) await oauth.validateApplicationLevelSignature(as, answer, INSECURE);
+  return tokens;
+}
+
+async function logIn(as, client, world, scope, DPoP, more = {}, checks) {
   const verifier = oauth.generateRandomCodeVerifier();
   const state = oauth.generateRandomState();
   const request = new URLSearchParams({
@@ -74,12 +81,13 @@ async function logIn(as, client, world, scope, DPoP) {
     code_challenge_method: 'S256',
     state,
     scope,
+    ...more,
   });
   const url = new URL(as.authorization_endpoint);
   url.search = DPoP ? await pushed(as, client, request, DPoP) : request;
   const returned = await visit(url);
   const parameters = oauth.validateAuthResponse(as, client, returned, state);
-  return {url, parameters, verifier, tokens: await redeem(as, client, world, parameters, verifier, DPoP)};
+  return {url, parameters, verifier, tokens: await redeem(as, client, world, parameters, verifier, DPoP, checks)};
 }
 
 async function pushed(as, client, request, DPoP) {
@@ -190,6 +198,55 @@ await play({
       kind: lesser.issued_token_type,
       life: lesser.expires_in,
       viewer: await asked(world, lesser.access_token),
+    };
+  },
+
+  async device(world) {
+    const as = await discovered(world);
+    const client = {client_id: world.device.id};
+    const begun = await oauth.deviceAuthorizationRequest(as, client, oauth.None(), {scope: 'network:read'}, INSECURE);
+    const shown = await oauth.processDeviceAuthorizationResponse(as, client, begun);
+    const poll = async () =>
+      oauth.processDeviceCodeResponse(
+        as, client, await oauth.deviceCodeGrantRequest(as, client, oauth.None(), shown.device_code, INSECURE),
+      );
+    const before = await refused(poll());
+    await type(shown.user_code);
+    await new Promise((done) => setTimeout(done, shown.interval * 1000));
+    const tokens = await poll();
+    return {
+      before,
+      viewer: await asked(world, tokens.access_token),
+      refreshed: (await refresh(as, client, tokens.refresh_token)).scope,
+      again: await refused(poll()),
+    };
+  },
+
+  async openid(world) {
+    const as = await discovered(world, 'oidc');
+    const client = {client_id: world.app.id, require_auth_time: true};
+    const DPoP = oauth.DPoP(client, await oauth.generateKeyPair('ES256'));
+    const expectedNonce = oauth.generateRandomNonce();
+    const more = {nonce: expectedNonce, max_age: 3600};
+    const checks = {expectedNonce, maxAge: 3600, requireIdToken: true};
+    const {tokens} = await logIn(as, client, world, 'openid profile email network:read', DPoP, more, checks);
+    const claims = oauth.getValidatedIdTokenClaims(tokens);
+    const refreshed = await refresh(as, client, tokens.refresh_token, {}, DPoP);
+    const person = await withNonce(
+      () => oauth.userInfoRequest(as, client, refreshed.access_token, {DPoP, ...INSECURE}),
+      (answer) => oauth.processUserInfoResponse(as, client, claims.sub, answer),
+    );
+    const leaving = new URL(as.end_session_endpoint);
+    leaving.searchParams.set('post_logout_redirect_uri', world.after);
+    leaving.searchParams.set('id_token_hint', refreshed.id_token);
+    leaving.searchParams.set('state', 'bye');
+    return {
+      amr: claims.amr,
+      same: oauth.getValidatedIdTokenClaims(refreshed).sub === claims.sub,
+      person,
+      as_access_token: await refused(asked(world, tokens.id_token)),
+      left: (await leave(leaving)).href,
+      ended: await refused(refresh(as, client, refreshed.refresh_token, {}, DPoP)),
     };
   },
 

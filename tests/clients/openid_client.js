@@ -1,15 +1,15 @@
 // openid-client 6 through everything that the authorization server offers.
 
 import * as client from 'openid-client';
-import {JSON_HEADERS, play, privateKey, QUESTION, visit} from './person.js';
+import {JSON_HEADERS, leave, play, privateKey, QUESTION, type, visit} from './person.js';
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 // Its own way for a secret is the body, which is not offered here: the header is.
-function discovered({issuer}, {id, secret}, authentication = client.ClientSecretBasic(secret)) {
+function discovered({issuer}, {id, secret}, authentication = client.ClientSecretBasic(secret), algorithm = 'oauth2') {
   return client.discovery(new URL(issuer), id, {}, authentication, {
-    algorithm: 'oauth2',
+    algorithm,
     execute: [client.allowInsecureRequests],
   });
 }
@@ -30,7 +30,7 @@ async function refused(work) {
   return 'not refused';
 }
 
-async function logIn(config, {callback}, parameters, options) {
+async function logIn(config, {callback}, parameters, options, checks = {}) {
   const pkceCodeVerifier = client.randomPKCECodeVerifier();
   const expectedState = client.randomState();
   const request = {
@@ -44,7 +44,7 @@ async function logIn(config, {callback}, parameters, options) {
     ? await client.buildAuthorizationUrlWithPAR(config, request, options)
     : client.buildAuthorizationUrl(config, request);
   const returned = await visit(url);
-  const tokens = await client.authorizationCodeGrant(config, returned, {pkceCodeVerifier, expectedState}, {}, options);
+  const tokens = await client.authorizationCodeGrant(config, returned, {pkceCodeVerifier, expectedState, ...checks}, {}, options);
   return {url, returned, tokens, pkceCodeVerifier, expectedState};
 }
 
@@ -123,6 +123,40 @@ await play({
       kind: lesser.issued_token_type,
       life: lesser.expires_in,
       viewer: await asked(config, world, lesser.access_token),
+    };
+  },
+
+  async device(world) {
+    const config = await discovered(world, world.device, client.None());
+    const shown = await client.initiateDeviceAuthorization(config, {scope: 'network:read'});
+    const polled = client.pollDeviceAuthorizationGrant(config, shown);
+    await type(shown.user_code);
+    const tokens = await polled;
+    return {
+      viewer: await asked(config, world, tokens.access_token),
+      refreshed: (await client.refreshTokenGrant(config, tokens.refresh_token)).scope,
+      again: await refused(client.pollDeviceAuthorizationGrant(config, shown)),
+    };
+  },
+
+  async openid(world) {
+    const config = await discovered(world, world.app, client.None(), 'oidc');
+    client.enableNonRepudiationChecks(config);
+    const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair());
+    const expectedNonce = client.randomNonce();
+    const request = {scope: 'openid profile email network:read', nonce: expectedNonce, max_age: 3600};
+    const checks = {expectedNonce, idTokenExpected: true, maxAge: 3600};
+    const {tokens} = await logIn(config, world, request, {DPoP}, checks);
+    const claims = tokens.claims();
+    const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token, {}, {DPoP});
+    const leaving = {post_logout_redirect_uri: world.after, id_token_hint: refreshed.id_token, state: 'bye'};
+    return {
+      amr: claims.amr,
+      same: refreshed.claims().sub === claims.sub,
+      person: await client.fetchUserInfo(config, refreshed.access_token, claims.sub, {DPoP}),
+      as_access_token: await refused(asked(config, world, tokens.id_token)),
+      left: (await leave(client.buildEndSessionUrl(config, leaving))).href,
+      ended: await refused(client.refreshTokenGrant(config, refreshed.refresh_token, {}, {DPoP})),
     };
   },
 

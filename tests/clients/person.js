@@ -18,6 +18,18 @@ export async function visit(url) {
   return new URL((await heard()).redirected);
 }
 
+// Where the browser ends when it was sent to log out.
+export async function leave(url) {
+  say({leave: String(url)});
+  return new URL((await heard()).redirected);
+}
+
+// Returns when the person has typed a device's code and allowed what it asks.
+export async function type(userCode) {
+  say({type: userCode});
+  await heard();
+}
+
 // Runs the scenario that the command line names, and tells what came of it.
 export async function play(scenarios) {
   const told = await scenarios[process.argv[2]](await heard());

@@ -1,0 +1,146 @@
+"""Reads on a real streaming replica that is late on purpose: what was answered is seen, whatever the replica does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from models.db import unit_of_work
+from models.replica import LEASE_SECONDS, Replica
+from tests import builders
+from tests.served import Served, serving
+from tests.standby import Standby, standby
+
+JOBS = "query ($of: ID!) { partner(id: $of) { ... on Company { jobs(first: 1) { totalCount } } } }"
+POST_JOB = """mutation ($key: ID!) { postJob(input: {clientMutationId: $key, title: "設計", requirements: "CAD",
+  prefecture: TOKYO}) { job { id } } }"""
+PERSONAL = "query ($id: ID!) { node(id: $id) { ... on Candidate { personal { name } } } }"
+LATE = "150ms"
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Standby]:
+    with standby() as made:
+        yield made
+
+
+@dataclass
+class House:
+    """The application over both servers, and one company that asks."""
+
+    served: Served
+    servers: Standby
+    company: UUID
+    token: str
+    candidate: UUID
+    posted: int = field(default=0)
+
+    @property
+    def replica(self) -> Replica:
+        return self.served.app.state.endpoint.replicas._all[0]
+
+    async def ready(self, serves: bool = True) -> None:
+        """Returns when the replica serves, or no longer does."""
+        async with asyncio.timeout(30):
+            while self.replica.serves is not serves:  # noqa: ASYNC110  (nothing tells of it)
+                await asyncio.sleep(0.02)
+
+    async def ask(self, text: str, **variables: Any) -> dict[str, Any]:
+        self.served.statements.clear()
+        answer = (await self.served.post(text, self.token, variables)).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    async def post_job(self) -> None:
+        self.posted += 1
+        await self.ask(POST_JOB, key=str(self.posted))
+
+    async def jobs(self) -> int:
+        found = await self.ask(JOBS, of=f"par_{self.company}")
+        return found["partner"]["jobs"]["totalCount"]
+
+    @property
+    def primary_was_asked(self) -> bool:
+        """Whether the last question ran on the primary."""
+        return bool(self.served.statements)
+
+
+@pytest.fixture
+async def house(servers: Standby, tmp_path: Path) -> AsyncIterator[House]:
+    await servers.lag("0")
+    async with serving(servers.url, tmp_path, replica_urls=(servers.replica_url,)) as served:
+        async with unit_of_work() as connection:
+            company = await builders.company(connection)
+            kept = await builders.kept(connection, company, f"{company}@example.jp")
+        house = House(served, servers, company, await served.token(company), kept.candidate_id)
+        await house.ready()
+        yield house
+
+
+async def test_questions_go_to_the_replica_and_nothing_else_does(house: House) -> None:
+    assert await house.jobs() == 0
+    assert not house.primary_was_asked
+    assert (await house.ask(PERSONAL, id=f"can_{house.candidate}"))["node"]["personal"]["name"] == "山田 太郎"
+    assert house.primary_was_asked
+
+
+async def test_whoever_wrote_reads_it_on_a_replica_that_is_late(house: House) -> None:
+    """The answer leaves when the replica has it: in another worker, and for any other caller, it is seen as well."""
+    await house.servers.lag(LATE)
+    on_replica = 0
+    for number in range(1, 11):
+        await house.post_job()
+        if house.replica.serves:
+            of = f"select count(*) from job where company_id = '{house.company}'"
+            assert await house.servers.on_the_replica(of) == number
+        assert await house.jobs() == number
+        on_replica += not house.primary_was_asked
+    assert on_replica > 0
+
+
+async def test_a_replica_that_stands_still_is_left_and_comes_back(house: House) -> None:
+    await house.servers.on_the_replica("select pg_wal_replay_pause()")
+    began = monotonic()
+    await house.post_job()
+    assert await house.jobs() == 1
+    assert house.primary_was_asked
+    assert monotonic() - began >= LEASE_SECONDS / 2  # it waited for the lease, not for the replica
+    assert not house.replica.serves
+    await house.servers.on_the_replica("select pg_wal_replay_resume()")
+    await house.ready()
+    assert await house.jobs() == 1
+    assert not house.primary_was_asked
+
+
+async def test_a_replica_that_dies_is_missed_by_nobody(house: House) -> None:
+    """Killed while forty ask without pause: no error, no wrong answer; started again it serves again."""
+    stop = asyncio.Event()
+
+    async def asking() -> int:
+        count = 0
+        while not stop.is_set():
+            assert await house.jobs() == 0
+            count += 1
+        return count
+
+    askers = [asyncio.create_task(asking()) for _ in range(40)]
+    await asyncio.sleep(0.3)
+    process = house.servers.replica.process
+    assert process is not None
+    process.kill()
+    await asyncio.to_thread(process.wait)
+    await house.ready(False)
+    stop.set()
+    assert min(await asyncio.gather(*askers)) >= 1
+    await house.post_job()
+    assert await house.jobs() == 1
+    assert house.primary_was_asked
+    await asyncio.to_thread(house.servers.start_replica)
+    await house.ready()
+    assert await house.jobs() == 1
+    assert not house.primary_was_asked
