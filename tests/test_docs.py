@@ -26,11 +26,13 @@ __all__ = ["running"]
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-LANGUAGES = {"graphql", "sh", "sql", "nginx", "python", "csv", "text"}
+LANGUAGES = {"graphql", "sh", "sql", "nginx", "python", "js", "csv", "text"}
 """csv and text are shown, not run: a file's columns (its own test imports it), a diagram."""
 
 OWN_HOSTS = ("127.0.0.1", "example.jp", "example.com", "www.rfc-editor.org", "github.com")
-COMMAND = re.compile(r"\./kyoso (?P<words>[a-z]+(?: (?:create|connect|failures|replay))?)(?P<rest>[^`\n#|;]*)")
+COMMAND = re.compile(
+    r"\./kyoso (?P<words>[a-z]+(?: (?:create|list|rotate|delete|connect|failures|replay))?)(?P<rest>[^`\n#|;]*)"
+)
 COMMAND_SECONDS = 120
 
 

@@ -1,6 +1,7 @@
-"""OAuth clients that nobody here wrote, against the running application: openid-client, oauth4webapi and Authlib's own.
+"""OAuth clients that nobody here wrote, against the running application: openid-client and oauth4webapi.
 
 The programs in `tests/clients` do what a partner's program does; this file does what a person does in the browser.
+Authlib's own client stands in test_oauth.py, test_oauth_code.py and test_oauth_assertion.py.
 """
 
 import asyncio
