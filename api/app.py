@@ -107,6 +107,7 @@ def create_app(settings: Settings) -> Starlette:
                 replicas = Replicas(settings.replica_urls).running(settings.session_url)
                 endpoint.replicas = await stack.enter_async_context(replicas)
             endpoint.tokens = await stack.enter_async_context(oauth.running(app, settings))
+            endpoint.origins = app.state.door.origins
             endpoint.planner = await make_planner()
             endpoint.lane = Lane(db.pool())
             stack.push_async_callback(endpoint.lane.close)

@@ -1,8 +1,8 @@
 """GraphQL over HTTP (the specification's draft of 2025), as a bare ASGI endpoint: nothing between it and the planner.
 
 POST with JSON, or GET for questions. A client that accepts `application/graphql-response+json` gets 400 for a
-request that could not be run; for plain JSON every well-formed request answers 200. Subscriptions go over WebSocket
-(`api.sockets`) or, with `Accept: text/event-stream`, as server-sent events.
+request that could not be run, and 403 for one that lacks scopes; for plain JSON every well-formed request answers 200.
+Subscriptions go over WebSocket (`api.sockets`) or, with `Accept: text/event-stream`, as server-sent events.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from starlette.types import Receive, Scope, Send
 
 from api import sse
 from api.asker import Asker, Budget, asker
+from api.challenge import asks, lacking, refuses
+from api.cors import Origins, cross_site
 from api.lapse import Lapses
 from api.leave import GoneError, Watch
 from api.live import Live
 from api.perform import Context, perform
-from auth.dpop import InvalidProofError, challenge
+from auth.dpop import InvalidProofError
 from auth.tokens import InvalidTokenError, Tokens
 from auth.viewer import Viewer
 from models.lane import Lane
@@ -86,10 +88,16 @@ class Endpoint:
         self.live: Live
         self.tokens: Tokens
         self.lane: Lane
+        self.origins: Origins
         self.replicas: Replicas | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        if b"origin" in headers:
+            way = await cross_site(self.origins, headers, scope["method"], send, b"GET, POST")
+            if way is None:
+                return None
+            send = way
         accept = headers.get(b"accept", b"*/*")
         media = _media(accept) or JSON
         try:
@@ -116,7 +124,9 @@ class Endpoint:
             await _refuse(send, refused, media)
         except InvalidRequestError as invalid:
             # Plain JSON promises 200 for every well-formed request; the media type of its own can say more.
-            await respond(send, 400 if media is GRAPHQL_JSON else 200, body(invalid), media)
+            asked = lacking(invalid, self.issuer)
+            status = (403 if asked else 400) if media is GRAPHQL_JSON else 200
+            await respond(send, status, body(invalid), media, asked or {})
         except GoneError:
             await _refuse(send, RefusedError(CLIENT_GONE, "GONE", "The client has gone."), media)
         except LOST as lost:
@@ -131,14 +141,15 @@ class Endpoint:
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         known = scheme.lower()
         if known not in ("bearer", "dpop") or not token:
-            raise RefusedError(401, "UNAUTHENTICATED", "Send an access token: Authorization: Bearer …", self._asks())
+            what = "Send an access token: Authorization: Bearer …"
+            raise RefusedError(401, "UNAUTHENTICATED", what, asks(self.issuer))
         try:
             if known == "bearer":
                 return await self.tokens.verify(token)
             return await self.tokens.verify_proven(token, headers.get(b"dpop", b"").decode("latin-1"), method)
         except (InvalidTokenError, InvalidProofError) as invalid:
             log.info("token_refused", reason=invalid.reason)
-            raise RefusedError(401, "UNAUTHENTICATED", str(invalid), invalid.headers) from None
+            raise RefusedError(401, "UNAUTHENTICATED", str(invalid), refuses(invalid, known)) from None
 
     def prepare(self, request: Request, viewer: Viewer) -> tuple[Prepared, Asker]:
         """Plans a request and takes its cost out of the client's budget.
@@ -175,10 +186,6 @@ class Endpoint:
             if isinstance(failure, LOST):
                 raise failure
             log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
-
-    def _asks(self) -> dict[str, str]:
-        where = f"{self.issuer}/.well-known/oauth-protected-resource/graphql"
-        return {"WWW-Authenticate": f'Bearer realm="kyoso", resource_metadata="{where}", {challenge()}'}
 
     async def _events(
         self,

@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from api.cors import CrossSite, Origins, Public
 from api.settings import Settings
 from auth import bridge, device, exchange, grants, openid, pushed, scopes, signed
 from auth.identity_provider import Providers
@@ -27,6 +29,7 @@ PUBLIC_SECONDS = 300
 PUBLIC = {"Cache-Control": f"public, max-age={PUBLIC_SECONDS}", "Access-Control-Allow-Origin": "*"}
 FORM_TYPE = "application/x-www-form-urlencoded"
 GRAPHIQL_CLIENT = "graphiql"
+READ, ASK = ("GET", "OPTIONS"), ("POST", "OPTIONS")
 
 
 class FormError(Exception):
@@ -43,6 +46,7 @@ class Door:
     def __init__(self, settings: Settings) -> None:
         self.issuer = settings.issuer
         self.https = settings.issuer.startswith("https:")
+        self.origins = Origins(settings.issuer)
         self.tokens = Tokens(settings.issuer, Keyring(settings.master_key))
         self.refresh_key = derive(settings.master_key, "refresh tokens")
         self.attempt_key = derive(settings.master_key, "login attempts")
@@ -221,13 +225,16 @@ async def protected_resource(request: HttpRequest) -> Response:
     return JSONResponse(body, headers=PUBLIC)
 
 
+_everybody = [Middleware(Public)]
+_browsers = [Middleware(CrossSite, methods="POST")]
+
 routes: list[Route] = [
-    Route("/.well-known/oauth-protected-resource/graphql", protected_resource),
-    Route("/.well-known/oauth-authorization-server", metadata),
-    Route("/.well-known/openid-configuration", metadata),
-    Route("/.well-known/jwks.json", jwks),
-    Route("/oauth/token", token, methods=["POST"]),
-    Route("/oauth/par", push, methods=["POST"]),
-    Route("/oauth/revoke", revoke, methods=["POST"]),
+    Route("/.well-known/oauth-protected-resource/graphql", protected_resource, methods=READ, middleware=_everybody),
+    Route("/.well-known/oauth-authorization-server", metadata, methods=READ, middleware=_everybody),
+    Route("/.well-known/openid-configuration", metadata, methods=READ, middleware=_everybody),
+    Route("/.well-known/jwks.json", jwks, methods=READ, middleware=_everybody),
+    Route("/oauth/token", token, methods=ASK, middleware=_browsers),
+    Route("/oauth/par", push, methods=ASK, middleware=_browsers),
+    Route("/oauth/revoke", revoke, methods=ASK, middleware=_browsers),
     Route("/oauth/introspect", introspect, methods=["POST"]),
 ]

@@ -1,10 +1,12 @@
 """Who the person behind an access token is, as far as they let the app know (OpenID Connect Core, 5.3)."""
 
 import structlog
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from api.cors import CrossSite
 from api.oauth import Door
 from auth.dpop import InvalidProofError, challenge
 from auth.openid import userinfo
@@ -58,4 +60,6 @@ async def _viewer(request: Request) -> Viewer | None:
     return None
 
 
-routes: list[Route] = [Route(USERINFO_PATH, show, methods=["GET", "POST"])]
+_browsers = [Middleware(CrossSite, methods="GET, POST")]
+
+routes: list[Route] = [Route(USERINFO_PATH, show, methods=["GET", "POST", "OPTIONS"], middleware=_browsers)]

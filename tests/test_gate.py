@@ -113,7 +113,7 @@ async def test_nothing_runs_without_the_scope(served: Served) -> None:
     [error] = verb.json()["errors"]
     assert error["extensions"] == {"code": "INSUFFICIENT_SCOPE", "requiredScopes": [["applications:write"]]}
     assert "applications:write" in error["message"]
-    assert verb.status_code == 400
+    assert verb.status_code == 403
     assert "data" not in verb.json()
     question = await served.post("{ viewer { login } referrals(first: 1) { totalCount } }", token)
     assert question.json()["errors"][0]["extensions"]["code"] == "INSUFFICIENT_SCOPE"
