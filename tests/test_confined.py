@@ -56,6 +56,7 @@ async def rows(connection: asyncpg.Connection, predicates: dict[str, str], viewe
 
 
 async def test_it_sees_no_row_more_and_none_of_another_agreement(owner: asyncpg.Connection) -> None:
+    """RFC 8693"""
     assert confined.PREDICATES.keys() == PREDICATES.keys()
     async with unit_of_work() as connection:
         made, second = await world(connection)

@@ -120,6 +120,7 @@ async def test_a_cookie_from_another_site_opens_nothing(served: Served, company:
 
 
 async def test_a_request_beyond_its_scopes_names_them(served: Served, company: UUID) -> None:
+    """RFC 6750"""
     token = await served.token(company, ("network:read",))
 
     async def ask(query: str, accept: str) -> httpx.Response:
@@ -141,7 +142,7 @@ async def test_a_request_beyond_its_scopes_names_them(served: Served, company: U
 
 
 async def test_a_bound_token_converses_by_events_and_not_by_socket(served: Served, company: UUID) -> None:
-    """proof 1.17: over server-sent events with a proof; a WebSocket carries none, and is closed with 4403."""
+    """RFC 9449, proof 1.17: over server-sent events with a proof; a WebSocket carries none, and is closed with 4403."""
     scope = ["events:subscribe", "outcomes:read"]
     async with unit_of_work() as connection:
         client = await oauth.create_client(connection, name="bound", scope=scope, partner_id=company, dpop_bound=True)

@@ -31,6 +31,7 @@ from tests.oauth_house import CALLBACK, MASTER_KEY, House, light_hashes, paramet
 
 
 async def test_a_backend_gets_a_token_and_the_token_says_who_asks(house: House):
+    """RFC 6749"""
     backend = await house.client(scope=["network:read", "relay:write"])
     answer = await house.token(backend, scope="relay:write")
     assert answer.status_code == 200
@@ -50,6 +51,7 @@ async def test_a_backend_gets_a_token_and_the_token_says_who_asks(house: House):
 
 
 async def test_anybody_can_check_the_token_with_the_published_keys(house: House):
+    """RFC 7517"""
     token = (await house.token(await house.client())).json()["access_token"]
     published = KeySet.import_key_set((await house.http.get("/.well-known/jwks.json")).json())
     read = jwt.decode(token, published, ["ES256"])
@@ -60,6 +62,7 @@ async def test_anybody_can_check_the_token_with_the_published_keys(house: House)
 
 
 async def test_metadata_says_what_is_there(house: House):
+    """RFC 8414, RFC 9728"""
     told = (await house.http.get("/.well-known/oauth-authorization-server")).json()
     AuthorizationServerMetadata({**told, "issuer": "https://kyoso.example.jp"}).validate_issuer()
     assert told["issuer"] == house.issuer
@@ -81,6 +84,7 @@ async def test_authlibs_own_client_gets_revokes_and_introspects(house: House):
 
 
 async def test_introspection_tells_other_partners_nothing(house: House):
+    """RFC 7662"""
     token = (await house.token(await house.client())).json()["access_token"]
     stranger = await house.client(partner_id=house.agency)
     assert (await house.post("/oauth/introspect", stranger, token=token)).json() == {"active": False}
@@ -97,7 +101,7 @@ async def test_a_scope_beyond_the_client_is_refused(house: House):
 
 
 async def test_a_token_is_for_one_resource(house: House):
-    """proof 1.21: that a token for another resource is refused here stands in the forged tokens"""
+    """RFC 8707, proof 1.21: that a token for another resource is refused here stands in the forged tokens"""
     told = (await house.http.get("/.well-known/oauth-protected-resource/graphql")).json()
     assert (told["resource"], told["authorization_servers"]) == (f"{house.issuer}/graphql", [house.issuer])
     backend = await house.client()
@@ -215,7 +219,7 @@ def hs256(secret: bytes) -> Callable[[bytes], bytes]:
 
 
 async def test_forged_tokens_are_refused(house: House):
-    """proof 1.15"""
+    """proof 1.15, RFC 9068"""
     good = (await house.token(await house.client())).json()["access_token"]
     kid, key = house.tokens.keyring.signing()
     claims, header = jwt.decode(good, key, ["ES256"]).claims, {"alg": "ES256", "typ": "at+jwt", "kid": kid}

@@ -85,7 +85,7 @@ async def test_authlibs_own_client_signs_its_way_in(house: House):
 
 
 async def test_every_wrong_assertion_is_refused_alike(house: House):
-    """proof 1.19"""
+    """proof 1.19, RFC 7523"""
     client = await signing_client(house, ECDSA, EDDSA)
     now, own = int(time.time()), ECKey.generate_key("P-256")
     rsa = RSAKey.generate_key(2048)

@@ -38,6 +38,7 @@ def bearer(body: dict[str, Any]) -> dict[str, str]:
 
 
 async def test_an_administrator_registers_a_program_and_an_app(house: House):
+    """RFC 7591"""
     token = await admin_token(house)
     made = await register(house, token, PROGRAM)
     assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
@@ -153,6 +154,7 @@ async def test_only_an_administrators_token_registers(house: House):
 
 
 async def test_a_registration_is_read_changed_and_removed_by_its_own_token(house: House):
+    """RFC 7592"""
     token = await admin_token(house)
     mine, other = [(await register(house, token, {**WEB, "client_name": name})).json() for name in ("mine", "other")]
     path = f"/oauth/register/{mine['client_id']}"

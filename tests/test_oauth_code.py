@@ -102,7 +102,7 @@ UNPROVEN = (
 
 @pytest.mark.parametrize("kind", [APP, WEB])
 async def test_everybody_must_prove_the_code_is_theirs_with_s256(house: House, kind: dict):
-    """proof 1.6"""
+    """proof 1.6, RFC 7636"""
     app = await house.client(**kind)
     await house.log_in(house.browser)
     for changes in UNPROVEN:
@@ -148,7 +148,7 @@ ELSEWHERE = [
 
 
 async def test_an_address_that_is_not_exactly_registered_is_never_gone_to(house: House):
-    """proof 1.7, proof 1.8"""
+    """proof 1.7, proof 1.8, RFC 9700"""
     app = await house.client(**APP)
     await house.log_in(house.browser)
     for more in ({}, {"scope": "no:such"}, {"response_type": "token"}, {"response_type": 'a"あ'}):
@@ -161,7 +161,7 @@ async def test_an_address_that_is_not_exactly_registered_is_never_gone_to(house:
 
 
 async def test_errors_for_the_app_say_who_answers(house: House):
-    """proof 1.14: the successes and the refusals by the person are in test_login"""
+    """RFC 9207, proof 1.14: the successes and the refusals by the person are in test_login"""
     app = await house.client(**APP)
     for changes, error in (
         ({"response_type": "token"}, "unsupported_response_type"),
@@ -195,6 +195,7 @@ async def test_a_client_for_programs_only_cannot_send_people_here(house: House):
 
 
 async def test_authlibs_own_client_goes_the_whole_way(house: House):
+    """RFC 6749"""
     web = await house.client(**WEB)
     client = AsyncOAuth2Client(
         web.client_id, web.client_secret, redirect_uri=CALLBACK, scope="network:read", code_challenge_method="S256"

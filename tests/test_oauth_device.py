@@ -49,6 +49,7 @@ def said(answer: httpx.Response) -> tuple[int, str]:
 
 
 async def test_a_device_waits_for_a_person_and_gets_what_they_allow(house: House):
+    """RFC 8628"""
     tv = await house.client(**TV)
     told = await begin(house, tv, scope="network:read relay:write")
     assert set(told) == {

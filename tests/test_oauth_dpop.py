@@ -67,6 +67,7 @@ def shown(house: House, token: str, key: Any = KEY, **changes: Any) -> str:
 
 @pytest.mark.parametrize(("key", "alg"), [(KEY, "ES256"), (EDDSA, "EdDSA"), (EDDSA, "Ed25519")])
 async def test_a_bound_token_needs_its_key(house: House, key: Any, alg: str):
+    """RFC 7638, RFC 9864"""
     backend = await house.client()
     challenged = await ask(house, backend, proof(f"{house.issuer}/oauth/token", None, key, alg))
     assert (challenged.status_code, challenged.json()["error"]) == (400, "use_dpop_nonce")
@@ -118,7 +119,7 @@ def wrong_proofs(uri: str, nonce: str, token: str | None = None) -> dict[str, st
 
 
 async def test_wrong_proofs_get_no_token(house: House):
-    """proof 1.17"""
+    """proof 1.17, RFC 9449"""
     backend = await house.client()
     wrong = wrong_proofs(f"{house.issuer}/oauth/token", house.tokens.proofs.nonce())
     answers = {name: await ask(house, backend, given) for name, given in wrong.items()}
@@ -141,7 +142,7 @@ async def test_wrong_proofs_get_no_token(house: House):
 
 
 async def test_wrong_proofs_open_nothing_at_the_api(house: House):
-    """proof 1.17"""
+    """proof 1.17, RFC 9449"""
     backend = await house.client()
     token = (await ask(house, backend, fresh(house))).json()["access_token"]
     other = (await ask(house, backend, fresh(house))).json()["access_token"]
@@ -249,7 +250,7 @@ async def test_a_code_can_be_bound_before_it_is_made(house: House, pushed: bool)
 
 
 async def test_the_api_challenges_and_believes_only_a_proof(served: Served):
-    """proof 1.17"""
+    """proof 1.17, RFC 6750"""
     async with unit_of_work() as connection:
         client = await oauth.create_client(connection, name="bound", scope=["network:read"], partner_id=None)
     address, api = f"{served.issuer}/oauth/token", f"{served.issuer}/graphql"

@@ -22,6 +22,7 @@ async def exchange(house: House, client: Credentials, token: str, scope: str = "
 
 
 async def test_a_lesser_token_says_less_and_ends_sooner(house: House):
+    """RFC 8693"""
     backend = await house.client(scope=["network:read", "relay:write"])
     first = (await house.token(backend)).json()["access_token"]
     answer = await exchange(house, backend, first, "relay:read")

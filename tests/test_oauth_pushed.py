@@ -63,7 +63,7 @@ async def stored(house: House) -> object:
 
 
 async def test_a_reference_is_answered_once(house: House):
-    """proof 1.18"""
+    """proof 1.18, RFC 9126"""
     web = await house.client(**WEB)
     await house.log_in(house.browser)
     query = await reference(house, web)

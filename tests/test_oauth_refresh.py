@@ -51,7 +51,7 @@ async def test_each_use_gives_a_new_token(house: House, family):
 
 
 async def test_a_second_use_after_the_grace_ends_the_family(house: House, family):
-    """proof 1.9"""
+    """proof 1.9, RFC 9700"""
     app, first = family
     second = (await house.refresh(app, first["refresh_token"])).json()
     await pass_time(house, 11)
@@ -116,6 +116,7 @@ async def test_another_client_gets_nothing_and_ends_nothing(house: House, family
 
 
 async def test_giving_a_refresh_token_back_ends_the_whole_grant(house: House, family):
+    """RFC 7009"""
     app, first = family
     second = (await house.refresh(app, first["refresh_token"])).json()
     assert (await house.post("/oauth/revoke", app, token=second["refresh_token"])).status_code == 200

@@ -45,6 +45,7 @@ async def claims_of(house: House, id_token: str, client_id: str) -> dict[str, An
 
 
 async def test_an_app_learns_who_logged_in_when_and_how(house: House):
+    """RFC 8176"""
     for kind in (APP, WEB):
         app = await house.client(**kind)
         code, verifier = await house.code(app, SCOPE, nonce="n-0S6_WzA2Mj")

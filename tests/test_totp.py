@@ -216,5 +216,6 @@ async def test_the_app_is_taken_away_with_the_codes_and_the_password_is_enough_a
     ],
 )
 def test_codes_are_those_of_the_standard(at: float, given: str, step: int | None):
+    """RFC 6238"""
     secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # "12345678901234567890"
     assert codes.step_of(secret, given, at) == step
