@@ -94,7 +94,9 @@ class PartnerFilter:
     prefectures: list[Prefecture] | None = where("Any of these prefectures", "{row}.prefecture = any({value})")
     name_starts_with: str | None = where(
         "Name begins with, kana and width folded, at least 2 characters",
-        "length(fold_name({value})) >= 2 and starts_with({row}.sort_name, fold_name({value}))",
+        # Between the name and the last character there is, byte by byte: an index can be walked so, whatever the name.
+        "length(fold_name({value})) >= 2 and starts_with({row}.sort_name, fold_name({value})) "
+        "and {row}.sort_name ~>=~ fold_name({value}) and {row}.sort_name ~<~ (fold_name({value}) || chr(1114111))",
     )
     connected: bool | None = where("Only with (or without) an active agreement with the viewer", CONNECTED)
 
