@@ -32,12 +32,6 @@ async def forget_unneeded_codes(connection: Connection, member_id: UUID) -> None
     await queries("factor").forget_unneeded_codes(connection, member_id=member_id)
 
 
-async def reset(connection: Connection, email: str) -> UUID | None:
-    """Forgets every second factor of the person with this address (folded) and ends their sessions.
-
-    None when nobody has it.
-    """
-    member_id = await queries("factor").member_of_email(connection, email=email)
-    if member_id:
-        await queries("factor").reset(connection, member_id=member_id)
-    return member_id
+async def reset(connection: Connection, member_id: UUID) -> None:
+    """Forgets every second factor of a person, and ends their sessions."""
+    await queries("factor").reset(connection, member_id=member_id)

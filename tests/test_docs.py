@@ -30,9 +30,8 @@ LANGUAGES = {"graphql", "sh", "sql", "nginx", "python", "js", "csv", "text"}
 """csv and text are shown, not run: a file's columns (its own test imports it), a diagram."""
 
 OWN_HOSTS = ("127.0.0.1", "example.jp", "example.com", "www.rfc-editor.org", "github.com")
-COMMAND = re.compile(
-    r"\./kyoso (?P<words>[a-z]+(?: (?:create|list|rotate|delete|connect|failures|replay))?)(?P<rest>[^`\n#|;]*)"
-)
+DEEPER = "create|list|rotate|delete|connect|failures|replay|role|reset"
+COMMAND = re.compile(rf"\./kyoso (?P<words>[a-z]+(?: (?:{DEEPER}))?)(?P<rest>[^`\n#|;]*)")
 COMMAND_SECONDS = 120
 
 

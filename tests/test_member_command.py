@@ -7,8 +7,10 @@ import sys
 from base64 import b64encode
 from pathlib import Path
 
+from models import audit, seal, totp
 from models.db import unit_of_work
-from models.member import check_password, login_of_session, open_session
+from models.factor import Factors, factors
+from models.member import check_password, create_member, find_by_email, login_of_session, open_session
 from tests import builders
 from tests.conftest import ROOT
 
@@ -47,6 +49,34 @@ async def test_a_person_gets_a_login_and_a_new_password(connected: str, tmp_path
         assert await check_password(connection, "hanako@example.com", first["password"]) is None
         assert await check_password(connection, "hanako@example.com", fresh["password"]) is not None
         assert await login_of_session(connection, session) is None
+
+
+async def test_a_lost_factor_is_taken_away_and_a_role_given(connected: str) -> None:
+    seal.use(builders.MASTER_KEY)
+    async with unit_of_work() as connection:
+        company = await builders.company(connection, "株式会社青空")
+        slug = await connection.fetchval("select slug from partner where id = $1", company)
+        for number in (1, 2):
+            facts = {"partner_id": company, "name": "山田 花子", "password": "zakuro to kumo no densha"}
+            await create_member(connection, email=f"{number}@example.com", role="ADMIN", **facts)
+        person = await find_by_email(connection, "1@example.com")
+        assert person
+        await totp.add(connection, person.id, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", 1)
+        await totp.make_recovery_codes(connection, person.id)
+        session = await open_session(connection, person.id, ["pwd", "otp", "mfa"])
+    done = member(connected, "reset", "--email", "1@EXAMPLE.com", "--json")
+    assert json.loads(done.stdout) == {"email": "1@EXAMPLE.com", "login": "by password alone"}
+    lowered = member(connected, "role", "--email", "1@example.com", "--role", "ANALYST", "--json")
+    assert json.loads(lowered.stdout) == {"email": "1@example.com", "role": "ANALYST"}
+    last = member(connected, "role", "--email", "2@example.com", "--role", "ANALYST")
+    assert (last.returncode, last.stdout) == (1, "")
+    assert last.stderr.strip().splitlines()[-1].startswith("Error: this is the last administrator")
+    async with unit_of_work() as connection:
+        assert await factors(connection, person.id) == Factors(app=False, passkeys=0, recovery_codes=0)
+        assert await login_of_session(connection, session) is None
+        lines = await audit.lines(connection, partner=slug, client_id=None, action="member", most=5)
+        assert [line["action"] for line in lines] == ["member.factors_reset", "member.role_changed"]
+        assert await connection.fetchval("select count(*) from oauth_revocation where subject = $1", person.id) == 1
 
 
 async def test_unknown_names_are_refused_in_one_line(connected: str) -> None:

@@ -33,7 +33,7 @@ def audit(
             _read(installed.database_url, partner=partner, client_id=client_id, action=action, most=last)
         )
     for line in lines:
-        click.echo(orjson.dumps(line).decode() if as_json else _told(line))
+        click.echo(orjson.dumps(line, default=str).decode() if as_json else _told(line))
 
 
 async def _read(database_url: str, **which: Any) -> list[dict[str, Any]]:

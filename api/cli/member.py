@@ -86,10 +86,11 @@ def reset(email: str, data_dir: Path, as_json: bool) -> None:
     """Forget a person's app, passkeys and recovery codes, and end their sessions: they log in by password again."""
 
     async def work(connection: Connection) -> None:
-        member_id = await factor.reset(connection, people.folded(email))
-        if member_id is None:
+        found = await people.find_by_email(connection, email)
+        if found is None:
             raise ValueError("nobody logs in with this address: `member create` adds them")
-        await audit.record(connection, "member.factors_reset", member_id=member_id)
+        await factor.reset(connection, found.id)
+        await audit.record(connection, "member.factors_reset", partner_id=found.partner_id, member_id=found.id)
 
     _do(data_dir, work)
     _print({"email": email, "login": "by password alone"}, as_json)

@@ -10,10 +10,6 @@ delete from recovery_code where member_id = :member_id
   and not exists (select from totp where member_id = :member_id)
   and not exists (select from passkey where member_id = :member_id);
 
--- name: member_of_email$
--- Whose address this is.
-select id from member where email = :email;
-
 -- name: reset!
 -- Every second factor of a person, and every session that one of them opened.
 with app as (delete from totp where member_id = :member_id),
