@@ -50,6 +50,7 @@ class Metadata:
     name: str
     method: str
     redirect_uris: list[str]
+    post_logout_redirect_uris: list[str]
     grant_types: list[str]
     scope: list[str]
     jwks: list[dict[str, Any]] | None
@@ -73,6 +74,7 @@ async def register(connection: Connection, viewer: Viewer, document: object, add
         scope=asked.scope,
         partner_id=viewer.partner_id,
         redirect_uris=asked.redirect_uris,
+        post_logout_redirect_uris=asked.post_logout_redirect_uris,
         public=asked.method == "none",
         jwks=asked.jwks,
         dpop_bound=asked.dpop_bound,
@@ -111,6 +113,7 @@ async def change(connection: Connection, client_id: str, token: str, document: o
         client_id,
         name=asked.name,
         redirect_uris=asked.redirect_uris,
+        post_logout_redirect_uris=asked.post_logout_redirect_uris,
         grant_types=asked.grant_types,
         scope=asked.scope,
         jwks=asked.jwks,
@@ -148,9 +151,16 @@ def checked(document: object, allowed: Iterable[str]) -> Metadata:
     if not isinstance(bound, bool):
         raise MetadataError("dpop_bound_access_tokens is true or false")
     grant_types = _grant_types(sent, method)
-    uris = _redirect_uris(sent, "authorization_code" in grant_types)
+    people = "authorization_code" in grant_types
     return Metadata(
-        name.strip(), method, uris, grant_types, _scope(sent, frozenset(allowed)), _keys(sent, method), bound
+        name=name.strip(),
+        method=method,
+        redirect_uris=_redirect_uris(sent, "redirect_uris", people),
+        post_logout_redirect_uris=_redirect_uris(sent, "post_logout_redirect_uris", people, least=0),
+        grant_types=grant_types,
+        scope=_scope(sent, frozenset(allowed) | (scopes.IDENTITY_SCOPES if people else frozenset[str]())),
+        jwks=_keys(sent, method),
+        dpop_bound=bound,
     )
 
 
@@ -181,10 +191,10 @@ def _grant_types(sent: dict[str, Any], method: str) -> list[str]:
     return grant_types
 
 
-def _redirect_uris(sent: dict[str, Any], people: bool) -> list[str]:
-    uris = _texts(sent, "redirect_uris", [])
-    if len(uris) > REDIRECT_URIS_MAX or bool(uris) != people:
-        said = f"redirect_uris has 1 to {REDIRECT_URIS_MAX} addresses with authorization_code, and none without"
+def _redirect_uris(sent: dict[str, Any], name: str, people: bool, least: int = 1) -> list[str]:
+    uris = _texts(sent, name, [])
+    if not (least if people else 0) <= len(uris) <= (REDIRECT_URIS_MAX if people else 0):
+        said = f"{name} has {least} to {REDIRECT_URIS_MAX} addresses with authorization_code, and none without"
         raise MetadataError(said, "invalid_redirect_uri")
     try:
         return [oauth.checked_redirect_uri(uri) for uri in uris]
@@ -215,6 +225,7 @@ def _words(client_id: str, said: Metadata) -> dict[str, Any]:
         "client_name": said.name,
         "token_endpoint_auth_method": said.method,
         "redirect_uris": said.redirect_uris,
+        "post_logout_redirect_uris": said.post_logout_redirect_uris,
         "grant_types": said.grant_types,
         "response_types": ["code"] if "authorization_code" in said.grant_types else [],
         "scope": scopes.join(said.scope),
@@ -224,9 +235,16 @@ def _words(client_id: str, said: Metadata) -> dict[str, Any]:
 
 
 def _metadata(row: Client) -> Metadata:
-    grant_types = [name for name in GRANT_TYPES if name in row.grant_types]
-    uris = sorted(row.redirect_uris)
-    return Metadata(row.name, row.auth_method, uris, grant_types, sorted(row.scope), row.jwks, row.dpop_bound)
+    return Metadata(
+        name=row.name,
+        method=row.auth_method,
+        redirect_uris=sorted(row.redirect_uris),
+        post_logout_redirect_uris=sorted(row.post_logout_redirect_uris),
+        grant_types=[name for name in GRANT_TYPES if name in row.grant_types],
+        scope=sorted(row.scope),
+        jwks=row.jwks,
+        dpop_bound=row.dpop_bound,
+    )
 
 
 async def _owned(connection: Connection, client_id: str, token: str) -> Client:

@@ -18,6 +18,8 @@ from tests.oauth_house import (
     parameters,
     running_house,  # noqa: F401
 )
+from tests.test_oauth_client import admin_token
+from tests.test_oauth_client import register as registration
 
 AFTER = "https://app.example.jp/bye"
 APP = {
@@ -163,3 +165,32 @@ async def test_a_login_that_grew_old_or_was_renewed_ends_nothing(house: House):
     assert await house.count("login_session") == 0
     assert await house.count("oauth_grant", "revoked_at is not null") == 0
     assert await house.count("oauth_revocation") == 0
+
+
+async def test_an_app_registers_what_it_is_told_and_where_people_go_after_logging_out(house: House):
+    document = {
+        "client_name": "採用アプリ",
+        "redirect_uris": [CALLBACK],
+        "post_logout_redirect_uris": [AFTER],
+        "scope": "openid email network:read",
+    }
+    token = await admin_token(house)
+    made = (await registration(house, token, document)).json()
+    assert (made["post_logout_redirect_uris"], made["scope"]) == ([AFTER], "openid email network:read")
+    look = {"Authorization": f"Bearer {made['registration_access_token']}"}
+    told = (await house.http.get(made["registration_client_uri"], headers=look)).json()
+    assert told["post_logout_redirect_uris"] == [AFTER]
+    changed = {**document, "client_id": made["client_id"], "post_logout_redirect_uris": [f"{AFTER}/2"]}
+    answer = await house.http.put(made["registration_client_uri"], json=changed, headers=look)
+    assert answer.json()["post_logout_redirect_uris"] == [f"{AFTER}/2"]
+    assert await house.count("oauth_client", f"post_logout_redirect_uris = '{{{AFTER}/2}}'") == 1
+    backend = {"client_name": "b", "grant_types": ["client_credentials"], "scope": "network:read"}
+    for wrong in (
+        {**document, "post_logout_redirect_uris": ["http://app.example.jp/bye"]},
+        {**document, "post_logout_redirect_uris": "https://app.example.jp"},
+        {**backend, "post_logout_redirect_uris": [AFTER]},
+        {**backend, "scope": "openid network:read"},
+    ):
+        refused = await registration(house, token, wrong)
+        assert refused.status_code == 400, wrong
+    assert await house.count("oauth_client", "name in ('b', '採用アプリ')") == 1

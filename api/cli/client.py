@@ -36,6 +36,7 @@ client.add_command(clients.delete)
 @click.option("--operator", is_flag=True, help="It acts for the platform's operator instead.")
 @click.option("--scope", required=True, help='What it may ask for, such as "network:read relay:write".')
 @click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Where people return after login.")
+@click.option("--after-logout", multiple=True, metavar="URI", help="Where people return after logging out.")
 @click.option("--device", is_flag=True, help="It runs where nobody can log in: people type a code that it shows.")
 @click.option("--public", is_flag=True, help="It cannot keep a secret: a page or an app on a phone.")
 @click.option("--jwks", type=click.File(), help="A JWK set: it proves itself with these public keys, not a secret.")
@@ -48,6 +49,7 @@ def create(
     operator: bool,
     scope: str,
     redirect_uris: tuple[str, ...],
+    after_logout: tuple[str, ...],
     device: bool,
     public: bool,
     jwks: TextIO | None,
@@ -67,10 +69,12 @@ def create(
     if public and jwks:
         raise click.UsageError("a public client proves nothing: choose --public or --jwks")
     keys = _checked_keys(jwks) if jwks else None
-    asked = _known_scopes(scope, scopes.OPERATOR_SCOPES if operator else scopes.PARTNER_SCOPES | scopes.IDENTITY.keys())
+    asked = _known_scopes(scope, scopes.OPERATOR_SCOPES if operator else scopes.PARTNER_SCOPES | scopes.IDENTITY_SCOPES)
     with installation(data_dir) as installed:
         try:
-            made = asyncio.run(_create(installed, partner, name, asked, redirect_uris, device, public, keys, dpop))
+            made = asyncio.run(
+                _create(installed, partner, name, asked, redirect_uris, after_logout, device, public, keys, dpop)
+            )
         except ValueError as error:
             raise click.ClickException(str(error)) from None
     _print({"client_id": made.client_id, "client_secret": made.client_secret, "scope": scopes.join(asked)}, as_json)
@@ -107,6 +111,7 @@ async def _create(
     name: str | None,
     scope: list[str],
     redirect_uris: tuple[str, ...],
+    after_logout: tuple[str, ...],
     devices: bool,
     public: bool,
     jwks: list[dict[str, Any]] | None,
@@ -124,6 +129,7 @@ async def _create(
                 scope=scope,
                 partner_id=found.id if found else None,
                 redirect_uris=redirect_uris,
+                post_logout_redirect_uris=after_logout,
                 devices=devices,
                 public=public,
                 jwks=jwks,

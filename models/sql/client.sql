@@ -13,8 +13,8 @@ where client_id = :client_id and registration_hash = :registration_hash and disa
 
 -- name: change!
 -- What a client says of itself, anew.
-update oauth_client set name = :name, redirect_uris = :redirect_uris, grant_types = :grant_types, scope = :scope,
-  jwks = :jwks, dpop_bound = :dpop_bound
+update oauth_client set name = :name, redirect_uris = :redirect_uris,
+  post_logout_redirect_uris = :post_logout_redirect_uris, grant_types = :grant_types, scope = :scope, jwks = :jwks, dpop_bound = :dpop_bound
 where client_id = :client_id;
 
 -- name: remove!
