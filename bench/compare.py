@@ -1,177 +1,192 @@
-"""Kyoso's share of the limit: the same reads of both, first shown to be equal, then measured in turns.
+"""The same questions to every server: shown to be answered alike, then measured in turns.
 
-Machines are noisy: each round measures both one after the other, and what counts is the median of the rounds' ratios
-with their spread.
+Machines are noisy: each round measures the servers one after the other, and what counts is the median of the rounds'
+ratios with their spread. The peers take part in every third round, since theirs is no close race.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any, cast
-from uuid import UUID
+from typing import Any
 
 import asyncpg
 import httpx
 
-from bench import servers
-from bench.limit import sql
-from bench.load import Measured, Request, load
+from bench import subject, written
+from bench.cost import memory_mb, spent
+from bench.load import Measured, Request, load, numbered
+from bench.peers.shape import bare, settled, shaped
+from bench.question import QUERIES, RAW, WRITING, answers, request
+from bench.raw import stage
+from bench.same import Different, difference, plain
+from bench.stage import KYOSO, LIMIT, TWO_WORKERS, UNFILTERED, Stage
+from bench.subject import Subject
 from models import db, oauth
 from models.db import unit_of_work
 
-QUERIES = ("Q1", "Q2", "Q3", "Q4", "Q5")
-SCOPES = ("network:read", "referrals:read", "applications:read", "outcomes:read", "relay:read")
-MONTHS = 24
+SCOPES = ("network:read", "referrals:write", "applications:read", "outcomes:read", "relay:read")
+EVERY_ROUND = (KYOSO, LIMIT)
+PEERS_EVERY = 3
+WARMING_SECONDS = 1
+FILTERED = ("Q1", "Q2", "Q3", "Q5", "Q6")
+"""The reads that policies filter: figures ask within a function, which both plans call."""
+TWO_WORKERS_ASK = "Q2"
 TRIES, TRY_SECONDS = 20, 0.5
 
 
-class Different(Exception):  # noqa: N818  (what the bench found)
-    """Two servers answer the same question differently: there is nothing to be measured."""
-
-
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One read: the share of the limit (Kyoso's answers per second through the limit's) with its lowest and highest."""
+class Taken:
+    """One server under load for one round: what the load saw, and the CPU milliseconds that a request took."""
 
-    query: str
-    ratio: float
-    low: float
-    high: float
-    kyoso: Measured
-    limit: Measured
-    bytes: int
-
-    def facts(self) -> dict[str, Any]:
-        return asdict(self)
+    load: Measured
+    app_ms: float
+    database_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    query: str
-    kyoso: Request
-    limit: Request
+@dataclass
+class Results:
+    """Everything that was measured: by query and server, round by round; and sizes of answers and of servers."""
+
+    taken: dict[str, dict[str, dict[int, Taken]]]
+    bytes: dict[str, int]
+    memory_mb: dict[str, tuple[float, float]]
+    """Before the rounds, when everything was warm, and after them."""
 
 
-async def compare(
-    url: str, master_key: bytes, rounds: int, seconds: float, progress: Callable[[str], None]
-) -> list[Row]:
-    """Measures every read in `rounds` rounds of that many seconds for each server.
+@dataclass
+class Bench:
+    """One run. `kinds`: the servers beside Kyoso. Without rounds, answers are compared and nothing is measured."""
 
-    Raises Different when answers differ, LookupError when the database holds no network to be read.
-    """
-    viewer, last = await _subject(url)
-    async with AsyncExitStack() as running:
-        kyoso = await running.enter_async_context(servers.kyoso(url, master_key))
-        limit = await running.enter_async_context(servers.limit(url, viewer))
-        client = await _client(url, viewer)
-        sizes = {one.query: await _same(one) for one in await _questions(kyoso, limit, viewer, last, client)}
-        measured: dict[str, list[tuple[Measured, Measured]]] = {query: [] for query in QUERIES}
-        for number in range(rounds + 1):
-            for one in await _questions(kyoso, limit, viewer, last, client):  # each round with a fresh token
-                progress(f"{one.query}, " + (f"round {number} of {rounds}" if number else "warming up"))
-                pair = (await load(one.kyoso, seconds), await load(one.limit, seconds))
-                if number:
-                    measured[one.query].append(pair)
-    return [_row(query, measured[query], sizes[query]) for query in QUERIES]
+    url: str
+    master_key: bytes
+    kinds: Sequence[str]
+    queries: Sequence[str] = QUERIES
+    rounds: int = 7
+    seconds: float = 2
+    progress: Callable[[str], None] = lambda _: None
+
+    async def run(self) -> Results:
+        """Raises Different when answers differ, LookupError when the database holds no network to be read."""
+        asked = await subject.find(self.url)
+        taken: dict[str, dict[str, dict[int, Taken]]] = {query: defaultdict(dict) for query in self.queries}
+        async with AsyncExitStack() as stack:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kyoso-bench-")))
+            await stack.enter_async_context(stage(self.url))
+            watching = await asyncpg.connect(**db.credentials(self.url))
+            stack.push_async_callback(watching.close)
+            self._watching, self._subject = watching, asked
+            self._stage = Stage(self.url, self.master_key, asked, directory, stack)
+            self._client = await _client(self.url, asked)
+            sizes = {query: await self._same(query) for query in self.queries}
+            if self.rounds:
+                await self._round(0, min(self.seconds, WARMING_SECONDS))
+            before = {kind: memory_mb(server.pid) for kind, server in self._stage.servers.items()}
+            for number in range(1, self.rounds + 1):
+                for query, kind, one in await self._round(number, self.seconds):
+                    taken[query][kind][number] = one
+            memory = {kind: (before[kind], memory_mb(server.pid)) for kind, server in self._stage.servers.items()}
+        return Results(taken, sizes, memory)
+
+    async def _round(self, number: int, seconds: float) -> list[tuple[str, str, Taken]]:
+        self._tokens: dict[str, str] = {}
+        found: list[tuple[str, str, Taken]] = []
+        for query in self.queries:
+            for kind in self._asked(query):
+                if number == 0 or kind in EVERY_ROUND or number % PEERS_EVERY == 1:
+                    said = f"round {number} of {self.rounds}" if number else "warming up"
+                    self.progress(f"{query}, {kind}, {said}")
+                    found.append((query, kind, await self._load(query, kind, seconds)))
+        return found
+
+    def _asked(self, query: str) -> list[str]:
+        """Who is asked this, Kyoso first."""
+        return [KYOSO, *(kind for kind in self.kinds if answers(kind, query) and _makes_sense(kind, query))]
+
+    async def _load(self, query: str, kind: str, seconds: float) -> Taken:
+        server = await self._stage.server(kind, raw=query == RAW)
+        asked = await self._request(query, kind)
+        before = await spent(server.pid, self._watching)
+        began = await written.now(self._watching)
+        measured = await load(asked, seconds)
+        cost = await spent(server.pid, self._watching) - before
+        if query == WRITING:
+            rows = await written.remove(self._watching, self._subject, began)
+            if rows["referral"] < measured.answers:
+                raise Different(f"{query}, {kind}: {measured.answers} answers, but {rows['referral']} referrals")
+        return Taken(measured, cost.app * 1000 / measured.answers, cost.database * 1000 / measured.answers)
+
+    async def _request(self, query: str, kind: str) -> Request:
+        server = await self._stage.server(kind, raw=query == RAW)
+        ours = kind in (KYOSO, UNFILTERED, TWO_WORKERS)
+        if ours and server.address not in self._tokens:
+            self._tokens[server.address] = await _token(server.address, self._client)
+        token = self._tokens[server.address] if ours else ""
+        return request(KYOSO if ours else kind, query, server.address, self._subject, token)
+
+    async def _same(self, query: str) -> int:
+        """The size of Kyoso's answer, in bytes, once every server gives the same.
+
+        Asked again for a while: Kyoso's clock expires and accepts what is due, and may do so between the two.
+        """
+        self._tokens = {}
+        self.progress(f"{query}, comparing answers")
+        for kind in self._asked(query)[1:]:
+            if kind == UNFILTERED:  # sees more, by its nature
+                continue
+            for left in reversed(range(TRIES)):
+                ours, _ = await self._answer(query, KYOSO, kind)
+                theirs, _ = await self._answer(query, kind, kind)
+                where = difference(ours, theirs)
+                if not where:
+                    break
+                if not left:
+                    raise Different(f"{query}, {kind}: {where}")
+                await asyncio.sleep(TRY_SECONDS)
+        return (await self._answer(query, KYOSO, KYOSO))[1]
+
+    async def _answer(self, query: str, kind: str, beside: str) -> tuple[Any, int]:
+        asked = numbered(await self._request(query, kind))
+        writing = query == WRITING
+        began = await written.now(self._watching)
+        async with httpx.AsyncClient(timeout=60) as http:
+            answer = await http.request(asked.method, asked.url, headers=dict(asked.headers), content=asked.body)
+        said = json.loads(answer.raise_for_status().content)
+        if writing:
+            said["rows"] = await written.remove(self._watching, self._subject, began)
+        if beside == "P":
+            said = shaped(query, said) if kind == "P" else bare(said)
+            said = settled(said) if query == "Q5" else said
+        found = plain(said, peer=beside not in (KYOSO, LIMIT, TWO_WORKERS), fresh=writing)
+        return found, len(answer.content)
 
 
-def _row(query: str, pairs: list[tuple[Measured, Measured]], size: int) -> Row:
-    ratios = sorted(kyoso.per_second / limit.per_second for kyoso, limit in pairs)
-    kyoso, limit = (_middle([pair[side] for pair in pairs]) for side in (0, 1))
-    return Row(query, median(ratios), ratios[0], ratios[-1], kyoso, limit, size)
+def _makes_sense(kind: str, query: str) -> bool:
+    if kind == UNFILTERED:
+        return query in FILTERED
+    return kind != TWO_WORKERS or query == TWO_WORKERS_ASK
 
 
-def _middle(found: list[Measured]) -> Measured:
-    return Measured(*(median(getattr(one, name) for one in found) for name in ("per_second", "p50_ms", "p99_ms")))
-
-
-async def _subject(url: str) -> tuple[UUID, date]:
-    connection = await asyncpg.connect(**db.credentials(url))
-    try:
-        found = await sql().busiest(connection)
-    finally:
-        await connection.close()
-    if found is None or found["last_month"] is None:
-        raise LookupError("there is no network in this database: write one with ./kyoso simulate")
-    return found["id"], found["last_month"]
-
-
-async def _client(url: str, viewer: UUID) -> oauth.Credentials:
+async def _client(url: str, asked: Subject) -> oauth.Credentials:
     await db.connect(url, pool_max=2)
     try:
         async with unit_of_work() as connection:
-            return await oauth.create_client(connection, name="bench", scope=SCOPES, partner_id=viewer)
+            return await oauth.create_client(connection, name="bench", scope=SCOPES, partner_id=asked.id)
     finally:
         await db.disconnect()
 
 
-async def _questions(kyoso: str, limit: str, viewer: UUID, last: date, client: oauth.Credentials) -> list[_Question]:
-    async with httpx.AsyncClient(base_url=kyoso) as http:
+async def _token(address: str, client: oauth.Credentials) -> str:
+    async with httpx.AsyncClient(base_url=address) as http:
         answer = await http.post(
             "/oauth/token",
             data={"grant_type": "client_credentials", "scope": " ".join(SCOPES)},
             auth=(client.client_id, client.client_secret or ""),
         )
-        token = answer.raise_for_status().json()["access_token"]
-    month = last.year * 12 + last.month - 1 - (MONTHS - 1)
-    first = date(month // 12, month % 12 + 1, 1)
-    headers = (("Authorization", f"Bearer {token}"), ("Content-Type", "application/json"))
-    questions: list[_Question] = []
-    for query in QUERIES:
-        document = (Path(__file__).parent / "queries" / f"{query}.graphql").read_text(encoding="utf-8")
-        variables, asked = {"of": f"par_{viewer}"}, f"of={viewer}"
-        if query == "Q4":
-            variables |= {"from": f"{first:%Y-%m}", "to": f"{last:%Y-%m}"}
-            asked += f"&first={first}&last={last}"
-        body = json.dumps({"query": document, "variables": variables}, ensure_ascii=False).encode()
-        questions.append(
-            _Question(
-                query,
-                Request(f"{kyoso}/graphql", "POST", headers, body),
-                Request(f"{limit}/{query.lower()}?{asked}"),
-            )
-        )
-    return questions
-
-
-async def _same(one: _Question) -> int:
-    """The size of the answer, in bytes, once both servers give the same.
-
-    Asked again for a while: Kyoso's clock expires and accepts what is due, and may do so between the two.
-    """
-    async with httpx.AsyncClient() as http:
-        where = ""
-        for _ in range(TRIES):
-            answers = [
-                await http.request(asked.method, asked.url, headers=dict(asked.headers), content=asked.body)
-                for asked in (one.kyoso, one.limit)
-            ]
-            ours, theirs = (answer.raise_for_status().json() for answer in answers)
-            if json.dumps(ours) == json.dumps(theirs):
-                return len(answers[0].content)
-            where = _where(ours, theirs)
-            await asyncio.sleep(TRY_SECONDS)
-    raise Different(f"{one.query}: {where}")
-
-
-def _where(ours: Any, theirs: Any, path: str = "") -> str:
-    """The first place at which two answers differ."""
-    found: list[str] = []
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        mine, other = cast("dict[str, Any]", ours), cast("dict[str, Any]", theirs)
-        if list(mine) == list(other):
-            found = [_where(mine[name], other[name], f"{path}.{name}") for name in mine]
-            return next(filter(None, found), "")
-    if isinstance(ours, list) and isinstance(theirs, list):
-        rows, others = cast("list[Any]", ours), cast("list[Any]", theirs)
-        if len(rows) == len(others):
-            found = [_where(rows[place], others[place], f"{path}[{place}]") for place in range(len(rows))]
-            return next(filter(None, found), "")
-    return "" if ours == theirs else f"at {path} Kyoso answers {str(ours)[:200]} and the limit {str(theirs)[:200]}"  # pyright: ignore[reportUnknownArgumentType]
+    return answer.raise_for_status().json()["access_token"]

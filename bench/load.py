@@ -8,11 +8,14 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 CONNECTIONS = 16
 LOOPBACK = ("127.0.0.1", "localhost")
+SERIAL = "__serial__"
+"""In a body, what is another text in every request: a mutation repeated would only be a retry."""
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
@@ -28,26 +31,43 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Answers per second, and how many milliseconds the middle one and the slowest hundredth took."""
+    """Answers per second, how many milliseconds the middle one and the slowest hundredth took, and how many came."""
 
     per_second: float
     p50_ms: float
     p99_ms: float
+    answers: int
+
+
+def name() -> str:
+    """What sends the load here: `wrk`, or the `built-in` client, which takes more of the machine itself."""
+    return "wrk" if shutil.which("wrk") else "built-in"
+
+
+def numbered(request: Request) -> Request:
+    """The request as it is sent once."""
+    return replace(request, body=request.body.replace(SERIAL.encode(), uuid4().hex.encode()))
 
 
 async def load(request: Request, seconds: float) -> Measured:
-    """Sends the request over CONNECTIONS connections without pause. Raises RuntimeError for any answer but 200."""
+    """Sends the request over CONNECTIONS connections without pause.
+
+    Raises RuntimeError for any answer but 200, and for none.
+    """
     if urlsplit(request.url).hostname not in LOOPBACK:
         raise ValueError("load is for this machine only")
-    if shutil.which("wrk"):
-        return await _wrk(request, seconds)
-    return await _own(request, seconds)
+    for patience in (1, 5):  # a server that opens its connections now may need longer for its first answers
+        measured = await (_wrk if name() == "wrk" else _own)(request, seconds * patience)
+        if measured.answers:
+            return measured
+    raise RuntimeError(f"no answer within {5 * seconds} s")
 
 
 async def _wrk(request: Request, seconds: float) -> Measured:
     headers = "".join(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}\n" for name, value in request.headers)
     body = request.body.decode().replace("]==]", "")
     script = f"wrk.method = {json.dumps(request.method)}\n{headers}" + (f"wrk.body = [==[{body}]==]\n" if body else "")
+    script += _numbered(body)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
@@ -70,9 +90,21 @@ async def _wrk(request: Request, seconds: float) -> Measured:
         raise RuntimeError(f"the server did not answer every request with 200:\n{said}")
     rate = re.search(r"Requests/sec:\s+([0-9.]+)", said)
     times = dict(re.findall(r"(50|99)%\s+([0-9.]+[a-z]+)", said))
-    if rate is None or len(times) != 2:
+    count = re.search(r"(\d+) requests in", said)
+    if rate is None or count is None or len(times) != 2:
         raise RuntimeError(f"wrk said nothing that can be read:\n{said}")
-    return Measured(float(rate[1]), _milliseconds(times["50"]), _milliseconds(times["99"]))
+    return Measured(float(rate[1]), _milliseconds(times["50"]), _milliseconds(times["99"]), int(count[1]))
+
+
+def _numbered(body: str) -> str:
+    if SERIAL not in body:
+        return ""
+    return f"""local run, count = "{uuid4().hex[:12]}", 0
+request = function()
+  count = count + 1
+  return wrk.format(nil, nil, nil, (wrk.body:gsub("{SERIAL}", run .. count)))
+end
+"""
 
 
 def _milliseconds(text: str) -> float:
@@ -87,20 +119,20 @@ async def _own(request: Request, seconds: float) -> Measured:
         time_ms for one in await asyncio.gather(*(_client(request, end) for _ in range(CONNECTIONS))) for time_ms in one
     ]
     elapsed = time.perf_counter() - began
+    if not taken:
+        return Measured(0.0, 0.0, 0.0, 0)
     taken.sort()
-    return Measured(len(taken) / elapsed, taken[len(taken) // 2], taken[int(len(taken) * 0.99)])
+    return Measured(len(taken) / elapsed, taken[len(taken) // 2], taken[int(len(taken) * 0.99)], len(taken))
 
 
 async def _client(request: Request, end: float) -> list[float]:
     parts = urlsplit(request.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
-    lines = [f"{request.method} {target} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(request.body)}"]
-    lines += [f"{name}: {value}" for name, value in request.headers]
-    message = "\r\n".join(lines).encode() + b"\r\n\r\n" + request.body
+    fixed = b"" if SERIAL.encode() in request.body else _message(request)
     taken: list[float] = []
     try:
         while time.perf_counter() < end:
+            message = fixed or _message(numbered(request))
             began = time.perf_counter()
             writer.write(message)
             head = await reader.readuntil(b"\r\n\r\n")
@@ -112,3 +144,11 @@ async def _client(request: Request, end: float) -> list[float]:
     finally:
         writer.close()
     return taken
+
+
+def _message(request: Request) -> bytes:
+    parts = urlsplit(request.url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    lines = [f"{request.method} {target} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(request.body)}"]
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + request.body

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 
 import httpx
 
@@ -30,14 +29,14 @@ class Server:
 @asynccontextmanager
 async def kyoso(url: str, master_key: bytes) -> AsyncGenerator[str]:
     """Kyoso itself with one worker, as `./kyoso serve` runs it. Gives its address."""
-    async with worker(url, master_key) as server:
-        yield server.address
+    async with worker(url, master_key) as running:
+        yield running.address
 
 
 @asynccontextmanager
 async def worker(url: str, master_key: bytes) -> AsyncGenerator[Server]:
     """The same, and which process it is."""
-    port = _free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     told = {
         "KYOSO_DATABASE_URL": url,
@@ -46,33 +45,25 @@ async def worker(url: str, master_key: bytes) -> AsyncGenerator[Server]:
         "KYOSO_COST_BUDGET": str(COST_BUDGET),
         "KYOSO_LOG_LEVEL": "error",
     }
-    async with _running(["-m", "api", "serve", "--port", str(port)], told, f"{address}/healthz") as process:
+    async with running(
+        [sys.executable, "-m", "api", "serve", "--port", str(port)], told, f"{address}/healthz"
+    ) as process:
         yield Server(address, process.pid)
-
-
-@asynccontextmanager
-async def limit(url: str, viewer: UUID) -> AsyncGenerator[str]:
-    """The hand-written limit, asked by one viewer. Gives its address."""
-    port = _free_port()
-    address = f"http://127.0.0.1:{port}"
-    async with _running(["-m", "bench.limit", url, str(viewer), str(port)], {}, f"{address}/q1?of={viewer}"):
-        yield address
 
 
 @asynccontextmanager
 async def plain() -> AsyncGenerator[Server]:
     """The peer of the live events (`bench/plain.py`)."""
-    port = _free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
-    async with _running(["-m", "bench.plain", str(port)], {}, f"{address}/healthz") as process:
+    async with running([sys.executable, "-m", "bench.plain", str(port)], {}, f"{address}/healthz") as process:
         yield Server(address, process.pid)
 
 
 @asynccontextmanager
-async def _running(words: list[str], told: dict[str, str], ready: str) -> AsyncGenerator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *words, cwd=ROOT, env=told, stdin=asyncio.subprocess.DEVNULL
-    )
+async def running(program: list[str], told: dict[str, str], ready: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A program that is told this environment and no other, from when `ready` answers until the block ends."""
+    process = await asyncio.create_subprocess_exec(*program, cwd=ROOT, env=told, stdin=asyncio.subprocess.DEVNULL)
     try:
         await _answers(process, ready)
         yield process
@@ -96,7 +87,8 @@ async def _answers(process: asyncio.subprocess.Process, ready: str) -> None:
     raise RuntimeError(f"a server of the bench did not answer within {START_SECONDS} s")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

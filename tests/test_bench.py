@@ -1,52 +1,144 @@
-"""The bench compares equal answers only, and ends what it starts."""
+"""The bench compares equal answers only, leaves nothing behind, and ends what it starts."""
 
 import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from statistics import median
+from xml.etree import ElementTree
 
+import asyncpg
 import pytest
 
-from bench import compare as bench
-from bench import limit
-from bench.compare import QUERIES, Different, compare
-from bench.load import Request, load
+from bench import npm
+from bench.compare import Bench, Results, Taken
+from bench.load import Measured, Request, load
 from bench.network.size import size
 from bench.network.write import write
-from models import seal
+from bench.picture import picture
+from bench.question import QUERIES, RAW
+from bench.raw import stage
+from bench.same import Different, difference, plain
+from bench.table import app, facts, per_second, ratio
+from models import db, seal
+from tests.conftest import _database
 from tests.test_simulate import MASTER_KEY, quiet
 
 NETWORK = size(partners=120, candidates=1_000, referrals=2_000, months=12, until=datetime(2026, 11, 1, tzinfo=UTC))
+ROWS = "select count(*) from referral union all select count(*) from person union all select count(*) from mail"
+KINDS = ("L", "N", "S", *(("P", "M") if npm.installed() else ()))
 
 
-async def test_every_read_is_answered_like_its_limit_and_then_measured(database: str) -> None:
-    await write(database, MASTER_KEY, NETWORK, 5, quiet)
+@pytest.fixture(scope="module")
+def network(postgres: str, template_database: str) -> Iterator[str]:
+    """The URL of a small network; the bench takes away what it writes."""
+    for url in _database(postgres, template_database):
+        asyncio.run(write(url, MASTER_KEY, NETWORK, 5, quiet))
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def key() -> None:
     seal.use(MASTER_KEY)
+
+
+async def counted(url: str) -> list[int]:
+    connection = await asyncpg.connect(**db.credentials(url))
+    try:
+        schemas = await connection.fetchval("select count(*) from pg_namespace where nspname = 'kyoso_bench'")
+        return [row[0] for row in await connection.fetch(ROWS)] + [schemas]
+    finally:
+        await connection.close()
+
+
+def in_short(real: Callable[..., Awaitable[Taken]]) -> Callable[..., Awaitable[Taken]]:
+    """Load for a read and for the mutation; the other answers were compared, and that is what is tested."""
+
+    async def loaded(self: Bench, query: str, kind: str, seconds: float) -> Taken:
+        if query in ("Q1", "Q7"):
+            return await real(self, query, kind, seconds)
+        return Taken(Measured(10, 1, 2, 10), 1, 1)
+
+    return loaded
+
+
+async def test_every_server_gives_the_same_answers_and_is_measured(
+    network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.load.shutil.which", lambda _: None)
+    monkeypatch.setattr(Bench, "_load", in_short(Bench._load))
+    before = await counted(network)
+    queries = [query for query in QUERIES if query != RAW]
     said: list[str] = []
-    rows = await compare(database, MASTER_KEY, 1, 1, said.append)
-    assert [row.query for row in rows] == list(QUERIES)
-    assert all(row.low <= row.ratio <= row.high and row.bytes > 100 for row in rows)
-    assert said[-1] == "Q5, round 1 of 1"
+    results = await Bench(network, MASTER_KEY, KINDS, queries, 1, 0.1, said.append).run()
+    assert before[-1] == 0
+    assert await counted(network) == before
+    assert {"Q7, comparing answers", "Q7, S, warming up", "Q7, S, round 1 of 1"} <= set(said)
+    told = json.loads(json.dumps(facts(results, "built-in")))
+    for query in queries:
+        one = told["queries"][query]
+        assert one["bytes"] > 100
+        assert one["servers"].keys() >= {"Kyoso", "L", "N", "S"}
+        rate = {kind: found["per_second"] for kind, found in one["servers"].items()}
+        assert one["ratios"]["L"]["median"] == rate["Kyoso"] / rate["L"]
+    assert all(one["after"] > 20 for one in told["memory_mb"].values())
 
 
-async def test_servers_that_differ_are_not_measured(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    await write(database, MASTER_KEY, NETWORK, 5, quiet)
-    seal.use(MASTER_KEY)
-    monkeypatch.setattr(bench, "TRIES", 1)
-    monkeypatch.setattr(bench, "QUERIES", ("Q1",))
-    monkeypatch.setattr(bench, "sql", limit.sql)
-    real = bench._questions
+async def test_raw_rows_are_the_rollup(network: str) -> None:
+    asked = """select measure, month, numerator, denominator from {}
+        where measure in ('HIRE_RATE', 'REFERRAL_SUCCESS_RATE') and (numerator <> 0 or denominator <> 0)
+        order by partner_id, 1, 2"""
+    connection = await asyncpg.connect(**db.credentials(network))
+    try:
+        async with stage(network):
+            raw = await connection.fetch(asked.format("kyoso_bench.kpi_month"))
+        assert raw == await connection.fetch(asked.format("public.kpi_month"))
+    finally:
+        await connection.close()
+    assert len(raw) > 100
 
-    async def crossed(*args: object) -> list[bench._Question]:
-        (one,) = await real(*args)  # type: ignore[arg-type]
-        return [bench._Question("Q1", one.kyoso, Request(one.limit.url.replace("/q1", "/q2")))]
 
-    monkeypatch.setattr(bench, "_questions", crossed)
-    with pytest.raises(Different, match=r"Q1: at \.data\.partner"):
-        await compare(database, MASTER_KEY, 1, 1, lambda _: None)
+async def test_servers_that_differ_are_not_measured(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answered(_: Bench, query: str, kind: str, beside: str) -> tuple[object, int]:
+        return {"data": kind}, 1
+
+    monkeypatch.setattr("bench.compare.TRIES", 1)
+    monkeypatch.setattr(Bench, "_answer", answered)
+    monkeypatch.setattr(Bench, "_load", None)
+    with pytest.raises(Different, match=r"Q1, L: at \.data Kyoso answers Kyoso, and the other L"):
+        await Bench(network, MASTER_KEY, ("L",), ("Q1",), 1).run()
 
 
 async def test_an_empty_database_has_nothing_to_read(database: str) -> None:
     with pytest.raises(LookupError, match="kyoso simulate"):
-        await compare(database, MASTER_KEY, 1, 1, lambda _: None)
+        await Bench(database, MASTER_KEY, ("L",)).run()
+
+
+def test_only_what_every_server_may_say_differently_is_left_out() -> None:
+    ours = {"at": "2026-01-01T09:00:00+09:00", "of": {"__typename": "Referrer", "name": "山田"}, "n": 1}
+    theirs = {"n": 1.0, "of": {"__typename": "Referrer", "name": "仮名"}, "at": "2026-01-01T00:00:00.000000Z"}
+    assert difference(plain(ours, peer=True), plain(theirs, peer=True)) == ""
+    assert difference(plain(ours, peer=False), plain(theirs, peer=False)).startswith("at .of.name Kyoso answers 山田")
+    assert difference(plain([1, 2], peer=True), plain([1], peer=True))
+    assert difference(plain(True, peer=True), plain(1, peer=True)) == ""
+    assert difference({"id": "ref_1"}, {"id": "ref_2"}) == "at .id Kyoso answers ref_1, and the other ref_2"
+
+
+def test_ratios_are_of_rounds_in_which_both_were_measured() -> None:
+    def taken(rate: float) -> Taken:
+        return Taken(Measured(rate, 1, 2, 100), 1000 / rate, 1)
+
+    kyoso = {number: taken(rate) for number, rate in enumerate((100.0, 200.0, 300.0), 1)}
+    results = Results({"Q1": {"Kyoso": kyoso, "L": {1: taken(100.0), 2: taken(400.0), 4: taken(1.0)}}}, {"Q1": 9}, {})
+    found = ratio(results, "Q1", "L", per_second)
+    assert found is not None
+    assert (found.low, found.median, found.high) == (0.5, median((0.5, 1.0)), 1.0)
+    costs = ratio(results, "Q1", "L", app)
+    assert costs is not None
+    assert (costs.low, costs.high) == (1.0, 2.0)
+    assert ratio(results, "Q1", "S", per_second) is None
+    root = ElementTree.fromstring(picture(results))
+    assert [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")] == ["Kyoso", "Q1", "0.75", "L = 1"]
 
 
 async def test_load_stays_on_this_machine() -> None:
@@ -59,11 +151,15 @@ async def test_the_load_counts_answers_and_refuses_errors(has_wrk: bool, monkeyp
     if not has_wrk:
         monkeypatch.setattr("bench.load.shutil.which", lambda _: None)
     answers = {b"/ok": b"HTTP/1.1 200 OK\r\n", b"/no": b"HTTP/1.1 429 Too Many Requests\r\n"}
+    bodies: set[bytes] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                if b"POST" in head:
+                    length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+                    bodies.add(await reader.readexactly(length))
                 writer.write(answers[head.split()[1]] + b"Content-Length: 2\r\n\r\nhi")
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -73,5 +169,8 @@ async def test_the_load_counts_answers_and_refuses_errors(has_wrk: bool, monkeyp
         measured = await load(Request(f"{address}/ok"), 1)
         with pytest.raises(RuntimeError):
             await load(Request(f"{address}/no"), 1)
+        written = await load(Request(f"{address}/ok", "POST", (), b"new: __serial__"), 1)
     assert measured.per_second > 0
     assert 0 < measured.p50_ms <= measured.p99_ms
+    assert 0 < written.answers <= len(bodies)  # each request was another
+    assert not any(b"__serial__" in body for body in bodies)

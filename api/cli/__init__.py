@@ -20,7 +20,7 @@ COMMANDS = {
     "sdl": ("api.cli.sdl:sdl", "Print the API's schema, ready for federation."),
     "test": ("api.cli.check:test", "Run the tests on a real PostgreSQL."),
     "check": ("api.cli.check:check", "Check style, types, rooms, schema and migrations."),
-    "bench": ("api.cli.bench:bench", "Measure the reads against hand-written SQL."),
+    "bench": ("api.cli.bench:bench", "Measure the questions beside hand-written SQL and other servers."),
 }
 """Each command: where it is written, and what it does in one sentence."""
 

@@ -1,62 +1,130 @@
-"""`bench`: what the reads cost, against hand-written SQL on the same database."""
+"""`bench`: what the questions cost, beside hand-written SQL and beside what else one could have built."""
 
 import asyncio
+import hashlib
 import json
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 
+from api import postgres
+from api import settings as installed
 from api.cli.installation import DEFAULT_DATA_DIR, installation, refuse_without_database
-from bench.compare import Different, Row, compare
-from models import seal
+from bench import npm
+from bench.compare import Bench, Results
+from bench.load import name
+from bench.network.size import size, this_month
+from bench.network.write import write
+from bench.picture import picture
+from bench.question import QUERIES
+from bench.same import Different
+from bench.stage import LIMIT, NODE, PEERS, TWO_WORKERS, UNFILTERED
+from bench.table import facts, tables
+from models import db, seal
+
+SMALL = {"partners": 240, "candidates": 3_000, "referrals": 6_000, "months": 24}
+SERVERS = (LIMIT, *PEERS, UNFILTERED, TWO_WORKERS)
 
 console, stderr = Console(), Console(stderr=True)
 
 
-@click.command(short_help="Measure the reads against hand-written SQL.")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Each measures both servers.")
-@click.option("--seconds", default=3, show_default=True, type=click.IntRange(1, 60), help="Per read, server and round.")
+@click.group(invoke_without_command=True, short_help="Measure the questions beside other servers.")
+@click.option("--rounds", default=7, show_default=True, type=click.IntRange(1, 100), help="Each measures in turns.")
+@click.option("--seconds", default=2, show_default=True, type=click.IntRange(1, 60), help="Per server and query.")
+@click.option("--only", multiple=True, type=click.Choice(QUERIES), help="A query; may be repeated.  [default: all]")
+@click.option("--server", multiple=True, type=click.Choice(SERVERS), help="May be repeated.  [default: all]")
+@click.option("--database-url", help="Of a superuser, on a network of `simulate`.  [default: the installation's]")
+@click.option("--seed", default=1, show_default=True, help="Of that network: its master key comes from it.")
+@click.option("--small", is_flag=True, help="Write a small network for this run alone.")
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=DEFAULT_DATA_DIR,
-    help="The demo's directory, used when KYOSO_DATABASE_URL is not set.",
+    help="The demo's directory, used when nothing else names a database.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def bench(rounds: int, seconds: int, data_dir: Path, as_json: bool) -> None:
-    """Measure Kyoso's reads against hand-written SQL on the same database, in turns, on this machine only.
+@click.option("--picture", "drawn", type=click.Path(path_type=Path, dir_okay=False), help="Draw the ratios as SVG.")
+@click.pass_context
+def bench(
+    context: click.Context,
+    rounds: int,
+    seconds: int,
+    only: tuple[str, ...],
+    server: tuple[str, ...],
+    database_url: str | None,
+    seed: int,
+    small: bool,
+    data_dir: Path,
+    as_json: bool,
+    drawn: Path | None,
+) -> None:
+    """Measure Kyoso beside hand-written SQL (L), Strawberry (N, S), PostGraphile (P) and mercurius (M), in turns.
 
-    Works on a network of `./kyoso simulate`. Both servers must give the same answers before anything is measured.
-    A ratio of 1.00 is as fast as hand-written. Docs: docs/performance.md.
+    On this machine only, on a network of `./kyoso simulate`. All servers must give the same answers before anything
+    is measured. A ratio of 1.00 to L is as fast as hand-written. Docs: docs/performance.md.
     """
-    with installation(data_dir) as settings:
-        refuse_without_database(settings.database_url, "KYOSO_DATABASE_URL")
-        seal.use(settings.master_key)
-        with stderr.status("Starting both servers") as status:
-            try:
-                rows = asyncio.run(compare(settings.database_url, settings.master_key, rounds, seconds, status.update))
-            except (Different, LookupError, RuntimeError) as error:
-                raise click.ClickException(str(error)) from None
+    if context.invoked_subcommand:
+        return
+    kinds = [kind for kind in SERVERS if not server or kind in server]
+    try:
+        if set(kinds) & set(NODE):
+            npm.install()
+        with _network(database_url, seed, small, data_dir) as (url, master_key):
+            seal.use(master_key)
+            with stderr.status("Starting the servers") as status:
+                queries = [query for query in QUERIES if not only or query in only]
+                run = Bench(url, master_key, kinds, queries, rounds, seconds, status.update)
+                results = asyncio.run(run.run())
+    except (Different, LookupError, RuntimeError, npm.NoNode, postgres.PostgresError) as error:
+        raise click.ClickException(str(error)) from None
+    if drawn:
+        drawn.write_text(picture(results), encoding="utf-8")
+    _tell(results, as_json)
+
+
+def _tell(results: Results, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([row.facts() for row in rows]))
+        click.echo(json.dumps(facts(results, name())))
+        return
+    for table in tables(results):
+        console.print(table)
+    if name() != "wrk":
+        console.print("The load came from a client of our own: install wrk, which takes less of the machine itself.")
+
+
+@contextmanager
+def _network(url: str | None, seed: int, small: bool, data_dir: Path) -> Generator[tuple[str, bytes]]:
+    """The network to be measured: its URL and master key."""
+    from_seed = hashlib.sha256(f"kyoso synthetic master key {seed}".encode()).digest()
+    if small:
+        with _small(from_seed, seed) as own:
+            yield own, from_seed
+    elif url is not None:
+        refuse_without_database(url, "--database-url")
+        yield url, installed.from_environment().master_key if installed.names_a_database() else from_seed
     else:
-        console.print(_table(rows))
+        with installation(data_dir) as settings:
+            refuse_without_database(settings.migration_url, "KYOSO_MIGRATION_URL")
+            yield settings.migration_url, settings.master_key
 
 
-def _table(rows: list[Row]) -> Table:
-    table = Table("read", "of the limit", "spread", "answers/s", "p50 ms", "p99 ms", "limit p50", "limit p99", "bytes")
-    for row in rows:
-        table.add_row(
-            row.query,
-            f"{row.ratio:.2f}",
-            f"{row.low:.2f}–{row.high:.2f}",
-            f"{row.kyoso.per_second:,.0f}",
-            f"{row.kyoso.p50_ms:.1f}",
-            f"{row.kyoso.p99_ms:.1f}",
-            f"{row.limit.p50_ms:.1f}",
-            f"{row.limit.p99_ms:.1f}",
-            f"{row.bytes:,}",
-        )
-    return table
+@contextmanager
+def _small(master_key: bytes, seed: int) -> Generator[str]:
+    with tempfile.TemporaryDirectory(prefix="kyoso-bench-", dir="/tmp") as directory:
+        Path(directory).chmod(0o755)
+        server = postgres.start(Path(directory) / "postgres", postgres.DURABLE)
+        try:
+            asyncio.run(_write(server.url(), master_key, seed))
+            yield server.url()
+        finally:
+            server.stop()
+
+
+async def _write(url: str, master_key: bytes, seed: int) -> None:
+    await db.migrate(url)
+    await write(url, master_key, size(**SMALL, until=this_month(datetime.now(UTC))), seed, lambda _, __: None)

@@ -1,0 +1,62 @@
+"""What a server and its database cost: CPU time and memory, as Linux keeps them in /proc."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+PROC = Path("/proc")
+TICKS = os.sysconf("SC_CLK_TCK")
+BACKENDS = """select pid from pg_stat_activity
+  where datname = current_database() and backend_type in ('client backend', 'parallel worker')"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU seconds of a server with its children, and of the backends of its database."""
+
+    app: float
+    database: float
+
+    def __sub__(self, before: Spent) -> Spent:
+        return Spent(self.app - before.app, self.database - before.database)
+
+
+async def spent(pid: int, database: asyncpg.Connection[asyncpg.Record]) -> Spent:
+    """Up to now. Servers are loaded in turns, so what all backends spend meanwhile is the one server's."""
+    backends = [row["pid"] for row in await database.fetch(BACKENDS)]
+    return Spent(sum(map(_seconds, family(pid))), sum(map(_seconds, backends)))
+
+
+def memory_mb(pid: int) -> float:
+    """Proportional set size of a server with its children, in MB: shared pages count for each sharer's part."""
+    return sum(map(_pss_kb, family(pid))) / 1024
+
+
+def family(pid: int) -> list[int]:
+    """A process and everything it started, directly or not."""
+    found = [pid]
+    for one in found:
+        for children in PROC.glob(f"{one}/task/*/children"):
+            found += map(int, _read(children).split())
+    return found
+
+
+def _seconds(pid: int) -> float:
+    fields = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS if fields else 0.0
+
+
+def _pss_kb(pid: int) -> int:
+    lines = _read(PROC / str(pid) / "smaps_rollup").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ""  # it has ended meanwhile, or runs on another machine
