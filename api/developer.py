@@ -3,7 +3,7 @@
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import DEVELOPER_PATH, Visitor, refused, visitor_of
-from api.oauth import Door, FormError, read_form
+from api.login import DEVELOPER_PATH, visitor_of
+from api.security import Change, asked
+from api.session import JAPAN
 from auth import developer, scopes, session
 from auth.client import CLIENTS_MAX, NAME_CHARACTERS_MAX, REDIRECT_URIS_MAX, MetadataError
 from auth.developer import NotYoursError, TwoSecretsError
@@ -23,7 +24,7 @@ from models.client import Listed
 from models.db import pool, unit_of_work
 from models.member import SESSION_SECONDS, Member
 
-JAPAN = timezone(timedelta(hours=9))
+LOGIN_AGAIN = f"/login?again=1&next={DEVELOPER_PATH}"
 FORM_BYTES = 16
 PEOPLE = ["authorization_code", "refresh_token"]
 KINDS: dict[str, dict[str, Any]] = {
@@ -38,24 +39,29 @@ KINDS: dict[str, dict[str, Any]] = {
 
 async def show(request: Request) -> Response:
     """The partner's clients, and what this person may do with each."""
-    visitor, person = await _developer(request)
-    if isinstance(person, Response):
-        return person
-    return await _clients_page(visitor, person)
+    visitor = await visitor_of(request)
+    if visitor.login is None:
+        return page.redirect(f"/login?next={DEVELOPER_PATH}")
+    person = visitor.login.member
+    return await _clients_page(visitor.cookie, person) if person.role in developer.ROLES else _shut()
 
 
 async def show_new(request: Request) -> Response:
-    """The form for a new client."""
-    visitor, person = await _developer(request)
-    if isinstance(person, Response):
-        return person
-    return _form(visitor, person, {"kind": "program", "form": secrets.token_urlsafe(FORM_BYTES)})
+    """The form for a new client; sending it asks for a fresh login, so that is asked for before it is filled in."""
+    visitor = await visitor_of(request)
+    if visitor.login is None or not session.is_fresh(visitor.login.auth_time):
+        return page.redirect(LOGIN_AGAIN)
+    person = visitor.login.member
+    if person.role not in developer.ROLES:
+        return _shut()
+    return _form(visitor.cookie, person, {"kind": "program", "form": secrets.token_urlsafe(FORM_BYTES)})
 
 
 async def create(request: Request) -> Response:
     """Registers a client, once a form however often it is sent, and tells its secret, once."""
 
-    async def work(visitor: Visitor, person: Member, form: dict[str, str]) -> Response:
+    async def work(change: Change, person: Member) -> Response:
+        form = change.form
         try:
             async with unit_of_work() as connection:
                 words = ("developer", str(person.id), form.get("form", ""))
@@ -63,7 +69,7 @@ async def create(request: Request) -> Response:
                     return page.redirect(DEVELOPER_PATH)
                 made = await developer.create(connection, person, document(form))
         except MetadataError as error:
-            return _form(visitor, person, form, problem=_field(error))
+            return _form(change.cookie, person, form, problem=_field(error))
         return _told(form["name"].strip(), made.client_id, made.client_secret, made=True)
 
     return await _answered(request, work)
@@ -72,13 +78,13 @@ async def create(request: Request) -> Response:
 async def rotate(request: Request) -> Response:
     """A new secret, told once; the one before opens for a day."""
 
-    async def work(visitor: Visitor, person: Member, form: dict[str, str]) -> Response:
+    async def work(change: Change, person: Member) -> Response:
         try:
             async with unit_of_work() as connection:
-                found = await developer.owned(connection, person, form.get("client", ""))
+                found = await developer.owned(connection, person, change.form.get("client", ""))
                 secret = await developer.rotate(connection, found, person)
         except TwoSecretsError:
-            return await _clients_page(visitor, person, status=409, problem="secrets")
+            return await _clients_page(change.cookie, person, status=409, problem="secrets")
         return _told(found.name, found.client_id, secret, made=False)
 
     return await _answered(request, work)
@@ -87,9 +93,9 @@ async def rotate(request: Request) -> Response:
 async def end_previous(request: Request) -> Response:
     """Ends the secret before at once."""
 
-    async def work(_: Visitor, person: Member, form: dict[str, str]) -> Response:
+    async def work(change: Change, person: Member) -> Response:
         async with unit_of_work() as connection:
-            found = await developer.owned(connection, person, form.get("client", ""))
+            found = await developer.owned(connection, person, change.form.get("client", ""))
             await developer.end_previous(connection, found, person)
         return page.redirect(DEVELOPER_PATH)
 
@@ -98,12 +104,11 @@ async def end_previous(request: Request) -> Response:
 
 async def remove(request: Request) -> Response:
     """Ends a client with all its tokens at once."""
-    door: Door = request.app.state.door
 
-    async def work(_: Visitor, person: Member, form: dict[str, str]) -> Response:
+    async def work(change: Change, person: Member) -> Response:
         async with unit_of_work() as connection:
-            found = await developer.owned(connection, person, form.get("client", ""))
-            await developer.remove(connection, found, person, door.tokens)
+            found = await developer.owned(connection, person, change.form.get("client", ""))
+            await developer.remove(connection, found, person, change.door.tokens)
         return page.redirect(DEVELOPER_PATH)
 
     return await _answered(request, work)
@@ -127,38 +132,25 @@ def document(form: dict[str, str]) -> dict[str, Any]:
     return said
 
 
-async def _developer(request: Request) -> tuple[Visitor, Member | Response]:
-    """Who asks; or the answer to somebody who does not develop here."""
-    visitor = await visitor_of(request)
-    if visitor.member is None:
-        return visitor, page.redirect(f"/login?next={DEVELOPER_PATH}")
-    if visitor.member.role not in developer.ROLES:
-        return visitor, page.render("developer/refused.html", status=403)
-    return visitor, visitor.member
-
-
-async def _answered(
-    request: Request, work: Callable[[Visitor, Member, dict[str, str]], Awaitable[Response]]
-) -> Response:
-    """Does what a form asks, for somebody who may, from a page of ours."""
-    door: Door = request.app.state.door
-    visitor, person = await _developer(request)
+async def _answered(request: Request, work: Callable[[Change, Member], Awaitable[Response]]) -> Response:
+    """Does what a form of ours asks, for somebody who may and has just proven themselves."""
+    change = await asked(request, "developer", LOGIN_AGAIN)
+    if isinstance(change, Response):
+        return change
+    person = change.login.member
+    if person.role not in developer.ROLES:
+        return _shut()
     try:
-        form = await read_form(request)
-    except FormError as error:
-        return refused(error.status)
-    token = form.get("token", "")
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, "developer"):
-        return refused(403)
-    if isinstance(person, Response):
-        return person
-    try:
-        return await work(visitor, person, form)
+        return await work(change, person)
     except NotYoursError:
-        return await _clients_page(visitor, person, status=404, problem="absent")
+        return await _clients_page(change.cookie, person, status=404, problem="absent")
 
 
-async def _clients_page(visitor: Visitor, person: Member, *, status: int = 200, problem: str = "") -> Response:
+def _shut() -> Response:
+    return page.render("developer/refused.html", status=403)
+
+
+async def _clients_page(cookie: str, person: Member, *, status: int = 200, problem: str = "") -> Response:
     async with pool().acquire() as connection:
         found = await client.listed(connection, person.partner_id)
     held = developer.held_by(person)
@@ -173,11 +165,11 @@ async def _clients_page(visitor: Visitor, person: Member, *, status: int = 200, 
         day=_day,
         hour=_hour,
         scope=scopes.join,
-        token=session.form_token(visitor.cookie, "developer"),
+        token=session.form_token(cookie, "developer"),
     )
 
 
-def _form(visitor: Visitor, person: Member, given: dict[str, str], problem: str = "") -> Response:
+def _form(cookie: str, person: Member, given: dict[str, str], problem: str = "") -> Response:
     held = developer.held_by(person)
     offered = [scope for name, scope in (scopes.IDENTITY | scopes.VOCABULARY).items() if name in held]
     groups = groupby(offered, lambda scope: (scope.group_ja, scope.group_en))
@@ -189,7 +181,7 @@ def _form(visitor: Visitor, person: Member, given: dict[str, str], problem: str 
         problem=problem,
         name_characters=NAME_CHARACTERS_MAX,
         uris=REDIRECT_URIS_MAX,
-        token=session.form_token(visitor.cookie, "developer"),
+        token=session.form_token(cookie, "developer"),
     )
 
 

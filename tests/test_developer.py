@@ -218,6 +218,22 @@ async def test_forms_from_elsewhere_and_other_roles_change_nothing(house: House)
     assert await statuses(house, made, [made.client_secret]) == [200]
 
 
+async def test_every_change_asks_for_a_fresh_login(house: House):
+    browser = await visitor(house, "DEVELOPER")
+    made = await created(house, browser)
+    token = hidden((await browser.get("/developer/new")).text)["token"]
+    await house.as_owner("update login_session set auth_time = auth_time - interval '11 minutes'")
+    for path in ("new", "secret", "previous", "delete"):
+        form = PROGRAM | {"client": made.client_id}
+        asked = await send(house, browser, path, form, token=token)
+        assert (asked.status_code, asked.headers["location"]) == (303, "/login?again=1&next=/developer")
+    assert (await browser.get("/developer/new")).headers["location"] == "/login?again=1&next=/developer"
+    assert (await browser.get("/developer")).status_code == 200
+    assert (
+        await house.count("oauth_client", "kind = 'PARTNER' and secret_rotated_at is null and disabled_at is null") == 1
+    )
+
+
 async def test_the_page_asks_for_a_login_and_comes_back(house: House):
     sent = await house.browser.get("/developer")
     assert (sent.status_code, sent.headers["location"]) == (303, "/login?next=/developer")
