@@ -229,9 +229,8 @@ async def test_every_change_asks_for_a_fresh_login(house: House):
         assert (asked.status_code, asked.headers["location"]) == (303, "/login?again=1&next=/developer")
     assert (await browser.get("/developer/new")).headers["location"] == "/login?again=1&next=/developer"
     assert (await browser.get("/developer")).status_code == 200
-    assert (
-        await house.count("oauth_client", "kind = 'PARTNER' and secret_rotated_at is null and disabled_at is null") == 1
-    )
+    unchanged = "kind = 'PARTNER' and secret_rotated_at is null and disabled_at is null"
+    assert await house.count("oauth_client", unchanged) == 1
 
 
 async def test_the_page_asks_for_a_login_and_comes_back(house: House):
