@@ -1,7 +1,7 @@
 """The page where people log in."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -148,21 +148,9 @@ def login_form(
     return answer
 
 
-def account_page(
-    visitor: Visitor, person: Member, asked: Mapping[str, str] | None = None, *, app: str = "", target: str = ""
-) -> Response:
-    """Who is logged in, and the button that ends it.
-
-    `asked` goes along with that button; `app`: who asks for it, and `target`: where it leads then.
-    """
-    return page.render(
-        "oauth/account.html",
-        form_targets=[page.origin_of(target)] if target else [],
-        person=person,
-        token=session.form_token(visitor.cookie, "logout"),
-        asked=asked or {},
-        app=app,
-    )
+def account_page(visitor: Visitor, person: Member) -> Response:
+    """Who is logged in, what they may look after, and the button that ends it."""
+    return page.render("oauth/account.html", person=person, token=session.form_token(visitor.cookie, "logout"))
 
 
 def refused(status: int, why: str = "form") -> Response:

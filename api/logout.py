@@ -39,7 +39,14 @@ async def show(request: HttpRequest) -> Response:
     kept = {name: value for name, value in asked.request.payload.data.items() if name in PARAMETERS}
     kept = {**kept, "client_id": asked.client.row.client_id}
     kept.pop("id_token_hint", None)
-    return account_page(visitor, who, kept, app=asked.client.row.name, target=asked.redirect_uri or "")
+    return page.render(
+        "oauth/logout.html",
+        form_targets=[page.origin_of(asked.redirect_uri)] if asked.redirect_uri else [],
+        client=asked.client.row,
+        person=who,
+        asked=kept,
+        token=session.form_token(visitor.cookie, "logout"),
+    )
 
 
 async def log_out(request: HttpRequest) -> Response:

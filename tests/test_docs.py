@@ -30,7 +30,7 @@ LANGUAGES = {"graphql", "sh", "sql", "nginx", "python", "js", "csv", "text"}
 """csv and text are shown, not run: a file's columns (its own test imports it), a diagram."""
 
 OWN_HOSTS = ("127.0.0.1", "example.jp", "example.com", "www.rfc-editor.org", "github.com")
-DEEPER = "create|list|rotate|delete|connect|failures|replay|role|reset"
+DEEPER = "create|list|rotate|delete|connect|failures|replay|role|reset|set|show|remove"
 COMMAND = re.compile(rf"\./kyoso (?P<words>[a-z]+(?: (?:{DEEPER}))?)(?P<rest>[^`\n#|;]*)")
 COMMAND_SECONDS = 120
 
