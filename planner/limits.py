@@ -24,7 +24,7 @@ MAXIMUM_COST = 100_000
 """Estimated rows, weighted; see `cost`."""
 MAXIMUM_SHAPES_PER_DOCUMENT = 32
 """So that one document cannot push out everybody else's plans."""
-MAXIMUM_CACHE_BYTES = 64 * 1024 * 1024
+MAXIMUM_CACHE_BYTES = 16 * 1024 * 1024
 
 PAGE_BUCKETS = (1, 5, 10, 20, 50, 100)
 """Page sizes written into a statement; a size from a variable uses the next larger one."""
