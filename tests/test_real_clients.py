@@ -52,7 +52,7 @@ class World:
             NODE, CLIENTS / f"{library}.js", scenario, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        told = {"issuer": self.house.issuer, "callback": CALLBACK, "after": AFTER, **self.clients}
+        told = {"issuer": self.house.issuer, "callback": CALLBACK, "after": AFTER, "person": EMAIL, **self.clients}
         async with asyncio.timeout(ANSWER_SECONDS):
             while True:
                 program.stdin.write(json.dumps(told).encode() + b"\n")
@@ -162,6 +162,7 @@ async def test_a_backend_exchanges_its_token_for_a_lesser_one(world: World, libr
         "kind": "urn:ietf:params:oauth:token-type:access_token",
         "life": 120,
         "viewer": WHO,
+        "person": PERSON,
     }
 
 

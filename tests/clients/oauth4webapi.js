@@ -190,14 +190,20 @@ await play({
     const authentication = oauth.ClientSecretBasic(world.backend.secret);
     const first = await credentials(as, client, authentication, {});
     const parameters = {subject_token: first.access_token, subject_token_type: ACCESS_TOKEN, scope: 'network:read'};
-    const answer = await oauth.genericTokenEndpointRequest(as, client, authentication, EXCHANGE, parameters, INSECURE);
-    const lesser = await oauth.processGenericTokenEndpointResponse(as, client, answer);
+    const exchanged = async (more) => {
+      const asks = {...parameters, ...more};
+      const answer = await oauth.genericTokenEndpointRequest(as, client, authentication, EXCHANGE, asks, INSECURE);
+      return oauth.processGenericTokenEndpointResponse(as, client, answer);
+    };
+    const lesser = await exchanged({});
+    const persons = await exchanged({requested_subject: world.person});
     return {
       before: first.scope,
       after: lesser.scope,
       kind: lesser.issued_token_type,
       life: lesser.expires_in,
       viewer: await asked(world, lesser.access_token),
+      person: await asked(world, persons.access_token),
     };
   },
 

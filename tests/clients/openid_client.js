@@ -116,13 +116,16 @@ await play({
     const config = await discovered(world, world.backend);
     const first = await client.clientCredentialsGrant(config);
     const parameters = {subject_token: first.access_token, subject_token_type: ACCESS_TOKEN};
-    const lesser = await client.genericGrantRequest(config, EXCHANGE, {...parameters, scope: 'network:read'});
+    const exchanged = (more) => client.genericGrantRequest(config, EXCHANGE, {...parameters, scope: 'network:read', ...more});
+    const lesser = await exchanged({});
+    const persons = await exchanged({requested_subject: world.person});
     return {
       before: first.scope,
       after: lesser.scope,
       kind: lesser.issued_token_type,
       life: lesser.expires_in,
       viewer: await asked(config, world, lesser.access_token),
+      person: await asked(config, world, persons.access_token),
     };
   },
 
