@@ -21,7 +21,7 @@ import structlog
 from api.asker import Asker
 from api.outlet import AGREEMENT_ENDED, INTERRUPTED, Ended, Outlet
 from api.place import START, Place, place_of, read_place
-from api.subscriber import HELD_BYTES, Group, Subscriber, Wish
+from api.subscriber import Group, Subscriber, Wish
 from auth.policy import seers
 from auth.viewer import Viewer
 from models.db import pool, queries
@@ -32,7 +32,7 @@ from planner import Acquire, Planner, Stream
 POLL_SECONDS = 1.0
 EVENTS_A_BATCH = 100
 TOLD_AT_ONCE = 100
-"""Subscribers that are written to before anybody else has a turn."""
+"""Messages that are written before anybody else has a turn."""
 ENCODED_AT_ONCE = 4
 """Groups for which PostgreSQL answers at the same time."""
 BOOKMARK_SECONDS = (5, 300)
@@ -87,7 +87,7 @@ class Live:
         wish = Wish.of(given)
         bound = self.planner.bind(stream, NOBODY, who)
         key = (bound.group, viewer.partner_id, viewer.standing, wish)
-        group = self.groups.get(key) or Group(key, stream, who, viewer.partner_id, wish)
+        group = self.groups.get(key) or Group(key, bound, viewer.partner_id, wish)
         silence = min(max(int(given.get("bookmarkSeconds", 30)), BOOKMARK_SECONDS[0]), BOOKMARK_SECONDS[1])
         return self._attend(Subscriber(group, outlet, place or START, silence), resumes=place is not None)
 
@@ -122,26 +122,22 @@ class Live:
 
     async def _past(self, subscriber: Subscriber, end: Place | None) -> tuple[list[tuple[Place, bytes]], Place, bool]:
         """What comes next for a subscriber, up to where it was looked, and whether there may be more."""
-        found: list[tuple[Place, bytes]] = []
-        place, group, size = subscriber.place, subscriber.group, 0
+        group = subscriber.group
         async with pool().acquire() as connection:
-            rows = await _after(connection, place)
+            rows = await _after(connection, subscriber.place)
             events = [row for row in rows if end is None or end.reaches(place_of(row))]
             wanted = await _wanted(connection, events, [group])
-            for row in events:
-                place = place_of(row)
-                if (group, row["id"]) in wanted:
-                    body = await self._encode(group, _delivery(place, row["id"], live=False), connection)
-                    found.append((place, body))
-                    size += len(body)
-                    if size > HELD_BYTES:
-                        return found, place, True
-        return found, place, len(events) == EVENTS_A_BATCH
+            heard = [row for row in events if (group, row["id"]) in wanted]
+            found = await self._encode(group, heard, connection, live=False)
+        return found, place_of(events[-1]) if events else subscriber.place, len(events) == EVENTS_A_BATCH
 
-    async def _encode(self, group: Group, row: dict[str, Any], connection: Connection | None = None) -> bytes:
-        bound = self.planner.bind(group.stream, row, group.who)
+    async def _encode(
+        self, group: Group, events: Sequence[Any], connection: Connection | None = None, *, live: bool
+    ) -> list[tuple[Place, bytes]]:
+        places = [place_of(event) for event in events]
+        rows = [_delivery(place, place.event_id, live=live) for place in places]
         acquire: Acquire = pool().acquire if connection is None else lambda: nullcontext(connection)
-        return (await self.planner.encode(bound, acquire)).body
+        return list(zip(places, await self.planner.encode_all(group.bound, rows, acquire), strict=True))
 
     async def _read(self) -> None:
         await self._ask_agreements(group for group in self.groups.values() if group.wish.agreement_id)
@@ -159,11 +155,13 @@ class Live:
         try:
             async with pool().acquire() as connection:
                 wanted = await _wanted(connection, rows, list(groups))
-            for row in rows:
-                listening = [group for group in groups if (group, row["id"]) in wanted]
-                for start in range(0, len(listening), ENCODED_AT_ONCE):
-                    now = {group: groups[group] for group in listening[start : start + ENCODED_AT_ONCE]}
-                    await self._hand_out(place_of(row), row["id"], now)
+            heard = {group: [row for row in rows if (group, row["id"]) in wanted] for group in groups}
+            listening = [group for group, events in heard.items() if events]
+            for start in range(0, len(listening), ENCODED_AT_ONCE):
+                some = listening[start : start + ENCODED_AT_ONCE]
+                bodies = await asyncio.gather(*(self._encode(group, heard[group], live=True) for group in some))
+                for group, answers in zip(some, bodies, strict=True):
+                    await _hand_out(answers, groups[group])
         except BaseException:
             # Taken and not handed out: these subscribers resume by their cursors instead of missing an event.
             for members in groups.values():
@@ -172,16 +170,6 @@ class Live:
             raise
         self.handed = self.taken
         return len(rows) == EVENTS_A_BATCH
-
-    async def _hand_out(self, place: Place, event_id: UUID, groups: dict[Group, tuple[Subscriber, ...]]) -> None:
-        row = _delivery(place, event_id, live=True)
-        bodies = await asyncio.gather(*(self._encode(group, row) for group in groups))
-        now = asyncio.get_running_loop().time()
-        for members, body in zip(groups.values(), bodies, strict=True):
-            for number, each in enumerate(members, 1):
-                each.tell(place, body, now)
-                if number % TOLD_AT_ONCE == 0:
-                    await asyncio.sleep(0)
 
     async def _ask_agreements(self, groups: Iterable[Group]) -> None:
         """Ends the subscriptions to an agreement that has stopped giving their partner anything."""
@@ -218,11 +206,24 @@ class Live:
             if each.silent(now):
                 by_place.setdefault(each.place if each.place.reaches(handed) else handed, []).append(each)
         for place, members in by_place.items():
-            body = await self._encode(group, _delivery(place, None, live=True))
+            row = _delivery(place, None, live=True)
+            (body,) = await self.planner.encode_all(group.bound, [row], pool().acquire)
             for each in members:
                 # Who has heard something meanwhile is past this bookmark.
                 if each.silent(now):
                     each.mark(place, body, now)
+
+
+async def _hand_out(answers: Sequence[tuple[Place, bytes]], members: Sequence[Subscriber]) -> None:
+    told = 0
+    for each in members:
+        now = asyncio.get_running_loop().time()
+        for place, body in answers:
+            each.tell(place, body, now)
+        told += len(answers)
+        if told >= TOLD_AT_ONCE:
+            told = 0
+            await asyncio.sleep(0)
 
 
 async def _after(connection: Connection, place: Place) -> list[Any]:

@@ -148,7 +148,9 @@ class Socket:
         except RefusedError as refused:
             await self._refuse(key, refused)
         except Ended as ended:
-            await self._error(key, [ended.formatted()])
+            # Written at once: a reader that takes nothing would never let it through, and finds it when it reads again.
+            self.operations.pop(key, None)
+            self.wire.write(orjson.dumps({"id": key, "type": "error", "payload": [ended.formatted()]}))
         except InvalidRequestError as invalid:
             await self._error(key, [error.formatted for error in invalid.errors])
         except WebSocketDisconnect:

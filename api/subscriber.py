@@ -8,10 +8,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from api.asker import Asker
 from api.outlet import TOO_SLOW, Outlet
 from api.place import Place
-from planner import Stream
+from planner import Bound
 from schema.act import read_id
 
 HELD_BYTES = 64 * 1024
@@ -39,11 +38,11 @@ class Group:
     """Subscribers for whom every event is decided, read and written once.
 
     `key` holds whatever decides what they see: the plan with its values, the partner, the scopes and the filters. What
-    `stream` and `who`, those of its first member, are told is right for all.
+    `bound`, that of its first member, answers is right for all.
     """
 
-    def __init__(self, key: Hashable, stream: Stream, who: Asker, partner_id: UUID, wish: Wish) -> None:
-        self.key, self.stream, self.who, self.partner_id, self.wish = key, stream, who, partner_id, wish
+    def __init__(self, key: Hashable, bound: Bound, partner_id: UUID, wish: Wish) -> None:
+        self.key, self.bound, self.partner_id, self.wish = key, bound, partner_id, wish
         self.members: set[Subscriber] = set()
         self.flows = False
         """Whether the agreement that was asked for gave this partner anything when it was last looked at."""

@@ -7,6 +7,7 @@ needs neither: it writes to a thousand sockets in turn, and leaves whoever does 
 from __future__ import annotations
 
 from asyncio import BaseTransport
+from socket import SO_SNDBUF, SOL_SOCKET
 from struct import pack
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -15,6 +16,9 @@ from api.outlet import WAITING_BYTES
 
 EXTENSION = "kyoso.wire"
 """Under which name an application finds it among the extensions of its scope."""
+KERNEL_BYTES = 32 * 1024
+"""What the kernel may hold for one connection beside it, as text; it takes twice as much, and left alone megabytes."""
+COLLECTED_BYTES = 8 * 1024
 CLOSE_SECONDS = 10.0
 TEXT = 0x81
 """The first byte of a text message that is whole."""
@@ -25,7 +29,9 @@ class Wire(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        self.transport.set_write_buffer_limits(high=WAITING_BYTES)
+        # Below this the loop collects what is written in one turn; above it the kernel is asked at once.
+        self.transport.set_write_buffer_limits(high=COLLECTED_BYTES)
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, KERNEL_BYTES)
 
     async def run_asgi(self) -> None:
         self.scope.setdefault("extensions", {})[EXTENSION] = self  # type: ignore[typeddict-item]
@@ -33,21 +39,21 @@ class Wire(WebSocketsSansIOProtocol):
 
     def put(self, text: bytes) -> bool:
         """Writes a text message without waiting. False, and nothing written, when too much is still untaken."""
-        if self.close_sent or self.transport.is_closing():
-            return True  # nobody is there: whoever holds the conversation is about to hear of it
         waiting = self.transport.get_write_buffer_size()
         if waiting and waiting + len(text) > WAITING_BYTES:
             return False
-        self._write(text)
+        self.write(text)
         return True
 
     async def send_text(self, text: bytes) -> None:
         """Writes a text message, whatever its size, once the reader has taken what came before."""
         await self.writable.wait()
-        if not self.close_sent and not self.transport.is_closing():
-            self._write(text)
+        self.write(text)
 
-    def _write(self, text: bytes) -> None:
+    def write(self, text: bytes) -> None:
+        """Writes a text message at once, whatever waits: for a last word."""
+        if self.close_sent or self.transport.is_closing():
+            return
         # A server's frame is its length before its text; the library's general way takes four times as long to say so.
         size = len(text)
         if size < 126:

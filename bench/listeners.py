@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -26,11 +26,14 @@ TEXT, PING, PONG = 0x1, 0x9, 0xA
 
 @dataclass(slots=True)
 class Listener:
-    """One conversation: its socket, the messages that came, and what is still half read."""
+    """One conversation: its socket, the answers that came, what is still half read, and what ended it."""
 
     socket: socket.socket
     messages: int = 0
     rest: bytes = b""
+    last: bytes = b""
+    """The latest answer."""
+    ended: bytes = b""
 
 
 class Listeners:
@@ -39,11 +42,14 @@ class Listeners:
     def __init__(self) -> None:
         self.all: dict[int, Listener] = {}
         self._ready = select.epoll()
-        self.refused = b""
-        """The first message that was no delivery: why a server ended a subscription."""
 
-    def begin(self, url: str, number: int, query: str, tokens: list[str]) -> None:
-        """Opens so many conversations, each subscribed; they take the tokens in turn."""
+    def begin(
+        self, url: str, number: int, subscription: Mapping[str, object], tokens: list[str], *, window: int | None = None
+    ) -> None:
+        """Opens so many conversations with this request each; they take the tokens in turn.
+
+        `window`: how many bytes the kernel takes for a listener that does not read, when fewer than it likes.
+        """
         parts = urlsplit(url)
         if parts.hostname not in LOOPBACK:
             raise ValueError("load is for this machine only")
@@ -54,10 +60,10 @@ class Listeners:
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
         ).encode()
-        subscribe = {"type": "subscribe", "payload": {"query": query}}
+        subscribe = {"type": "subscribe", "payload": subscription}
         for start in range(0, number, AT_ONCE):
             these = range(start, min(start + AT_ONCE, number))
-            opened = [socket.create_connection(address, SECONDS) for _ in these]
+            opened = [_connection(address, window) for _ in these]
             for one in opened:
                 one.sendall(hello)
             for one in opened:
@@ -77,29 +83,40 @@ class Listeners:
                 self._ready.register(one.fileno(), select.EPOLLIN)
 
     def hear(self, messages: int, *, seconds: float = SECONDS) -> list[float]:
-        """When each listener had so many more messages, in the clock of `time.perf_counter`.
+        """When each listener had so many more answers, in the clock of `time.perf_counter`.
 
         Raises RuntimeError when somebody waits in vain.
         """
         goal = {number: each.messages + messages for number, each in self.all.items()}
         times: list[float] = []
-        deadline = time.perf_counter() + seconds
-        while len(times) < len(goal):
-            ready = self._ready.poll(max(0.0, deadline - time.perf_counter()), len(goal))
-            if not ready:
-                raise RuntimeError(f"{len(goal) - len(times)} of {len(goal)} listeners waited in vain {self.refused!r}")
-            for number, _ in ready:
-                each = self.all[number]
-                before = each.messages
-                self._read(each)
-                if before < goal[number] <= each.messages:
-                    times.append(time.perf_counter())
+        for number, before in self._reading(seconds, lambda: len(times) < len(goal)):
+            if before < goal[number] <= self.all[number].messages:
+                times.append(time.perf_counter())
         return times
+
+    def hear_out(self, *, seconds: float = SECONDS) -> list[bytes]:
+        """Reads until the server has ended every subscription; gives what it said, each time."""
+        for _ in self._reading(seconds, lambda: not all(each.ended for each in self.all.values())):
+            pass
+        return [each.ended for each in self.all.values()]
+
+    def _reading(self, seconds: float, goes_on: Callable[[], bool]) -> Iterator[tuple[int, int]]:
+        """Whoever has read something, and how many answers it had before."""
+        deadline = time.perf_counter() + seconds
+        while goes_on():
+            ready = self._ready.poll(max(0.0, deadline - time.perf_counter()), len(self.all))
+            if not ready:
+                said = next((each.ended for each in self.all.values() if each.ended), b"nothing")
+                raise RuntimeError(f"listeners waited in vain; the server said {said.decode(errors='replace')}")
+            for number, _ in ready:
+                before = self.all[number].messages
+                self._read(self.all[number])
+                yield number, before
 
     def _read(self, each: Listener) -> None:
         came = each.socket.recv(CHUNK_BYTES)
         if not came:
-            raise RuntimeError(f"the server closed a conversation {self.refused!r}")
+            raise RuntimeError(f"the server closed a conversation; it said {each.ended.decode(errors='replace')}")
         data, start = each.rest + came if each.rest else came, 0
         while len(data) - start >= 2:
             length, head = data[start + 1], start + 2
@@ -109,15 +126,14 @@ class Listeners:
                 length, head = int.from_bytes(data[start + 2 : start + 10]), start + 10
             if len(data) < head + length:
                 break
-            kind = data[start] & 0xF
-            if kind == TEXT:
+            kind, text = data[start] & 0xF, data[head : head + length]
+            if kind == PING:
+                each.socket.sendall(_frame(text, PONG))
+            elif kind == TEXT and b'"next"' in text[:80]:
                 each.messages += 1
-                if not self.refused and b'"next"' not in data[head : head + 70]:
-                    self.refused = data[head : head + length]
-            elif kind == PING:
-                each.socket.sendall(_frame(data[head : head + length], PONG))
+                each.last = text
             else:
-                self.refused = self.refused or data[head : head + length]
+                each.ended = each.ended or text
             start = head + length
         each.rest = data[start:]
 
@@ -129,14 +145,25 @@ class Listeners:
 
 
 @contextmanager
-def listening(url: str, number: int, query: str, tokens: list[str]) -> Iterator[Listeners]:
+def listening(
+    url: str, number: int, query: str, tokens: list[str], *, window: int | None = None, **variables: object
+) -> Generator[Listeners]:
     """So many subscribers, for as long as the block lasts."""
     listeners = Listeners()
     try:
-        listeners.begin(url, number, query, tokens)
+        listeners.begin(url, number, {"query": query, "variables": variables}, tokens, window=window)
         yield listeners
     finally:
         listeners.close()
+
+
+def _connection(address: tuple[str, int], window: int | None) -> socket.socket:
+    opened = socket.socket()
+    if window is not None:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)  # before the handshake, which announces it
+    opened.settimeout(SECONDS)
+    opened.connect(address)
+    return opened
 
 
 def _frame(payload: bytes, kind: int = TEXT) -> bytes:

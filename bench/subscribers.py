@@ -174,11 +174,11 @@ def _figures(subscribers: int, groups: int, ours: list[Round], theirs: list[Roun
 async def idle(url: str, master_key: bytes, subscribers: int, progress: Callable[[str], None]) -> Idle:
     """What so many subscribers keep while nothing happens; each must hear the event that ends the silence."""
     async with house(url, master_key, 1) as kyoso:
-        before = _pss_mb(kyoso.server.pid)
+        before = pss_mb(kyoso.server.pid)
         progress(f"{subscribers} subscribers")
         with listening(kyoso.server.address, subscribers, QUERY, await kyoso.tokens()) as listeners:
             await asyncio.sleep(SETTLE_SECONDS)
-            after = _pss_mb(kyoso.server.pid)
+            after = pss_mb(kyoso.server.pid)
             await kyoso.happen(1)
             listeners.hear(1)
     return Idle(subscribers, before, after)
@@ -190,7 +190,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _pss_mb(pid: int) -> float:
+def pss_mb(pid: int) -> float:
     """The process's share of memory (proportional set size)."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -15,6 +15,7 @@ from graphql.execution.values import get_argument_values, get_variable_values
 from planner import document as documents
 from planner import fallback
 from planner.arguments import Run
+from planner.batch import batched, read_all
 from planner.cache import Cache
 from planner.catalog import Catalogue
 from planner.check import check
@@ -173,6 +174,18 @@ class Planner:
     async def encode(self, bound: Bound, acquire: Acquire, context: Any = None) -> Answer:
         """The bytes of one event for a whole group."""
         return await self.runner.query(bound.plan, acquire, bound.run, context)
+
+    async def encode_all(self, bound: Bound, rows: Sequence[Mapping[str, Any]], acquire: Acquire) -> list[bytes]:
+        """The bytes of many events for one group, in order: one statement, unless Python finishes their values.
+
+        `bound` was bound with any row.
+        """
+        plan, runs = bound.plan, [bound.run._replace(row=row) for row in rows]
+        statement = batched(plan) if len(runs) > 1 and not plan.finishing and not plan.personal else None
+        if statement is None:
+            return [(await self.encode(replace(bound, run=run), acquire)).body for run in runs]
+        async with acquire() as connection:
+            return [self.runner.checked(plan, body).body for body in await read_all(plan, statement, connection, runs)]
 
     def _document(self, text: str, standing: Any) -> Document:
         found = self.cache.get(text)

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from api import postgres
 from api import settings as installed
+from api.cli.bench_subscribers import subscribers
 from api.cli.installation import DEFAULT_DATA_DIR, installation, refuse_without_database
 from bench import npm
 from bench.compare import Bench, Results
@@ -85,6 +86,9 @@ def bench(
     if drawn:
         drawn.write_text(picture(results), encoding="utf-8")
     _tell(results, as_json)
+
+
+bench.add_command(subscribers)
 
 
 def _tell(results: Results, as_json: bool) -> None:
