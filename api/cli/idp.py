@@ -86,7 +86,7 @@ def set_(
             raise ValueError(
                 "a domain looks like example.co.jp; issuer and client id have 500 and 255 characters"
             ) from None
-        await audit.record(connection, "identity_provider.set", partner_id=partner_id, issuer=issuer)
+        await audit.record(connection, "provider.named", partner_id=partner_id, issuer=issuer)
         return _facts(provider, installed)
 
     _print(_do(data_dir, partner, work), as_json)
@@ -118,7 +118,7 @@ def remove(partner: str, data_dir: Path, as_json: bool) -> None:
     async def work(connection: Connection, partner_id: UUID, installed: Settings) -> Facts:
         if not await identity_provider.remove(connection, partner_id):
             raise ValueError("this partner has no identity provider")
-        await audit.record(connection, "identity_provider.removed", partner_id=partner_id)
+        await audit.record(connection, "provider.removed", partner_id=partner_id)
         return {"removed": True}
 
     _print(_do(data_dir, partner, work), as_json)
