@@ -106,3 +106,26 @@ async def test_a_standing_that_the_gate_refuses_gets_no_plan(toy: World) -> None
     with pytest.raises(InvalidRequestError, match="jobs are not yours"):
         planner.prepare(request, poor)
     planner.prepare(Request("{ viewer { login } }"), poor)
+
+
+async def test_a_plan_of_one_standing_is_never_served_to_another(toy: World) -> None:  # noqa: F811
+    """The same text, variables and partner under other scopes, in turns, from one warm planner."""
+
+    def policy(name: str, standing: Any) -> str:
+        return POLICIES[name] if "jobs" in standing or name != "job" else "false"
+
+    planner = Planner(schema, toy.planner.catalogue, policy=policy, gate=lambda _: None)
+    request = Request("query ($n: Int!) { jobs(first: $n) { totalCount } }", None, {"n": 5})
+    standings = [frozenset({"jobs"}), frozenset({"jobs", "more"}), frozenset({"more"}), frozenset[str]()]
+    told: dict[frozenset[str], set[bytes]] = {}
+    for turn in range(3):
+        for standing in standings if turn % 2 else reversed(standings):
+            who = viewer(toy.rows["partner"][0]["id"])
+            who.standing = standing
+            answer = await planner.run(planner.prepare(request, who), toy.acquire)
+            told.setdefault(standing, set()).add(answer.body)
+    assert planner.compiled == len(standings)
+    seen, hidden = told[standings[0]] | told[standings[1]], told[standings[2]] | told[standings[3]]
+    assert hidden == {b'{"data":{"jobs":{"totalCount":0}}}'}
+    assert len(seen) == 1
+    assert seen != hidden
