@@ -23,6 +23,7 @@ TEMPLATES = {
     "SURVEY": "survey",
     "COMPANY_CONFIRMATION": "company_confirmation",
     "SLOT_NOTICE": "slot_notice",
+    "JOINING": "joining",
 }
 TO_STAFF = {"COMPANY_CONFIRMATION", "SLOT_NOTICE"}
 NAMELESS = {"JA": "ご応募者", "EN": "applicant"}
@@ -40,6 +41,8 @@ async def write(connection: Connection, sent: Mail, *, issuer: str) -> Letter | 
     facts = await mail.facts(connection, sent.id)
     if sent.kind in TO_STAFF:
         to, name = await mail.staff(connection, sent.company_id), None
+    elif sent.kind == "JOINING":
+        to, name = [facts["invited"]] if facts["invited"] else [], None
     else:
         to, name = await _candidate(connection, facts, sent)
     if not to:
@@ -89,6 +92,8 @@ def _links(sent: Mail, issuer: str, *, own: bool) -> dict[str, str]:
         links["referral_url"] = f"{issuer}/referral/{seal.referral_token(sent.referral_id, own=own)}"
     if sent.survey_id:
         links["survey_url"] = f"{issuer}/survey/{seal.survey_token(sent.survey_id)}"
+    if sent.joining_id:
+        links["joining_url"] = f"{issuer}/join/{seal.joining_token(sent.joining_id)}"
     return links
 
 

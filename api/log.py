@@ -29,7 +29,7 @@ KEYS = frozenset(
 )
 """What a log line may say: ids, codes, counts and times; never names, addresses, tokens or texts of people."""
 
-SECRET_PATHS = ("/relay/", "/referral/", "/survey/")
+SECRET_PATHS = ("/relay/", "/referral/", "/survey/", "/join/")
 
 
 def configure(settings: Settings) -> None:

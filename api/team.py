@@ -9,15 +9,15 @@ from starlette.routing import Route
 from api import page
 from api.login import TEAM_PATH, refused, visitor_of
 from api.security import Change, asked
+from api.session import JAPAN
 from auth import session
 from auth.tokens import REVOCATION_KEPT_SECONDS
-from models import audit, team
+from models import audit, joining, team
 from models.audit import Connection
 from models.db import pool, unit_of_work
 from models.member import ROLES, Login
 from models.team import LastAdministratorError
 
-ADMINISTRATOR = "ADMIN"
 LOGIN_AGAIN = f"/login?again=1&next={TEAM_PATH}"
 
 
@@ -26,7 +26,7 @@ async def show(request: Request) -> Response:
     visitor = await visitor_of(request)
     if visitor.login is None:
         return page.redirect(f"/login?next={TEAM_PATH}")
-    return await _page(visitor.login, visitor.cookie)
+    return await team_page(visitor.login, visitor.cookie)
 
 
 async def change(request: Request) -> Response:
@@ -34,15 +34,14 @@ async def change(request: Request) -> Response:
     asks = await asked(request, "team", LOGIN_AGAIN)
     if isinstance(asks, Response):
         return asks
-    who = asks.login.member
     try:
         member_id = UUID(asks.form.get("member", ""))
-        if who.role != ADMINISTRATOR:
+        if not is_administrator(asks.login):
             return refused(403, "administrator")
         async with unit_of_work() as connection:
             changed = await _changed(connection, asks, member_id)
     except LastAdministratorError:
-        return await _page(asks.login, asks.cookie, status=409, problem="LAST")
+        return await team_page(asks.login, asks.cookie, status=409, problem="LAST")
     except ValueError:
         return refused(400)
     if changed:
@@ -65,17 +64,25 @@ async def _changed(connection: Connection, asks: Change, member_id: UUID) -> boo
     return changed
 
 
-async def _page(login: Login, cookie: str, *, status: int = 200, problem: str = "") -> Response:
+def is_administrator(login: Login) -> bool:
+    """Whether they look after the people of their partner."""
+    return login.member.role == "ADMIN"
+
+
+async def team_page(login: Login, cookie: str, *, status: int = 200, problem: str = "") -> Response:
+    """The partner's people and invitations; `problem`: why the last change was not made."""
     who = login.member
-    if who.role != ADMINISTRATOR:
+    if not is_administrator(login):
         return refused(403, "administrator")
     async with pool().acquire() as connection:
         found = await team.colleagues(connection, who.partner_id)
+        invited = await joining.standing(connection, who.partner_id)
     return page.render(
         "oauth/team.html",
         status=status,
         login=login,
         people=found,
+        invited=[(each, f"{each.expires_at.astimezone(JAPAN):%Y-%m-%d}") for each in invited],
         roles=ROLES,
         fresh=session.is_fresh(login.auth_time),
         again=LOGIN_AGAIN,

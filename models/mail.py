@@ -13,7 +13,9 @@ from models.db import queries
 from models.rejection_mail import DEFAULTS
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Kind = Literal["REJECTION", "RELAY_LINK", "REFERRAL_CONFIRMATION", "SURVEY", "COMPANY_CONFIRMATION", "SLOT_NOTICE"]
+Kind = Literal[
+    "REJECTION", "RELAY_LINK", "REFERRAL_CONFIRMATION", "SURVEY", "COMPANY_CONFIRMATION", "SLOT_NOTICE", "JOINING"
+]
 
 TO_ONE_A_DAY = 10  # letters to one person, whoever has them written
 LEASE_SECONDS = 120  # longer than a sender's time-outs, so that no two send the same mail
@@ -32,6 +34,7 @@ class Mail:
     referral_id: UUID | None
     survey_id: UUID | None
     slot_id: UUID | None
+    joining_id: UUID | None
     language: Literal["JA", "EN"]
     attempts: int
 

@@ -206,7 +206,8 @@ async def forgive_attempts(connection: Connection, *accounts: bytes, address: by
 
 
 async def sweep(connection: Connection) -> None:
-    """Deletes ended sessions and passed windows."""
+    """Deletes ended sessions, passed windows and invitations whose time is over."""
+    await queries("joining").sweep(connection)
     await queries("member").sweep_sessions(connection)
     await queries("member").sweep_attempts(connection, window_seconds=ATTEMPT_WINDOW_SECONDS)
 

@@ -25,7 +25,17 @@ TOKEN_MAC_BYTES = 16  # 128 bits
 TOKEN_CHARACTERS = 43  # base64url of a UUID and its MAC, without padding
 EMAIL_INDEX_BYTES = 32
 
-TOKEN_PURPOSES = ("relay", "relay-own", "referral", "referral-own", "survey", "page", "page-part", "confirmation")
+TOKEN_PURPOSES = (
+    "relay",
+    "relay-own",
+    "referral",
+    "referral-own",
+    "survey",
+    "page",
+    "page-part",
+    "confirmation",
+    "joining",
+)
 
 Random = Callable[[int], bytes]
 
@@ -179,6 +189,16 @@ def confirmation_token(invitation_id: UUID) -> str:
 def read_confirmation_token(token: str) -> UUID | None:
     """The invitation; None when the token was not made by `confirmation_token`."""
     return _subject("confirmation", token)
+
+
+def joining_token(joining_id: UUID) -> str:
+    """By which somebody who was invited becomes a member (招待)."""
+    return _token("joining", joining_id)
+
+
+def read_joining_token(token: str) -> UUID | None:
+    """The invitation; None when the token was not made by `joining_token`."""
+    return _subject("joining", token)
 
 
 def _ready() -> _Keys:

@@ -28,6 +28,7 @@ from api import (
     developer,
     device,
     identity_provider,
+    joining,
     login,
     logout,
     openid,
@@ -213,7 +214,14 @@ async def open_house(connected: str, host: str = "127.0.0.1") -> AsyncIterator[H
     server = uvicorn.Server(uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off"))
     app.router.routes += [*edge.routes, *client.routes, *login.routes, *consent.routes, *logout.routes]
     app.router.routes += [*developer.routes, *device.routes, *openid.routes, *session.routes, *page.routes]
-    app.router.routes += [*second.routes, *passkey.routes, *security.routes, *team.routes, *totp.routes]
+    app.router.routes += [
+        *second.routes,
+        *passkey.routes,
+        *security.routes,
+        *team.routes,
+        *totp.routes,
+        *joining.routes,
+    ]
     app.router.routes += identity_provider.routes
     config_socket = server.config.bind_socket()
     issuer = f"http://{host}:{config_socket.getsockname()[1]}"

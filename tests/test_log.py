@@ -69,6 +69,6 @@ def test_a_request_is_one_line_without_its_secrets() -> None:
 
 
 def test_the_token_in_a_personal_path_is_left_out() -> None:
-    for path in ("/relay/s3cret", "/relay/me/s3cret", "/referral/s3cret", "/survey/s3cret"):
+    for path in ("/relay/s3cret", "/relay/me/s3cret", "/referral/s3cret", "/survey/s3cret", "/join/s3cret"):
         assert "s3cret" not in log.path_for_log(path)
     assert log.path_for_log("/healthz") == "/healthz"

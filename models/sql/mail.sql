@@ -5,7 +5,8 @@ with next as (
 )
 update mail m set attempts = attempts + 1, due_at = clock_timestamp() + make_interval(secs => :lease_seconds)
 from next where m.id = next.id
-returning m.id, m.kind, m.company_id, m.person_id, m.invitation_id, m.referral_id, m.survey_id, m.slot_id, m.language, m.attempts;
+returning m.id, m.kind, m.company_id, m.person_id, m.invitation_id, m.referral_id, m.survey_id, m.slot_id, m.joining_id,
+  m.language, m.attempts;
 
 -- name: wait_a_day$
 -- Puts a mail off by a day, as if it had not been tried, when so many went to its person since yesterday.
@@ -20,13 +21,15 @@ returning id;
 select c.name as company, c.slug, c.url, coalesce(r.referrer_id, m.company_id) as keeper_id,
   coalesce(rp.legal_name, rp.name) as referrer, rj.title as referred_job, r.confirm_by,
   i.expires_at as url_until, i.waiting_for = 'AGENCY' as no_agency, i.company_confirm_by, i.rejected_at,
-  aj.title as job, a.status as application_status, s.expires_at as slot_until, ag.name as agency
+  aj.title as job, a.status as application_status, s.expires_at as slot_until, ag.name as agency,
+  jo.email as invited, jo.expires_at as joining_until
 from mail m join partner c on c.id = m.company_id
 left join referral r on r.id = m.referral_id left join partner rp on rp.id = r.referrer_id left join job rj on rj.id = r.job_id
 left join relay_invitation i on i.id = m.invitation_id
 left join survey v on v.id = m.survey_id
 left join application a on a.id = coalesce(i.application_id, v.application_id) left join job aj on aj.id = a.job_id
 left join slot s on s.id = m.slot_id left join partner ag on ag.id = s.agency_id
+left join joining jo on jo.id = m.joining_id
 where m.id = :id;
 
 -- name: staff

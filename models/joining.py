@@ -1,0 +1,101 @@
+"""Invitations to log in for a partner (メンバーの招待): sent by mail, good once and for a week."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from models import factor
+from models.audit import Connection
+from models.db import queries, uuid7
+from models.member import ROLES, change_password, create_member, folded
+
+INVITATION_SECONDS = 7 * 24 * 3600
+NAME_CHARACTERS_MAX = 100
+ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s.]+")
+
+
+class KnownAddressError(ValueError):
+    """The address logs in already, somewhere on the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """An invitation that stands."""
+
+    id: UUID
+    partner_id: UUID
+    partner_name: str
+    email: str = field(repr=False)
+    role: str
+    expires_at: datetime
+
+
+async def invite(
+    connection: Connection, *, partner_id: UUID, invited_by: UUID, email: str, role: str, language: str
+) -> UUID:
+    """Invites an address and queues the letter, in place of an earlier invitation of it.
+
+    Whether the address logs in for another partner is not looked at: nobody must learn it. Raises KnownAddressError
+    when it does for this one, and ValueError for what is no address or role. `language`: of the letter, JA or EN.
+    """
+    address = folded(email)
+    if role not in ROLES or not ADDRESS.fullmatch(address):
+        raise ValueError("an invitation needs an e-mail address and a role")
+    if await queries("joining").is_colleague(connection, partner_id=partner_id, email=address):
+        raise KnownAddressError("this address logs in for the partner already")
+    joining_id = uuid7()
+    await queries("joining").forget(connection, partner_id=partner_id, email=address)
+    words = {"id": joining_id, "partner_id": partner_id, "invited_by": invited_by, "email": address, "role": role}
+    await queries("joining").add(connection, **words, life_seconds=INVITATION_SECONDS)
+    await queries("joining").queue_letter(
+        connection, id=uuid7(), partner_id=partner_id, joining_id=joining_id, language=language
+    )
+    return joining_id
+
+
+async def standing(connection: Connection, partner_id: UUID) -> list[Joining]:
+    """A partner's invitations that nobody has used yet."""
+    return [Joining(**row) async for row in queries("joining").standing(connection, partner_id=partner_id)]
+
+
+async def find(connection: Connection, joining_id: UUID) -> Joining | None:
+    """The invitation, locked until the transaction ends; None when it was used or withdrawn, or its time is over."""
+    row = await queries("joining").find(connection, id=joining_id)
+    return None if row is None else Joining(**row)
+
+
+async def withdraw(connection: Connection, *, partner_id: UUID, joining_id: UUID) -> bool:
+    """Ends an invitation, with its letter if that was not sent; False when it is not the partner's."""
+    return bool(await queries("joining").withdraw(connection, partner_id=partner_id, id=joining_id))
+
+
+async def accept(connection: Connection, invited: Joining, *, name: str, password: str) -> UUID:
+    """Uses an invitation up: whoever has the mailbox logs in from now on, and the address is known to be theirs.
+
+    Somebody whose access had ended comes back as they are now: with this name, role and password, and no factor of
+    before. Raises WeakPasswordError, KnownAddressError, and ValueError for a missing name.
+    """
+    called = " ".join(name.split())[:NAME_CHARACTERS_MAX]
+    if not called:
+        raise ValueError("a person has a name")
+    known = await queries("joining").member_of(connection, email=invited.email)
+    if known is None:
+        member_id = await create_member(
+            connection,
+            partner_id=invited.partner_id,
+            email=invited.email,
+            name=called,
+            password=password,
+            role=invited.role,
+        )
+    elif known["partner_id"] == invited.partner_id and known["ended"]:
+        member_id = known["id"]
+        await queries("joining").bring_back(connection, id=member_id, name=called, role=invited.role)
+        await factor.reset(connection, member_id)
+        await change_password(connection, member_id, password, about=(invited.email, called, invited.partner_name))
+    else:
+        raise KnownAddressError("this address logs in somewhere already")
+    await queries("joining").verify_address(connection, id=member_id)
+    await queries("joining").withdraw(connection, partner_id=invited.partner_id, id=invited.id)
+    return member_id

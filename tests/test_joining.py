@@ -1,0 +1,170 @@
+"""Somebody is invited by mail, comes by its link, once, and is a member."""
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api import letters
+from models import joining, mail, member, seal, totp
+from models.db import pool, unit_of_work
+from tests.oauth_house import EMAIL, PASSWORD, House, fields, light_hashes, running_house  # noqa: F401  (fixtures)
+
+REN = "ren@aozora.example.jp"
+FRESH = "zakuro to kumo no densha"
+
+
+async def invite(house: House, email: str = REN, role: str = "RECRUITER", **form: str) -> httpx.Response:
+    if not house.browser.cookies.get("kyoso_session"):
+        await house.log_in(house.browser)
+    token = fields((await house.browser.get("/team")).text)["token"]
+    sent = {"token": token, "email": email, "role": role, **form}
+    return await house.browser.post("/team/invitations", data=sent, headers={"Origin": house.issuer})
+
+
+async def letter(house: House) -> tuple[letters.Letter, str]:
+    """The next letter, and the path of the link in it."""
+    async with unit_of_work() as connection:
+        due = await mail.claim(connection)
+        assert due
+        written = await letters.write(connection, due, issuer=house.issuer)
+    assert written
+    found = re.search(rf"{house.issuer}(/join/[\w-]+)", written.text)
+    assert found, written.text
+    return written, found[1]
+
+
+async def join(house: House, path: str, password: str = FRESH, **form: str) -> httpx.Response:
+    sent = {"name": " 佐藤\n蓮 ", "password": password, "repeated": password} | form
+    return await house.http.post(path, data=sent, headers={"Origin": house.issuer})
+
+
+async def test_somebody_is_invited_and_comes_once(house: House):
+    assert (await invite(house, f" {REN.upper()} ", language="EN")).headers["location"] == "/team"
+    page = (await house.browser.get("/team")).text
+    assert REN in page
+    written, path = await letter(house)
+    assert (written.to, written.subject) == ((REN,), "青空製作所 invites you to Kyoso")
+    for _ in range(2):  # mail scanners open links
+        shown = await house.http.get(path)
+        assert (shown.status_code, REN in shown.text, "青空製作所" in shown.text) == (200, True, True)
+        assert "default-src 'none'" in shown.headers["content-security-policy"]
+    answer = await join(house, path)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/security")
+    assert "佐藤 蓮" in (await house.http.get("/security")).text
+    async with pool().acquire() as connection:
+        row = await connection.fetchrow("select * from member where email = $1", REN)
+        lines = await connection.fetch(
+            "select action, detail ->> 'role' as role from audit where action like 'member.%'"
+        )
+    assert row
+    assert (row["partner_id"], row["role"], row["name"]) == (house.company, "RECRUITER", "佐藤 蓮")
+    assert row["email_verified_at"] is not None
+    assert [tuple(line) for line in lines] == [("member.invited", "RECRUITER"), ("member.joined", "RECRUITER")]
+    assert [(await house.http.get(path)).status_code, (await join(house, path)).status_code] == [404, 404]
+    assert await house.count("joining") + await house.count("mail") == 0
+    assert (await house.log_in(httpx.AsyncClient(base_url=house.issuer), REN, FRESH)).status_code == 303
+
+
+async def test_the_link_ends_with_its_time_a_new_one_and_the_administrators_word(house: House):
+    await invite(house)
+    _, first = await letter(house)
+    await invite(house, role="ANALYST")
+    _, second = await letter(house)
+    assert [(await house.http.get(path)).status_code for path in (first, second)] == [404, 200]
+    await house.as_owner("update joining set expires_at = now()")
+    assert [(await house.http.get(second)).status_code, (await join(house, second)).status_code] == [404, 404]
+    await house.as_owner("update joining set expires_at = now() + interval '1 day'")
+    form = fields((await house.browser.get("/team")).text)
+    async with pool().acquire() as connection:
+        invitation = str(await connection.fetchval("select id from joining"))
+    sent = {"token": form["token"], "invitation": invitation}
+    answer = await house.browser.post("/team/invitations/withdraw", data=sent, headers={"Origin": house.issuer})
+    assert answer.status_code == 303
+    assert (await join(house, second)).status_code == 404
+    assert await house.count("member") == 1
+
+
+async def test_what_cannot_be_invited_is_said_and_nothing_is_sent(house: House):
+    async with unit_of_work() as connection:
+        facts = {"partner_id": house.company, "name": "鈴木 一郎", "password": PASSWORD, "role": "RECRUITER"}
+        await member.create_member(connection, email="ichiro@aozora.example.jp", **facts)
+    for email, role, status in ((EMAIL, "ANALYST", 409), ("nobody", "ANALYST", 422), (REN, "BOSS", 422)):
+        assert (await invite(house, email, role)).status_code == status
+    async with httpx.AsyncClient(base_url=house.issuer) as theirs:
+        await house.log_in(theirs, "ichiro@aozora.example.jp")
+        token = fields((await theirs.get("/security")).text)["token"]
+        own = {"token": token, "email": REN, "role": "ADMIN"}
+        for form in (own, {**own, "token": ""}):
+            refused = await theirs.post("/team/invitations", data=form, headers={"Origin": house.issuer})
+            assert refused.status_code == 403
+    assert await house.count("joining") + await house.count("mail") == 0
+    statuses = [(await invite(house, f"{number}@aozora.example.jp")).status_code for number in range(11)]
+    assert statuses == [303] * 10 + [429]
+    assert await house.count("joining") == await house.count("mail") == 10
+
+
+async def test_an_address_of_another_partner_is_told_to_its_owner_alone(house: House):
+    async with unit_of_work() as connection:
+        facts = {"partner_id": house.agency, "name": "蓮", "password": PASSWORD, "role": "ADMIN"}
+        await member.create_member(connection, email=REN, **facts)
+    assert (await invite(house)).status_code == 303
+    _, path = await letter(house)
+    answer = await join(house, path)
+    assert answer.status_code == 409
+    assert "すでに使われています" in answer.text
+    async with pool().acquire() as connection:
+        assert await member.check_password(connection, REN, FRESH) is None
+        known = await member.check_password(connection, REN, PASSWORD)
+    assert known
+    assert known.partner_id == house.agency
+
+
+async def test_somebody_comes_back_without_the_factors_of_before(house: House):
+    async with unit_of_work() as connection:
+        facts = {"partner_id": house.company, "name": "前の名", "password": PASSWORD, "role": "ADMIN"}
+        before = await member.create_member(connection, email=REN, **facts)
+        await totp.add(connection, before, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", 1)
+    await house.as_owner("update member set disabled_at = now() where id = $1", before)
+    await invite(house, role="ANALYST")
+    _, path = await letter(house)
+    for form, said in (
+        ({"password": "password1234567"}, "推測されやすい"),
+        ({"repeated": "another"}, "一致しません"),
+        ({"name": " "}, "お名前を入力"),
+    ):
+        refused = await join(house, path, **form)
+        assert (refused.status_code, said in refused.text) == (422, True)
+    assert await house.count("member", "disabled_at is not null") == 1
+    assert (await join(house, path)).status_code == 303
+    async with pool().acquire() as connection:
+        row = await connection.fetchrow("select id, name, role, disabled_at from member where email = $1", REN)
+    assert row
+    assert tuple(row) == (before, "佐藤 蓮", "ANALYST", None)
+    assert await house.count("totp") == 0
+
+
+async def test_only_our_page_joins_and_a_token_is_for_this_alone(house: House):
+    await invite(house)
+    _, path = await letter(house)
+    form = {"name": "蓮", "password": FRESH, "repeated": FRESH}
+    for headers in ({}, {"Origin": "https://evil.example"}, {"Origin": "null", "Sec-Fetch-Site": "cross-site"}):
+        assert (await house.http.post(path, data=form, headers=headers)).status_code == 403
+    joining_id = seal.read_joining_token(path.removeprefix("/join/"))
+    assert joining_id
+    for token in (seal.confirmation_token(joining_id), path[6:-1] + ("A" if path[-1] != "A" else "B"), "x", "%00"):
+        assert (await join(house, f"/join/{token}")).status_code == 404
+    assert await house.count("member") == 1
+
+
+def test_the_letter_says_the_same_in_both_languages():
+    texts = Path(letters.__file__).parent / "templates" / "mail"
+    for language in ("ja", "en"):
+        words = (texts / f"joining.{language}.txt").read_text(encoding="utf-8")
+        assert [words.count(f"{{{{ {word} }}}}") for word in ("company", "joining_url", "joining_until")] == [2, 1, 1]
+
+
+@pytest.mark.parametrize("address", ["a@b", "a b@c.jp", "a@b@c.jp", "@c.jp", "a@c.", ""])
+def test_what_is_no_address(address: str):
+    assert joining.ADDRESS.fullmatch(address) is None
