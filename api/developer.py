@@ -127,6 +127,7 @@ def document(form: dict[str, str]) -> dict[str, Any]:
     }
     if kind in ("web", "app"):
         said["redirect_uris"] = form.get("redirect_uris", "").split()
+        said["post_logout_redirect_uris"] = form.get("post_logout_redirect_uris", "").split()
     if kind == "signer":
         said["jwks"] = _json(form.get("jwks", ""))
     return said

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 from auth import assertion, scopes
 from auth.server import CLIENT_METHODS
@@ -16,7 +17,7 @@ from auth.tokens import REVOCATION_KEPT_SECONDS, InvalidTokenError, Tokens
 from auth.viewer import NOBODY, Viewer
 from models import audit, client, oauth
 from models.audit import Connection
-from models.oauth import Client
+from models.oauth import Client, Credentials
 
 ADMIN_SCOPE = "partner:admin"
 CLIENTS_MAX = 100
@@ -65,27 +66,34 @@ async def register(connection: Connection, viewer: Viewer, document: object, add
     if ADMIN_SCOPE not in viewer.scopes or viewer.partner_id == NOBODY:
         raise NotAdminError
     asked = checked(document, viewer.standing - {ADMIN_SCOPE})
-    if await client.count(connection, viewer.partner_id) >= CLIENTS_MAX:
-        raise MetadataError(f"a partner has {CLIENTS_MAX} clients at most: delete one that is not used")
     token = secrets.token_urlsafe(REGISTRATION_TOKEN_BYTES)
-    made = await oauth.create_client(
+    made = await add(connection, viewer.partner_id, asked, token)
+    await _record(connection, "client.registered", viewer, made.client_id)
+    told = {"registration_access_token": token, "registration_client_uri": f"{address}/{made.client_id}"}
+    if made.client_secret:
+        told |= {"client_secret": made.client_secret}
+    return _words(made.client_id, asked) | told | ({"client_secret_expires_at": 0} if made.client_secret else {})
+
+
+async def add(
+    connection: Connection, partner_id: UUID, asked: Metadata, registration_token: str | None = None
+) -> Credentials:
+    """A new client of a partner. Raises MetadataError when the partner has CLIENTS_MAX."""
+    if await client.count(connection, partner_id) >= CLIENTS_MAX:
+        raise MetadataError(f"a partner has {CLIENTS_MAX} clients at most: delete one that is not used")
+    return await oauth.create_client(
         connection,
         name=asked.name,
         scope=asked.scope,
-        partner_id=viewer.partner_id,
+        partner_id=partner_id,
         redirect_uris=asked.redirect_uris,
         post_logout_redirect_uris=asked.post_logout_redirect_uris,
         public=asked.method == "none",
         jwks=asked.jwks,
         dpop_bound=asked.dpop_bound,
         grant_types=asked.grant_types,
-        registration_token=token,
+        registration_token=registration_token,
     )
-    await _record(connection, "client.registered", viewer, made.client_id)
-    told = {"registration_access_token": token, "registration_client_uri": f"{address}/{made.client_id}"}
-    if made.client_secret:
-        told |= {"client_secret": made.client_secret}
-    return _words(made.client_id, asked) | told | ({"client_secret_expires_at": 0} if made.client_secret else {})
 
 
 async def read(connection: Connection, client_id: str, token: str, address: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Otherwise a DEVELOPER would give a new secret to an administrator's client, and 
 
 from auth import client as rules
 from auth import scopes
-from auth.client import MetadataError
 from auth.tokens import REVOCATION_KEPT_SECONDS, Tokens
 from models import audit, client, oauth
 from models.audit import Connection
@@ -30,20 +29,7 @@ def held_by(person: Member) -> frozenset[str]:
 
 async def create(connection: Connection, person: Member, document: object) -> Credentials:
     """Registers a client of the person's partner from client metadata (RFC 7591). Raises MetadataError."""
-    asked = rules.checked(document, held_by(person))
-    if await client.count(connection, person.partner_id) >= rules.CLIENTS_MAX:
-        raise MetadataError(f"a partner has {rules.CLIENTS_MAX} clients at most: delete one that is not used")
-    made = await oauth.create_client(
-        connection,
-        name=asked.name,
-        scope=asked.scope,
-        partner_id=person.partner_id,
-        redirect_uris=asked.redirect_uris,
-        public=asked.method == "none",
-        jwks=asked.jwks,
-        dpop_bound=asked.dpop_bound,
-        grant_types=asked.grant_types,
-    )
+    made = await rules.add(connection, person.partner_id, rules.checked(document, held_by(person)))
     await _record(connection, "client.registered", person, made.client_id)
     return made
 

@@ -21,7 +21,13 @@ from tests.test_oauth_cli import kyoso
 
 JWKS = {"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}
 PROGRAM = {"name": "夜間バッチ", "kind": "program", "allow network:read": "1"}
-WEB = {**PROGRAM, "kind": "web", "redirect_uris": f"{CALLBACK}\r\nhttp://127.0.0.1:9000/back"}
+AFTER = "https://app.example.jp/bye"
+WEB = {
+    **PROGRAM,
+    "kind": "web",
+    "post_logout_redirect_uris": AFTER,
+    "redirect_uris": f"{CALLBACK}\r\nhttp://127.0.0.1:9000/back",
+}
 
 
 async def visitor(house: House, role: str, partner: Any = None) -> httpx.AsyncClient:
@@ -107,6 +113,7 @@ async def test_each_kind_is_what_it_says(house: House):
         assert (made.client_secret is None) == (method != "client_secret_basic")
         assert listed.redirect_uris == form.get("redirect_uris", "").split()
         assert listed.dpop_bound == ("dpop" in form)
+    assert await house.count("oauth_client", f"post_logout_redirect_uris = '{{{AFTER}}}'") == 2
 
 
 async def test_what_cannot_be_is_explained_and_kept_on_the_page(house: House):
