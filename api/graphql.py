@@ -62,6 +62,7 @@ LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says when a connection ends between two of its steps
     OSError,
 )
 """The database is away, or says so: whoever asks is to come back shortly."""

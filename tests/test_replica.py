@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from models.db import unit_of_work
+from models.db import pool, queries, unit_of_work
 from models.replica import LEASE_SECONDS, Replica
 from tests import builders
 from tests.served import Served, serving
@@ -64,6 +64,12 @@ class House:
         found = await self.ask(JOBS, of=f"par_{self.company}")
         return found["partner"]["jobs"]["totalCount"]
 
+    async def others_read(self) -> list[str]:
+        """The replicas that are under lease, but for our own."""
+        async with pool().acquire() as connection:
+            leased = [row["replica"] async for row in queries("replica").leased(connection)]
+        return [name for name in leased if name != self.replica.name]
+
     @property
     def primary_was_asked(self) -> bool:
         """Whether the last question ran on the primary."""
@@ -101,6 +107,15 @@ async def test_whoever_wrote_reads_it_on_a_replica_that_is_late(house: House) ->
         assert await house.jobs() == number
         on_replica += not house.primary_was_asked
     assert on_replica > 0
+
+
+async def test_a_replica_that_only_others_read_is_waited_for_as_long_as_they_may(house: House) -> None:
+    async with unit_of_work() as connection:
+        await queries("replica").lease(connection, replica="elsewhere:5432/kyoso", seconds=5)
+        began = monotonic()
+        await connection.execute("update replica_lease set ends_at = clock_timestamp() + interval '600 ms'")
+    assert monotonic() - began >= 0.5
+    assert await house.others_read() == []
 
 
 async def test_a_replica_that_stands_still_is_left_and_comes_back(house: House) -> None:

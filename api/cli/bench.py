@@ -14,6 +14,7 @@ from rich.console import Console
 
 from api import postgres
 from api import settings as installed
+from api.cli.bench_plans import plans
 from api.cli.bench_subscribers import subscribers
 from api.cli.installation import DEFAULT_DATA_DIR, installation, refuse_without_database
 from bench import npm
@@ -89,6 +90,7 @@ def bench(
 
 
 bench.add_command(subscribers)
+bench.add_command(plans)
 
 
 def _tell(results: Results, as_json: bool) -> None:
