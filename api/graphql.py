@@ -7,6 +7,7 @@ Subscriptions go over WebSocket (`api.sockets`) or, with `Accept: text/event-str
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from functools import lru_cache, partial
@@ -31,6 +32,7 @@ from api.perform import Context, perform
 from auth.dpop import InvalidProofError
 from auth.tokens import InvalidTokenError, Tokens
 from auth.viewer import Viewer
+from models import lane
 from models.lane import Lane
 from models.replica import Replicas
 from planner import Answer, InvalidRequestError, Planner, Prepared, Request, body
@@ -89,6 +91,7 @@ class Endpoint:
         self.live: Live
         self.tokens: Tokens
         self.lane: Lane
+        self._verbs = asyncio.Semaphore(lane.VERBS_AT_ONCE)
         self.origins: Origins
         self.replicas: Replicas | None = None
 
@@ -111,13 +114,13 @@ class Endpoint:
             operation = prepared.operation
             if operation is OperationType.QUERY:
                 with Watch(receive):
-                    answer = await self.read(prepared, context)
+                    answer = await self.run(prepared, context)
             elif operation is OperationType.SUBSCRIPTION:
                 return await self._events(request, who, viewer, accept, headers, receive, send)
             elif scope["method"] == "GET":
                 raise RefusedError(405, "METHOD_NOT_ALLOWED", "A mutation needs POST.", {"Allow": "POST"})
             else:
-                answer = await self.planner.run(prepared, self.lane.acquire, context, perform)
+                answer = await self.run(prepared, context)
             if answer.failures:
                 self.note(answer)
             await respond(send, 200, answer.body, media)
@@ -172,8 +175,18 @@ class Endpoint:
         who.values["budget_available"] = left
         return prepared, who
 
-    async def read(self, prepared: Prepared, context: Context) -> Answer:
-        """Answers a question: on a replica where it may lag, which nothing about a person may."""
+    async def run(self, prepared: Prepared, context: Context) -> Answer:
+        """Answers a question, on a replica where it may lag, which nothing about a person may; or has verbs act.
+
+        Raises TimeoutError when every connection that there is for it stays taken.
+        """
+        if prepared.operation is OperationType.MUTATION:
+            async with asyncio.timeout(lane.WAIT_SECONDS):
+                await self._verbs.acquire()
+            try:
+                return await self.planner.run(prepared, self.lane.acquire, context, perform)
+            finally:
+                self._verbs.release()
         if self.replicas is None or prepared.personal:
             return await self.planner.run(prepared, self.lane.acquire, context)
         return await self.replicas.ask(lambda acquire: self.planner.run(prepared, acquire, context), self.lane.acquire)

@@ -17,11 +17,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.graphql import FAILED, LOST, Endpoint, RefusedError, away, language, read_request
 from api.outlet import Ended
-from api.perform import Context, perform
+from api.perform import Context
 from api.wire import EXTENSION, Wire
 from auth.tokens import Held, InvalidTokenError
 from auth.viewer import Viewer
-from models.db import pool
 from planner import InvalidRequestError
 
 PROTOCOL = "graphql-transport-ws"
@@ -175,7 +174,7 @@ class Socket:
             await self.endpoint.live.deliver(self.endpoint.planner.stream(request, who), who, viewer, answers)
             return
         context = Context(viewer, language(dict(self.socket.scope["headers"])))
-        answer = await self.endpoint.planner.run(prepared, pool().acquire, context, perform)
+        answer = await self.endpoint.run(prepared, context)
         self.endpoint.note(answer)
         await answers.send(answer.body)
 

@@ -16,10 +16,11 @@ import asyncpg
 
 from models.db import POOL_MAX, Pool
 
-LANE_CONNECTIONS = POOL_MAX * 3 // 4
-"""Of the pool's, so that verbs, logins and health always find one that reads cannot hold."""
+LANE_CONNECTIONS = POOL_MAX // 2
+VERBS_AT_ONCE = POOL_MAX - LANE_CONNECTIONS - 2
+"""Of the pool's: what reads cannot take verbs have, and two are left for logins, the clock and health."""
 WAIT_SECONDS = 0.8
-"""A read that finds no connection for so long is refused: who waits longer waits in vain."""
+"""Who finds no connection for so long is refused: the next would only wait longer."""
 
 Held: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 

@@ -18,6 +18,10 @@ from tests.served import Served, running
 __all__ = ["running"]
 
 QUESTION = "{ viewer { partner { name } } }"
+POST_JOB = """
+mutation { postJob(input: { clientMutationId: "1", title: "設計", prefecture: TOKYO, requirements: "CAD" }) {
+  job { id } userErrors { code } } }
+"""
 WITHIN_SECONDS, POLL_SECONDS = 1.0, 0.02
 
 
@@ -82,3 +86,20 @@ async def test_no_connection_is_waited_for_without_end(served: Served, monkeypat
     assert [each.status_code for each in healthy] == [200, 200]
     assert (await served.post(QUESTION, token)).status_code == 200
     await reads.close()
+
+
+async def test_verbs_have_turns_of_their_own(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """proof 6.6, for verbs: too many at once are told to come back, nothing was changed, and reads go on."""
+    async with unit_of_work() as connection:
+        company = await builders.company(connection)
+    token, verbs = await served.token(company), served.app.state.endpoint._verbs
+    monkeypatch.setattr(lane, "WAIT_SECONDS", 0.05)
+    for _ in range(lane.VERBS_AT_ONCE):
+        await verbs.acquire()
+    refused = await served.post(POST_JOB, token)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    assert (await served.post(QUESTION, token)).status_code == 200
+    async with unit_of_work() as connection:
+        assert await connection.fetchval("select count(*) from job") == 0
+    verbs.release()
+    assert "data" in (await served.post(POST_JOB, token)).json()
