@@ -1,4 +1,6 @@
-"""Who the person behind an access token is, as far as they let the app know (OpenID Connect Core, 5.3)."""
+"""What OpenID Connect adds at the edge: userinfo, and requests that an app posts."""
+
+from urllib.parse import urlencode
 
 import structlog
 from starlette.middleware import Middleware
@@ -6,8 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from api import page
 from api.cors import CrossSite
-from api.oauth import Door
+from api.login import AUTHORIZE_PATH, refused
+from api.oauth import Door, FormError, read_form
 from auth.dpop import InvalidProofError, challenge
 from auth.openid import userinfo
 from auth.scopes import OPENID
@@ -24,7 +28,10 @@ log = structlog.get_logger()
 
 
 async def show(request: Request) -> Response:
-    """The claims that the token's scopes cover. The token comes in the header, as at the API."""
+    """Who the person behind an access token is, as far as its scopes cover (OpenID Connect Core, 5.3).
+
+    The token comes in the header, as at the API.
+    """
     try:
         viewer = await _viewer(request)
     except (InvalidTokenError, InvalidProofError) as error:
@@ -46,6 +53,17 @@ async def show(request: Request) -> Response:
     return JSONResponse(userinfo(person, viewer.scopes), headers=NO_STORE)
 
 
+async def ask(request: Request) -> Response:
+    """An authorization request that an app's page posts (OpenID Connect Core, 3.1.2.1) comes again by GET.
+
+    From another site the form brings no cookie: only then is it known who is logged in.
+    """
+    try:
+        return page.redirect(f"{AUTHORIZE_PATH}?{urlencode(await read_form(request))}")
+    except FormError as error:
+        return refused(error.status)
+
+
 async def _viewer(request: Request) -> Viewer | None:
     """Who asks; None without a token. Raises InvalidTokenError or InvalidProofError."""
     door: Door = request.app.state.door
@@ -62,4 +80,7 @@ async def _viewer(request: Request) -> Viewer | None:
 
 _browsers = [Middleware(CrossSite, methods="GET, POST")]
 
-routes: list[Route] = [Route(USERINFO_PATH, show, methods=["GET", "POST", "OPTIONS"], middleware=_browsers)]
+routes: list[Route] = [
+    Route(USERINFO_PATH, show, methods=["GET", "POST", "OPTIONS"], middleware=_browsers),
+    Route(AUTHORIZE_PATH, ask, methods=["POST"]),
+]

@@ -354,6 +354,31 @@ async def test_a_fresh_login_is_demanded_of_the_provider_too(house: House, elsew
     assert (fresh["prompt"], fresh["max_age"]) == ("login", "0")
 
 
+async def test_an_older_provider_takes_the_secret_in_the_body_and_tells_the_address_apart(
+    house: House, elsewhere: Elsewhere
+):
+    elsewhere.described = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
+    elsewhere.claims = {"email": None, "email_verified": None}
+    elsewhere.userinfo = {"sub": "subject-1", "email": EMAIL.upper(), "email_verified": True}
+    assert (await come_back(house, elsewhere)).status_code == 303
+    asked = elsewhere.asked[-1]
+    assert (asked["client_id"], asked["client_secret"], asked["by"]) == ("kyoso-there", "s3cret +&", "")
+
+
+async def test_where_it_is_required_no_second_door_opens(house: House, monkeypatch: pytest.MonkeyPatch):
+    """What asks nobody for a password (a passkey, a login under way) meets the rule where the session is opened."""
+    answers = iter([False, True])
+
+    async def is_required(*_: Any) -> bool:
+        return next(answers)
+
+    monkeypatch.setattr(identity_provider, "is_required", is_required)
+    refused = await house.log_in(house.browser)
+    assert refused.status_code == 401
+    assert "会社のアカウントでのログインが必要です" in refused.text
+    assert await house.count("login_session") == 0
+
+
 async def test_where_it_is_required_there_is_no_other_way_in(house: House, elsewhere: Elsewhere):
     await house.log_in(house.browser)
     await register(house, elsewhere.issuer, required=True)

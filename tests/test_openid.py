@@ -225,7 +225,7 @@ async def test_a_public_client_on_the_persons_machine_is_never_answered_silently
 async def test_an_app_can_demand_a_fresh_login(house: House, wish: dict[str, str], pushed: bool):
     app = await house.client(**APP)
     await house.log_in(house.browser)
-    await house.as_owner("update login_session set auth_time = now() - interval '1 hour'")
+    await house.as_owner("update login_session set auth_time = now() - interval '5 minutes'")
     verifier, challenge = proof_key()
     query = house.query(app, challenge, scope="openid network:read", **wish)
     if pushed:
@@ -237,13 +237,25 @@ async def test_an_app_can_demand_a_fresh_login(house: House, wish: dict[str, str
     # Whoever leaves out the login, or makes up the stamp, is sent there again.
     skipped = await house.browser.get(again)
     assert skipped.headers["location"].startswith("/login?")
-    forged = again.partition("&asked_at=")[0] + f"&asked_at={int(time.time() - 7200) * 1_000_000}.{'0' * 64}"
+    forged = again.partition("&asked_at=")[0] + f"&asked_at={int(time.time() - 360) * 1_000_000}.{'0' * 64}"
     assert (await house.browser.get(forged)).headers["location"].startswith("/login?")
     assert await log_in_again(house, house.browser, sent.headers["location"]) == again
     answer = await house.allow(house.browser, parameters(again))
     code = parameters(answer.headers["location"])["code"]
     claims = await claims_of(house, (await house.redeem(app, code, verifier)).json()["id_token"], app.client_id)
-    assert claims["iat"] - claims["auth_time"] < 600
+    assert claims["iat"] - claims["auth_time"] < 240
+
+
+async def test_an_app_may_post_its_request_and_it_comes_again_by_get(house: House):
+    app = await house.client(**APP)
+    await house.log_in(house.browser)
+    query = house.query(app, proof_key()[1], scope="openid", state="a&b=c")
+    posted = await house.http.post("/oauth/authorize", data=query, headers={"Origin": "https://app.example.jp"})
+    assert posted.status_code == 303
+    assert parameters(posted.headers["location"]) == query
+    assert (await house.browser.get(posted.headers["location"])).status_code == 200
+    assert (await house.http.post("/oauth/authorize", json=query)).status_code == 400
+    assert (await house.http.post("/oauth/authorize", data={"state": "x" * 20_000})).status_code == 413
 
 
 async def test_a_hint_names_who_must_log_in(house: House):
