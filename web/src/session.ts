@@ -96,6 +96,9 @@ export async function start() {
   }
 }
 
+/** Who somebody is, this page asks the API itself: it needs none of OpenID's scopes, which have no colon. */
+const isOfTheApi = (scope: string) => scope.includes(':') && scope !== OPERATOR_SCOPE;
+
 export async function signIn() {
   try {
     const metadata = await server();
@@ -106,7 +109,7 @@ export async function signIn() {
       response_type: 'code',
       client_id: CLIENT.client_id,
       redirect_uri: redirectUri(),
-      scope: (metadata.scopes_supported ?? []).filter((scope) => scope !== OPERATOR_SCOPE).join(' '),
+      scope: (metadata.scopes_supported ?? []).filter(isOfTheApi).join(' '),
       state,
       code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
       code_challenge_method: 'S256',
