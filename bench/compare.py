@@ -21,12 +21,12 @@ import httpx
 
 from bench import subject, written
 from bench.cost import memory_mb, spent
-from bench.load import Measured, Request, load, numbered
+from bench.load import CONNECTIONS, Measured, Request, load, numbered
 from bench.peers.shape import bare, settled, shaped
 from bench.question import QUERIES, RAW, WRITING, answers, request
 from bench.raw import stage
 from bench.same import Different, difference, plain
-from bench.stage import KYOSO, LIMIT, TWO_WORKERS, UNFILTERED, Stage
+from bench.stage import KYOSO, LIMIT, OURS, PGBOUNCER, TWO_WORKERS, UNFILTERED, Stage
 from bench.subject import Subject
 from models import db, oauth
 from models.db import unit_of_work
@@ -37,6 +37,8 @@ PEERS_EVERY = 3
 WARMING_SECONDS = 1
 FILTERED = ("Q1", "Q2", "Q3", "Q5", "Q6")
 """The reads that policies filter: figures ask within a function, which both plans call."""
+FEW = 2
+"""Connections for N, which keeps its worker busy over two, and gives no answer for seconds over sixteen."""
 TWO_WORKERS_ASK = "Q2"
 TRIES, TRY_SECONDS = 20, 0.5
 
@@ -71,6 +73,7 @@ class Bench:
     rounds: int = 7
     seconds: float = 2
     progress: Callable[[str], None] = lambda _: None
+    pooled_url: str | None = None
 
     async def run(self) -> Results:
         """Raises Different when answers differ, LookupError when the database holds no network to be read."""
@@ -82,7 +85,7 @@ class Bench:
             watching = await asyncpg.connect(**db.credentials(self.url))
             stack.push_async_callback(watching.close)
             self._watching, self._subject = watching, asked
-            self._stage = Stage(self.url, self.master_key, asked, directory, stack)
+            self._stage = Stage(self.url, self.master_key, asked, directory, stack, self.pooled_url)
             self._client = await _client(self.url, asked)
             sizes = {query: await self._same(query) for query in self.queries}
             if self.rounds:
@@ -114,7 +117,7 @@ class Bench:
         asked = await self._request(query, kind)
         before = await spent(server.pid, self._watching)
         began = await written.now(self._watching)
-        measured = await load(asked, seconds)
+        measured = await load(asked, seconds, FEW if kind == "N" else CONNECTIONS)
         cost = await spent(server.pid, self._watching) - before
         if query == WRITING:
             rows = await written.remove(self._watching, self._subject, began)
@@ -124,7 +127,7 @@ class Bench:
 
     async def _request(self, query: str, kind: str) -> Request:
         server = await self._stage.server(kind, raw=query == RAW)
-        ours = kind in (KYOSO, UNFILTERED, TWO_WORKERS)
+        ours = kind in OURS
         if ours and server.address not in self._tokens:
             self._tokens[server.address] = await _token(server.address, self._client)
         token = self._tokens[server.address] if ours else ""
@@ -163,13 +166,15 @@ class Bench:
         if beside == "P":
             said = shaped(query, said) if kind == "P" else bare(said)
             said = settled(said) if query == "Q5" else said
-        found = plain(said, peer=beside not in (KYOSO, LIMIT, TWO_WORKERS), fresh=writing)
+        found = plain(said, peer=beside not in (LIMIT, *OURS), fresh=writing)
         return found, len(answer.content)
 
 
 def _makes_sense(kind: str, query: str) -> bool:
     if kind == UNFILTERED:
         return query in FILTERED
+    if kind == PGBOUNCER:
+        return query != RAW
     return kind != TWO_WORKERS or query == TWO_WORKERS_ASK
 
 

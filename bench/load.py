@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 CONNECTIONS = 16
+TIMEOUT = "30s"  # a late answer is slow, not wrong
+PATIENCE = (1, 5)
+"""How many times as long a server is asked that gave no answer yet: it may still open its connections."""
 LOOPBACK = ("127.0.0.1", "localhost")
 SERIAL = "__serial__"
-"""In a body, what is another text in every request: a mutation repeated would only be a retry."""
+"""In a body or a header, what is another text in every request: a mutation repeated would only be a retry."""
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
@@ -46,28 +49,30 @@ def name() -> str:
 
 def numbered(request: Request) -> Request:
     """The request as it is sent once."""
-    return replace(request, body=request.body.replace(SERIAL.encode(), uuid4().hex.encode()))
+    serial = uuid4().hex
+    headers = tuple((name, value.replace(SERIAL, serial)) for name, value in request.headers)
+    return replace(request, headers=headers, body=request.body.replace(SERIAL.encode(), serial.encode()))
 
 
-async def load(request: Request, seconds: float) -> Measured:
-    """Sends the request over CONNECTIONS connections without pause.
+async def load(request: Request, seconds: float, connections: int = CONNECTIONS) -> Measured:
+    """Sends the request over so many connections without pause.
 
     Raises RuntimeError for any answer but 200, and for none.
     """
     if urlsplit(request.url).hostname not in LOOPBACK:
         raise ValueError("load is for this machine only")
-    for patience in (1, 5):  # a server that opens its connections now may need longer for its first answers
-        measured = await (_wrk if name() == "wrk" else _own)(request, seconds * patience)
+    for patience in PATIENCE:
+        measured = await (_wrk if name() == "wrk" else _own)(request, seconds * patience, connections)
         if measured.answers:
             return measured
-    raise RuntimeError(f"no answer within {5 * seconds} s")
+    raise RuntimeError(f"no answer within {PATIENCE[-1] * seconds} s")
 
 
-async def _wrk(request: Request, seconds: float) -> Measured:
+async def _wrk(request: Request, seconds: float, connections: int) -> Measured:
     headers = "".join(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}\n" for name, value in request.headers)
     body = request.body.decode().replace("]==]", "")
     script = f"wrk.method = {json.dumps(request.method)}\n{headers}" + (f"wrk.body = [==[{body}]==]\n" if body else "")
-    script += _numbered(body)
+    script += _numbered(request)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
@@ -75,9 +80,11 @@ async def _wrk(request: Request, seconds: float) -> Measured:
             *(
                 "wrk",
                 "-t1",
-                f"-c{CONNECTIONS}",
+                f"-c{connections}",
                 f"-d{max(1, round(seconds))}s",
                 "--latency",
+                "--timeout",
+                TIMEOUT,
                 "-s",
                 file.name,
                 request.url,
@@ -96,15 +103,21 @@ async def _wrk(request: Request, seconds: float) -> Measured:
     return Measured(float(rate[1]), _milliseconds(times["50"]), _milliseconds(times["99"]), int(count[1]))
 
 
-def _numbered(body: str) -> str:
-    if SERIAL not in body:
+def _numbered(request: Request) -> str:
+    if not _differs(request):
         return ""
-    return f"""local run, count = "{uuid4().hex[:12]}", 0
+    return f"""local run, count, fixed = "{uuid4().hex[:12]}", 0, wrk.headers
 request = function()
   count = count + 1
-  return wrk.format(nil, nil, nil, (wrk.body:gsub("{SERIAL}", run .. count)))
+  local headers = {{}}
+  for name, value in pairs(fixed) do headers[name] = (tostring(value):gsub("{SERIAL}", run .. count)) end
+  return wrk.format(nil, nil, headers, ((wrk.body or ""):gsub("{SERIAL}", run .. count)))
 end
 """
+
+
+def _differs(request: Request) -> bool:
+    return SERIAL.encode() in request.body or any(SERIAL in value for _, value in request.headers)
 
 
 def _milliseconds(text: str) -> float:
@@ -112,11 +125,11 @@ def _milliseconds(text: str) -> float:
     return float(number) * _UNITS[unit]
 
 
-async def _own(request: Request, seconds: float) -> Measured:
+async def _own(request: Request, seconds: float, connections: int) -> Measured:
     end = time.perf_counter() + seconds
     began = time.perf_counter()
     taken = [
-        time_ms for one in await asyncio.gather(*(_client(request, end) for _ in range(CONNECTIONS))) for time_ms in one
+        time_ms for one in await asyncio.gather(*(_client(request, end) for _ in range(connections))) for time_ms in one
     ]
     elapsed = time.perf_counter() - began
     if not taken:
@@ -128,7 +141,7 @@ async def _own(request: Request, seconds: float) -> Measured:
 async def _client(request: Request, end: float) -> list[float]:
     parts = urlsplit(request.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    fixed = b"" if SERIAL.encode() in request.body else _message(request)
+    fixed = b"" if _differs(request) else _message(request)
     taken: list[float] = []
     try:
         while time.perf_counter() < end:

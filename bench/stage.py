@@ -16,32 +16,39 @@ from bench.subject import Subject
 from models import db
 
 KYOSO, LIMIT = "Kyoso", "L"
-UNFILTERED, TWO_WORKERS = "unfiltered", "two workers"
+UNFILTERED, TWO_WORKERS, PGBOUNCER = "unfiltered", "two workers", "pgbouncer"
+OURS = (KYOSO, UNFILTERED, TWO_WORKERS, PGBOUNCER)
 PEERS = ("N", "S", "P", "M")
 """Strawberry as one would first write it, Strawberry with DataLoaders, PostGraphile, mercurius."""
 NODE = ("P", "M")
 PYTHON = {"N": "naive", "S": "batched"}
 SCRIPTS = {"P": "postgraphile.mjs", "M": "mercurius.mjs"}
-VARIANTS = {KYOSO: ["plain", "1"], TWO_WORKERS: ["plain", "2"], UNFILTERED: ["unfiltered", "1"]}
+VARIANTS = {
+    KYOSO: ["plain", "1"],
+    TWO_WORKERS: ["plain", "2"],
+    UNFILTERED: ["unfiltered", "1"],
+    PGBOUNCER: ["plain", "1"],
+}
 FOLDER = Path(__file__).with_name("peers")
 
 
 @dataclass
 class Stage:
-    """The servers of one run over one database. `raw`: finds rows where the rollup should be."""
+    """The servers of one run over one database. `pooled_url` leads to it too, through pgbouncer."""
 
     url: str
     master_key: bytes
     subject: Subject
     data_dir: Path
     stack: AsyncExitStack
+    pooled_url: str | None = None
 
     def __post_init__(self) -> None:
         self._running: dict[tuple[str, bool], Server] = {}
         self._starting = asyncio.Lock()
 
     async def server(self, kind: str, *, raw: bool = False) -> Server:
-        """The server of that kind, started when it does not run yet."""
+        """The server of that kind, started when it does not run yet. `raw`: finds rows where the rollup should be."""
         async with self._starting:
             if (kind, raw) not in self._running:
                 self._running[kind, raw] = await self._start(kind, SEARCH_PATH if raw else "public")
@@ -65,14 +72,15 @@ class Stage:
             program = [str(npm.node()), str(FOLDER / SCRIPTS[kind]), viewer, port]
             told = {**self._for_node(search_path), "NODE_ENV": "production"}
         else:
-            program, told = [sys.executable, *words[kind]], self._for_python(address)
+            program, told = [sys.executable, *words[kind]], self._for_python(kind, address)
         ready = f"{address}/q1?of={viewer}" if kind == LIMIT else f"{address}/healthz"
         process = await self.stack.enter_async_context(running(program, told, ready))
         return Server(address, process.pid)
 
-    def _for_python(self, address: str) -> dict[str, str]:
-        return {
-            "KYOSO_DATABASE_URL": self.url,
+    def _for_python(self, kind: str, address: str) -> dict[str, str]:
+        pooled = {"KYOSO_DIRECT_DATABASE_URL": self.url} if kind == PGBOUNCER else {}
+        return pooled | {
+            "KYOSO_DATABASE_URL": (self.pooled_url or self.url) if pooled else self.url,
             "KYOSO_ISSUER": address,
             "KYOSO_MASTER_KEY": b64encode(self.master_key).decode(),
             "KYOSO_COST_BUDGET": str(COST_BUDGET),

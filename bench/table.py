@@ -10,9 +10,11 @@ from typing import Any
 from rich.table import Table
 
 from bench.compare import Results, Taken
-from bench.stage import KYOSO, LIMIT, TWO_WORKERS, UNFILTERED
+from bench.stage import KYOSO, LIMIT, OURS, PGBOUNCER, TWO_WORKERS, UNFILTERED
 
 Figure = Callable[[Taken], float]
+Sheet = tuple[list[str], list[list[str]]]
+"""A head and its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def facts(results: Results, sender: str) -> dict[str, Any]:
     """Everything, for `--json`. Times in milliseconds, memory in MB, ratios of answers per second if not said."""
     queries: dict[str, Any] = {}
     for query, kinds in results.taken.items():
-        ratios = {kind: ratio(results, query, kind, per_second) for kind in kinds if kind not in (KYOSO, TWO_WORKERS)}
+        ratios = {kind: ratio(results, query, kind, per_second) for kind in kinds if kind not in OURS}
         queries[query] = {
             "bytes": results.bytes[query],
             "ratios": {kind: asdict(one) for kind, one in ratios.items() if one},
@@ -64,18 +66,20 @@ def facts(results: Results, sender: str) -> dict[str, Any]:
 
 
 def _beside(results: Results) -> dict[str, Any]:
-    """What compares Kyoso with itself: the rollup with raw rows, policies with none, two workers with one."""
-    found: dict[str, Any] = {"rollup_over_raw": None, "authorization": {}, "two_workers": {}}
-    if {"Q4a", "Q4b"} <= set(results.taken):
-        raw, rollup = results.taken["Q4a"].get(KYOSO, {}), results.taken["Q4b"].get(KYOSO, {})
-        each = sorted(per_second(rollup[number]) / per_second(raw[number]) for number in raw if number in rollup)
-        found["rollup_over_raw"] = asdict(Ratio(median(each), each[0], each[-1])) if each else None
-    for query in results.taken:
-        cost = ratio(results, query, KYOSO, per_second, of=UNFILTERED)
-        two = ratio(results, query, KYOSO, per_second, of=TWO_WORKERS)
-        found["authorization"] |= {query: asdict(cost)} if cost else {}
-        found["two_workers"] |= {query: asdict(two)} if two else {}
+    """Kyoso beside itself: policies and none, two workers and one, with and without pgbouncer, rollup and raw rows."""
+    raw = rollup(results)
+    found: dict[str, Any] = {"rollup_over_raw": asdict(raw) if raw else None}
+    for name, kind in (("unfiltered", UNFILTERED), ("two_workers", TWO_WORKERS), ("pgbouncer", PGBOUNCER)):
+        ratios = {query: ratio(results, query, KYOSO, per_second, of=kind) for query in results.taken}
+        found[name] = {query: asdict(one) for query, one in ratios.items() if one}
     return found
+
+
+def rollup(results: Results) -> Ratio | None:
+    """How much faster figures come from the rollup than from raw rows."""
+    raw, kept = (results.taken.get(query, {}).get(KYOSO, {}) for query in ("Q4a", "Q4b"))
+    each = sorted(per_second(kept[number]) / per_second(raw[number]) for number in raw if number in kept)
+    return Ratio(median(each), each[0], each[-1]) if each else None
 
 
 def _middle(taken: list[Taken]) -> dict[str, float]:
@@ -89,43 +93,69 @@ def _middle(taken: list[Taken]) -> dict[str, float]:
     }
 
 
-def tables(results: Results) -> list[Table]:
-    """Ratios; what a request costs; memory."""
-    return [_ratios(results), _costs(results), _memory(results)]
+def sheets(results: Results) -> list[Sheet]:
+    """Ratios; Kyoso beside itself; what a request costs; memory."""
+    return [_ratios(results), _itself(results), _costs(results), _memory(results)]
 
 
-def _ratios(results: Results) -> Table:
-    kinds = [kind for kind in _kinds(results) if kind not in (KYOSO, TWO_WORKERS, UNFILTERED)]
-    table = Table("query", *(f"of {kind}" if kind == LIMIT else f"× {kind}" for kind in kinds))
-    table.add_column("app CPU of L")
-    table.add_column("p99 of L")
-    table.add_column("unfiltered")
-    table.add_column("two workers")
+def rich(results: Results) -> list[Table]:
+    """For a terminal."""
+    found: list[Table] = []
+    for head, rows in sheets(results):
+        table = Table(*head)
+        for row in rows:
+            table.add_row(*row)
+        found.append(table)
+    return found
+
+
+def markdown(results: Results) -> str:
+    """For the docs."""
+    parts = [
+        "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+        for head, rows in sheets(results)
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _ratios(results: Results) -> Sheet:
+    kinds = [kind for kind in _kinds(results) if kind not in OURS]
+    head = ["query", *(f"of {kind}" if kind == LIMIT else f"× {kind}" for kind in kinds), "app CPU of L", "p99 of L"]
+    rows: list[list[str]] = []
     for query in results.taken:
         cells = [ratio(results, query, kind, per_second) for kind in kinds]
         cells += [ratio(results, query, LIMIT, app), ratio(results, query, LIMIT, p99)]
-        cells += [ratio(results, query, KYOSO, per_second, of=one) for one in (UNFILTERED, TWO_WORKERS)]
-        table.add_row(query, *(str(cell) if cell else "–" for cell in cells))
-    return table
+        rows.append([query, *map(_said, cells)])
+    return head, rows
 
 
-def _costs(results: Results) -> Table:
-    table = Table("query", "server", "answers/s", "p50 ms", "p99 ms", "app CPU ms", "database CPU ms", "bytes")
+def _itself(results: Results) -> Sheet:
+    rows: list[list[str]] = []
+    for query in results.taken:
+        cells = [ratio(results, query, KYOSO, per_second, of=one) for one in (UNFILTERED, TWO_WORKERS, PGBOUNCER)]
+        rows.append([query, *map(_said, [*cells, rollup(results) if query == "Q4b" else None])])
+    return ["query", "unfiltered", "two workers", "behind pgbouncer", "rollup × raw"], rows
+
+
+def _costs(results: Results) -> Sheet:
+    rows: list[list[str]] = []
     for query, kinds in results.taken.items():
         for kind in sorted(kinds, key=_kinds(results).index):
             one = _middle(list(kinds[kind].values()))
+            times = [f"{one[name]:.1f}" for name in ("p50_ms", "p99_ms")]
+            costs = [f"{one[name]:.2f}" for name in ("app_ms", "database_ms")]
             size = f"{results.bytes[query]:,}" if kind == KYOSO else ""
-            times = (f"{one[name]:.1f}" for name in ("p50_ms", "p99_ms"))
-            costs = (f"{one[name]:.2f}" for name in ("app_ms", "database_ms"))
-            table.add_row(query, kind, f"{one['per_second']:,.0f}", *times, *costs, size)
-    return table
+            rows.append([query, kind, f"{one['per_second']:,.0f}", *times, *costs, size])
+    return ["query", "server", "answers/s", "p50 ms", "p99 ms", "app CPU ms", "database CPU ms", "bytes"], rows
 
 
-def _memory(results: Results) -> Table:
-    table = Table("server", "PSS MB, warm", "PSS MB, after the rounds")
-    for kind, (before, after) in results.memory_mb.items():
-        table.add_row(kind, f"{before:.0f}", f"{after:.0f}")
-    return table
+def _memory(results: Results) -> Sheet:
+    rows = [[kind, f"{before:.0f}", f"{after:.0f}"] for kind, (before, after) in results.memory_mb.items()]
+    return ["server", "PSS MB, warm", "PSS MB, after the rounds"], rows
+
+
+def _said(one: Ratio | None) -> str:
+    return str(one) if one else "–"
 
 
 def _kinds(results: Results) -> list[str]:

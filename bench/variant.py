@@ -26,7 +26,8 @@ def application() -> Starlette:
 
     def looking_there(*given: Any, **named: Any) -> dict[str, Any]:
         found = real(*given, **named)
-        found["connections"]["default"]["credentials"]["server_settings"]["search_path"] = search_path
+        if search_path != "public":
+            found["connections"]["default"]["credentials"]["server_settings"]["search_path"] = search_path
         return found
 
     async def nothing(_: courier.Courier) -> int:

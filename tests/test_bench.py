@@ -19,7 +19,7 @@ from bench.picture import picture
 from bench.question import QUERIES, RAW
 from bench.raw import stage
 from bench.same import Different, difference, plain
-from bench.table import app, facts, per_second, ratio
+from bench.table import app, facts, markdown, per_second, ratio
 from models import db, seal
 from tests.conftest import _database
 from tests.test_simulate import MASTER_KEY, quiet
@@ -137,6 +137,7 @@ def test_ratios_are_of_rounds_in_which_both_were_measured() -> None:
     assert costs is not None
     assert (costs.low, costs.high) == (1.0, 2.0)
     assert ratio(results, "Q1", "S", per_second) is None
+    assert "| Q1 | 0.75 (0.50–1.00) | 1.50 (1.00–2.00) | 1.00 (1.00–1.00) |" in markdown(results).splitlines()
     root = ElementTree.fromstring(picture(results))
     assert [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")] == ["Kyoso", "Q1", "0.75", "L = 1"]
 
@@ -159,7 +160,9 @@ async def test_the_load_counts_answers_and_refuses_errors(has_wrk: bool, monkeyp
                 head = await reader.readuntil(b"\r\n\r\n")
                 if b"POST" in head:
                     length = int(head.lower().partition(b"content-length: ")[2].split()[0])
-                    bodies.add(await reader.readexactly(length))
+                    body = await reader.readexactly(length)
+                    assert body.removeprefix(b"new: ") in head  # the same in both
+                    bodies.add(body)
                 writer.write(answers[head.split()[1]] + b"Content-Length: 2\r\n\r\nhi")
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -169,7 +172,7 @@ async def test_the_load_counts_answers_and_refuses_errors(has_wrk: bool, monkeyp
         measured = await load(Request(f"{address}/ok"), 1)
         with pytest.raises(RuntimeError):
             await load(Request(f"{address}/no"), 1)
-        written = await load(Request(f"{address}/ok", "POST", (), b"new: __serial__"), 1)
+        written = await load(Request(f"{address}/ok", "POST", (("Id", "__serial__"),), b"new: __serial__"), 1)
     assert measured.per_second > 0
     assert 0 < measured.p50_ms <= measured.p99_ms
     assert 0 < written.answers <= len(bodies)  # each request was another

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from api import postgres
 from api import settings as installed
+from api.cli.bench_ingest import ingest
 from api.cli.bench_plans import plans
 from api.cli.bench_subscribers import subscribers
 from api.cli.installation import DEFAULT_DATA_DIR, installation, refuse_without_database
@@ -25,8 +26,8 @@ from bench.network.write import write
 from bench.picture import picture
 from bench.question import QUERIES
 from bench.same import Different
-from bench.stage import LIMIT, NODE, PEERS, TWO_WORKERS, UNFILTERED
-from bench.table import facts, tables
+from bench.stage import LIMIT, NODE, PEERS, PGBOUNCER, TWO_WORKERS, UNFILTERED
+from bench.table import facts, markdown, rich
 from models import db, seal
 
 SMALL = {"partners": 240, "candidates": 3_000, "referrals": 6_000, "months": 24}
@@ -41,6 +42,7 @@ console, stderr = Console(), Console(stderr=True)
 @click.option("--only", multiple=True, type=click.Choice(QUERIES), help="A query; may be repeated.  [default: all]")
 @click.option("--server", multiple=True, type=click.Choice(SERVERS), help="May be repeated.  [default: all]")
 @click.option("--database-url", help="Of a superuser, on a network of `simulate`.  [default: the installation's]")
+@click.option("--pooled-url", help="Of a pgbouncer before that database, to measure Kyoso behind it too.")
 @click.option("--seed", default=1, show_default=True, help="Of that network: its master key comes from it.")
 @click.option("--small", is_flag=True, help="Write a small network for this run alone.")
 @click.option(
@@ -50,6 +52,7 @@ console, stderr = Console(), Console(stderr=True)
     help="The demo's directory, used when nothing else names a database.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the tables as the docs have them.")
 @click.option("--picture", "drawn", type=click.Path(path_type=Path, dir_okay=False), help="Draw the ratios as SVG.")
 @click.pass_context
 def bench(
@@ -59,10 +62,12 @@ def bench(
     only: tuple[str, ...],
     server: tuple[str, ...],
     database_url: str | None,
+    pooled_url: str | None,
     seed: int,
     small: bool,
     data_dir: Path,
     as_json: bool,
+    as_markdown: bool,
     drawn: Path | None,
 ) -> None:
     """Measure Kyoso beside hand-written SQL (L), Strawberry (N, S), PostGraphile (P) and mercurius (M), in turns.
@@ -73,6 +78,7 @@ def bench(
     if context.invoked_subcommand:
         return
     kinds = [kind for kind in SERVERS if not server or kind in server]
+    kinds += [PGBOUNCER] if pooled_url else []
     try:
         if set(kinds) & set(NODE):
             npm.install()
@@ -80,24 +86,25 @@ def bench(
             seal.use(master_key)
             with stderr.status("Starting the servers") as status:
                 queries = [query for query in QUERIES if not only or query in only]
-                run = Bench(url, master_key, kinds, queries, rounds, seconds, status.update)
+                run = Bench(url, master_key, kinds, queries, rounds, seconds, status.update, pooled_url)
                 results = asyncio.run(run.run())
     except (Different, LookupError, RuntimeError, npm.NoNode, postgres.PostgresError) as error:
         raise click.ClickException(str(error)) from None
     if drawn:
         drawn.write_text(picture(results), encoding="utf-8")
-    _tell(results, as_json)
+    _tell(results, as_json, as_markdown)
 
 
+bench.add_command(ingest)
 bench.add_command(subscribers)
 bench.add_command(plans)
 
 
-def _tell(results: Results, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(facts(results, name())))
+def _tell(results: Results, as_json: bool, as_markdown: bool) -> None:
+    if as_json or as_markdown:
+        click.echo(json.dumps(facts(results, name())) if as_json else markdown(results))
         return
-    for table in tables(results):
+    for table in rich(results):
         console.print(table)
     if name() != "wrk":
         console.print("The load came from a client of our own: install wrk, which takes less of the machine itself.")

@@ -94,10 +94,8 @@ class Batched:
 
     async def _load_links(self, ids: list[Any]) -> list[list[Any]]:
         around: defaultdict[Any, list[Any]] = defaultdict(list)
-        wanted = set(ids)
-        for row in await self._rows(SQL.links, ids=ids):
-            for end in {row.contributor_id, row.company_id} & wanted:
-                around[end].append(row)
+        for row in await self._rows(SQL.links, ids=ids, viewer=self.viewer, sharing=list(self.sharing)):
+            around[row.centre_id].append(row)
         return [around[id] for id in ids]
 
     async def submit(self, given: Mapping[str, Any]) -> tuple[Any, Any]:

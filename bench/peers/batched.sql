@@ -31,10 +31,20 @@ from unnest(:partners::uuid[], :people::uuid[]) as asked (partner_id, person_id)
 select id, referral_id, hire_id, stage, status, received_at, decided_at from application where referral_id = any(:ids::uuid[]);
 
 -- name: links
--- The links at either end of which one of these partners stands.
-select contributor_id, company_id, role, contributions from contribution_link where contributor_id = any(:ids::uuid[])
-union
-select contributor_id, company_id, role, contributions from contribution_link where company_id = any(:ids::uuid[]);
+-- The twenty heaviest neighbours of each of these partners, both ways together.
+select c.id as centre_id, l.neighbour_id, l.contributions, l.roles
+from unnest(:ids::uuid[]) as c (id) cross join lateral (
+  select k.neighbour_id, sum(k.contributions)::int as contributions, array_agg(distinct k.role order by k.role) as roles
+  from (
+    select o.company_id as neighbour_id, o.company_id, o.role, o.contributions from contribution_link o where o.contributor_id = c.id
+    union all
+    select i.contributor_id, i.company_id, i.role, i.contributions from contribution_link i where i.company_id = c.id
+  ) k
+  where k.contributions > 0 and k.neighbour_id <> c.id
+    and (:viewer::uuid in (c.id, k.neighbour_id) or k.company_id = any(:sharing::uuid[]))
+  group by 1 order by 2 desc, 1 limit 20
+) l
+order by 1, 3 desc, 2;
 
 -- name: contributions_to
 -- The newest contributions to a company's hires.

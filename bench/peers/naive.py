@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
 from bench.peers import tables
+from bench.peers.batched import SQL
 from models.db import uuid7
 from models.partner import alias_of
 from models.seal import email_index, new_person_key, seal_item
+
+LINKS = SQL.links.sql.replace(":ids", "$1").replace(":viewer", "$2").replace(":sharing", "$3")
+"""What no ORM says: sums over both ends of a link."""
 
 
 class Naive:
@@ -50,8 +56,9 @@ class Naive:
         return await tables.Referral.filter(company_id=company_id).order_by("-submitted_at", "-id").limit(first)
 
     async def links(self, partner_id: Any) -> Sequence[Any]:
-        made = await tables.ContributionLink.filter(contributor_id=partner_id)
-        return [*made, *await tables.ContributionLink.filter(company_id=partner_id)]
+        asked = [[str(partner_id)], str(self.viewer), [str(one) for one in self.sharing]]
+        rows = await get_connection("default").execute_query_dict(LINKS, asked)
+        return [SimpleNamespace(**row) for row in rows]
 
     async def months(self, partner_id: Any, measures: Sequence[str], first: date, last: date) -> Sequence[Any]:
         return await tables.KpiMonth.filter(

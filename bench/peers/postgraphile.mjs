@@ -11,6 +11,8 @@ import { extendSchema } from "postgraphile/utils";
 
 const [port] = process.argv.slice(3);
 
+console.warn = () => {}; // what it cannot name or hold is not asked for
+
 const neighbours = extendSchema((build) => {
   const { partner } = build.input.pgRegistry.pgResources;
   return {

@@ -76,16 +76,6 @@ class Referral(Model):
     confirm_by = fields.DatetimeField(null=True)
 
 
-class ContributionLink(Model):
-    contributor_id = fields.UUIDField(primary_key=True)  # of three columns; Tortoise knows keys of one
-    company_id = fields.UUIDField()
-    role = fields.TextField()
-    contributions = fields.IntField()
-
-    class Meta:
-        table = "contribution_link"
-
-
 class KpiMonth(Model):
     partner_id = fields.UUIDField(primary_key=True)
     measure = fields.TextField()

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from bench.peers.rows import Rows
-
-HEAVIEST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +40,7 @@ def _weight(step: Step) -> tuple[int, UUID]:
 
 
 async def _around(rows: Rows, centre: UUID, distance: int) -> list[Step]:
-    counts: dict[UUID, int] = {}
-    roles: dict[UUID, set[str]] = {}
-    for link in await rows.links(centre):
-        out = link.contributor_id == centre
-        neighbour = UUID(int=(link.company_id if out else link.contributor_id).int)
-        if neighbour == centre or not link.contributions or not _seen(rows, link, centre, neighbour):
-            continue
-        counts[neighbour] = counts.get(neighbour, 0) + link.contributions
-        roles.setdefault(neighbour, set()).add(link.role)
-    heaviest = sorted(counts, key=lambda neighbour: (-counts[neighbour], neighbour))[:HEAVIEST]
-    return [Step(one, distance, centre, counts[one], sorted(roles[one])) for one in heaviest]
-
-
-def _seen(rows: Rows, link: Any, centre: UUID, neighbour: UUID) -> bool:
-    return rows.viewer in (centre, neighbour) or link.company_id in rows.sharing
+    return [
+        Step(UUID(int=row.neighbour_id.int), distance, centre, row.contributions, row.roles)
+        for row in await rows.links(centre)
+    ]

@@ -1,0 +1,182 @@
+"""What writing costs: webhooks beside plain INSERTs of what they store, `simulate` beside plain COPYs of its rows."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from api.ats import ADAPTERS
+from bench import subject
+from bench.load import CONNECTIONS, SERIAL, Request, load
+from bench.network.size import size, this_month
+from bench.network.write import sql, write
+from bench.stage import KYOSO, Stage
+from models import db, delivery, seal
+from models.db import queries, unit_of_work, uuid7
+
+SECRET = "a secret of the bench, longer than 32 characters"
+DELIVERY = Path(__file__).with_name("delivery.json")
+DRAINED_SECONDS = 120
+TABLES = "select relname as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace order by 1"
+PENDING = "select count(*) from ats_delivery where state = 'PENDING'"
+COLUMNS = """select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+  where attrelid = $1::text::regclass and attnum > 0 and not attisdropped and attgenerated = ''"""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """How many a second, beside the limit's. `applied`: of webhooks, how many the courier applied a second until none
+    was left, while they came and after; of `simulate` nothing."""
+
+    per_second: float
+    limit_per_second: float
+    applied: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        return self.per_second / self.limit_per_second
+
+
+async def webhooks(url: str, master_key: bytes, seconds: float, progress: Progress) -> Ingest:
+    """Greenhouse's news of an application, stored by one worker, beside INSERTs of those rows by one process.
+
+    The database keeps what it is given: it is one of the bench's own.
+    """
+    about = await subject.find(url)
+    body = DELIVERY.read_bytes()
+    signed = f"sha256 {hmac.digest(SECRET.encode(), body, 'sha256').hex()}"
+    async with AsyncExitStack() as stack:
+        integration = await _integration(url, about.id)
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kyoso-bench-")))
+        server = await Stage(url, master_key, about, directory, stack).server(KYOSO)
+        watching = await asyncpg.connect(**db.credentials(url))
+        stack.push_async_callback(watching.close)
+        headers = (("Content-Type", "application/json"), ("Signature", signed), ("Greenhouse-Event-ID", SERIAL))
+        asked = Request(f"{server.address}/ats/greenhouse/{integration}", "POST", headers, body)
+        await load(asked, 1)
+        await _drained(watching)
+        progress("Webhooks")
+        began = time.perf_counter()
+        measured = await load(asked, seconds)
+        await _drained(watching)
+        applied = measured.answers / (time.perf_counter() - began)
+        progress("Plain INSERTs")
+        return Ingest(measured.per_second, await _inserts(url, integration, body, seconds), applied)
+
+
+async def _integration(url: str, company_id: Any) -> Any:
+    await db.connect(url, pool_max=2)
+    try:
+        async with unit_of_work() as connection:
+            return await delivery.connect(connection, company_id=company_id, system="GREENHOUSE", secret=SECRET)
+    finally:
+        await db.disconnect()
+
+
+async def _drained(watching: Any) -> None:
+    for _ in range(DRAINED_SECONDS * 20):
+        if not await watching.fetchval(PENDING):
+            return
+        await asyncio.sleep(0.05)
+    raise RuntimeError(f"the courier did not apply what came within {DRAINED_SECONDS} s")
+
+
+async def _inserts(url: str, integration: Any, body: bytes, seconds: float) -> float:
+    named = ADAPTERS["GREENHOUSE"].name({}, body, {"action": "new_candidate_application", "payload": {}})
+    store = queries("delivery").store
+    sealed = seal.seal(body, context=b"bench")
+    words = {"integration_id": integration, "subject": None, "state": "IGNORED", "sealed": sealed}
+    words["action"] = named.action if named else ""
+    count = 0
+    async with asyncpg.create_pool(**db.credentials(url), min_size=CONNECTIONS, max_size=CONNECTIONS) as pool:
+        end = time.perf_counter() + seconds
+
+        async def insert() -> None:
+            nonlocal count
+            async with pool.acquire() as connection:
+                while time.perf_counter() < end:
+                    await store(connection, id=uuid7(), event_id=str(uuid7()), **words)
+                    count += 1
+
+        began = time.perf_counter()
+        await asyncio.gather(*(insert() for _ in range(CONNECTIONS)))
+        return count / (time.perf_counter() - began)
+
+
+async def networks(server: str, master_key: bytes, asked: dict[str, int], seed: int, progress: Progress) -> Ingest:
+    """`simulate` of that size beside COPYs of all the rows it wrote, figures too, with indexes made afterwards.
+
+    `server`: the URL of a superuser on a server of the bench's own, with the migrated database `template`.
+    """
+    first, second = await _database(server, "simulated"), await _database(server, "copied")
+    progress("simulate")
+    began = time.perf_counter()
+    await write(first, master_key, size(**asked, until=this_month(datetime.now(UTC))), seed, lambda _, __: None)
+    simulated = time.perf_counter() - began
+    source, target = [await asyncpg.connect(**db.credentials(url)) for url in (first, second)]
+    try:
+        progress("Plain COPYs")
+        files = await _files(source)
+        seconds = await _copy(target, files)
+        rows = await _rows(source)
+        if rows != await _rows(target):
+            raise RuntimeError("the copy has other rows than the network")
+    finally:
+        await source.close()
+        await target.close()
+    return Ingest(sum(rows.values()) / simulated, sum(rows.values()) / seconds)
+
+
+async def _database(server: str, name: str) -> str:
+    connection = await asyncpg.connect(**db.credentials(server))
+    try:
+        await connection.execute(f"create database {name} template template_network")
+    finally:
+        await connection.close()
+    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+
+
+async def _files(source: Any) -> dict[str, tuple[str, bytes]]:
+    found: dict[str, tuple[str, bytes]] = {}
+    for row in await source.fetch(TABLES):
+        if await source.fetchval(f'select exists (select from "{row["name"]}")'):
+            columns, file = await source.fetchval(COLUMNS, row["name"]), BytesIO()
+            await source.copy_from_query(f'select {columns} from "{row["name"]}"', output=file, format="binary")
+            found[row["name"]] = (columns, file.getvalue())
+    return found
+
+
+async def _copy(target: Any, files: dict[str, tuple[str, bytes]]) -> float:
+    began, named = time.perf_counter(), sql()
+    async with target.transaction():
+        await named.prepare_session(target)
+        await target.execute(await named.truncate_statement(target, tables=list(files)))
+        indexes = [row async for row in named.secondary_indexes(target, tables=list(files))]
+        for index in indexes:
+            await target.execute(index["drop_statement"])
+        for table, (columns, rows) in files.items():
+            names = [name.strip('"') for name in columns.split(", ")]
+            await target.copy_to_table(table, source=BytesIO(rows), columns=names, format="binary", freeze=True)
+        for index in indexes:
+            await target.execute(index["create_statement"])
+        await named.analyze(target)
+    return time.perf_counter() - began
+
+
+async def _rows(connection: Any) -> dict[str, int]:
+    tables = [row["name"] for row in await connection.fetch(TABLES)]
+    return {table: await connection.fetchval(f'select count(*) from "{table}"') for table in tables}
