@@ -51,6 +51,7 @@ MASTER_KEY = bytes(range(32))
 EMAIL = "hanako@aozora.example.jp"
 PASSWORD = "correct horse battery"
 CALLBACK = "https://app.example.jp/callback"
+IDLE_SECONDS = 120  # longer than a busy machine lets a connection wait: a closing one cannot be told from a failure
 
 
 @dataclass
@@ -211,7 +212,9 @@ async def running_house(connected: str, light_hashes: None) -> AsyncIterator[Hou
 @asynccontextmanager
 async def open_house(connected: str, host: str = "127.0.0.1") -> AsyncIterator[House]:
     """The house at a port of its own. `host`: under which name of this machine browsers are to know it."""
-    server = uvicorn.Server(uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(app := Starlette(), port=0, log_level="warning", lifespan="off", timeout_keep_alive=IDLE_SECONDS)
+    )
     app.router.routes += [*edge.routes, *client.routes, *login.routes, *consent.routes, *logout.routes]
     app.router.routes += [*developer.routes, *device.routes, *openid.routes, *session.routes, *page.routes]
     app.router.routes += [
