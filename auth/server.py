@@ -69,8 +69,11 @@ class Answer:
 class Request(OAuth2Request):
     """What Authlib needs to know of an HTTP request; each parameter is known to have come once.
 
-    `uri` is built from the configured issuer: what a client claims as Host decides nothing.
+    `uri` is built from the configured issuer: what a client claims as Host decides nothing. `named` is the client that
+    somebody who has not proven to be it says they are.
     """
+
+    named: str | None = None
 
     def __init__(
         self, method: str, uri: str, headers: Mapping[str, str], query: dict[str, str], form: dict[str, str]
@@ -149,6 +152,7 @@ class Server(AuthorizationServer):
     ) -> RegisteredClient:
         """Demands exactly one method, the one the client is registered for; always does the same work."""
         given = presented(request)
+        request.named = given.client_id
         client = self.query_client(given.client_id) if given.client_id else None
         fault = self._fault(given, client.row if client else None)
         if client is None:
@@ -208,7 +212,7 @@ class Server(AuthorizationServer):
             audit.record(
                 self.connection,
                 "request.refused",
-                client_id=client.row.client_id if client else request.payload.client_id,
+                client_id=client.row.client_id if client else request.named or request.payload.client_id,
                 partner_id=client.row.partner_id if client else None,
                 error=str(error.error),
                 reason=str(error.description)[:REASON_CHARACTERS],
@@ -291,12 +295,19 @@ def presented(request: Request) -> Presented:
     return Presented("client_secret_basic", client_id, secret)
 
 
+def _storable(client_id: str) -> str:
+    """The same name, when it can be looked for. Raises InvalidClientError for what the database cannot hold."""
+    if "\0" in client_id or not client_id.isascii():
+        raise InvalidClientError("no client's id")
+    return client_id
+
+
 def _asserted(form: Mapping[str, str], named: str | None) -> Presented:
     if form.get("client_assertion_type") != assertion.ASSERTION_TYPE:
         raise InvalidClientError("another client_assertion_type")
     given = form.get("client_assertion", "")
     try:
-        client_id = assertion.named_client(given)
+        client_id = _storable(assertion.named_client(given))
     except UnacceptableError as error:
         raise InvalidClientError(f"assertion: {error}") from None
     if named not in (None, client_id):
@@ -312,4 +323,4 @@ def _basic(authorization: str) -> tuple[str, str]:
         client_id, _, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         raise InvalidClientError("Basic without base64") from None
-    return unquote_plus(client_id), unquote_plus(secret)
+    return _storable(unquote_plus(client_id)), unquote_plus(secret)

@@ -172,9 +172,12 @@ async def put_product_client(
 
 
 async def find_client(connection: Connection, client_id: str) -> Client | None:
-    """The client of this name; None when unknown or when its access was ended."""
+    """The client of this name; None, after the same work, when unknown or when its access was ended."""
     row = await queries("oauth").client_by_client_id(connection, client_id=client_id, lately_seconds=USE_NOTED_SECONDS)
-    return None if row is None else Client(**_facts(row))
+    facts = _facts(row)
+    known = facts.pop("known")
+    found = Client(**facts)
+    return found if known else None
 
 
 async def save_code(

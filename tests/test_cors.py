@@ -10,6 +10,7 @@ import httpx
 import pytest
 import websockets
 
+from auth.tokens import Tokens
 from models import oauth
 from models.db import unit_of_work
 from tests import builders
@@ -139,6 +140,35 @@ async def test_a_request_beyond_its_scopes_names_them(served: Served, company: U
         mixed = await ask("{ referrals(first: 1) { totalCount } nonsense }", accept)
         assert "www-authenticate" not in mixed.headers
         assert mixed.status_code == (400 if status == 403 else 200)
+
+
+async def test_a_token_for_another_resource_is_refused(served: Served, company: UUID) -> None:
+    """proof 1.21: signed by our own key, alive and of a client that stands, but meant for somebody else."""
+    tokens: Tokens = served.app.state.tokens
+    async with unit_of_work() as connection:
+        name = await connection.fetchval("select client_id from oauth_client where partner_id = $1", company)
+        client = await oauth.find_client(connection, name)
+    assert client is not None
+
+    async def ask(issuer: str, resource: str) -> httpx.Response:
+        other = Tokens(issuer, tokens.keyring)
+        other.resource = resource
+        token = other.issue(client, None, frozenset({"network:read"}), None).access_token
+        return await served.http.post(
+            "/graphql", json={"query": "{ viewer { login } }"}, headers={"Authorization": f"Bearer {token}"}
+        )
+
+    assert (await ask(tokens.issuer, tokens.resource)).json() == {"data": {"viewer": {"login": "app"}}}
+    for issuer, resource in (
+        (tokens.issuer, f"{tokens.issuer}/billing"),
+        (tokens.issuer, f"{tokens.resource}/"),
+        (tokens.issuer, tokens.issuer),
+        ("https://other.example", tokens.resource),
+        ("https://other.example", "https://other.example/graphql"),
+    ):
+        refused = await ask(issuer, resource)
+        assert (refused.status_code, "data" in refused.json()) == (401, False)
+        assert refused.headers["www-authenticate"].startswith('Bearer error="invalid_token"')
 
 
 async def test_a_bound_token_converses_by_events_and_not_by_socket(served: Served, company: UUID) -> None:

@@ -148,6 +148,8 @@ async def test_clients_authenticate_in_exactly_the_way_they_registered(house: Ho
         await house.http.post("/oauth/token", data=grant, headers={"Authorization": "Bearer x"}),
         await house.http.post("/oauth/token", data=grant, headers={"Authorization": "Basic /w=="}),
         await house.http.post("/oauth/token", data=grant, headers={"Authorization": "Basic !"}),
+        await house.http.post("/oauth/token", data=grant, auth=("%00", "wrong")),
+        await house.http.post("/oauth/token", data=grant, auth=("\0", "wrong")),
         await house.http.post("/oauth/token", data=grant | {"client_id": page.client_id}),
     ]
     said = {"error": "invalid_client", "error_description": "Client authentication failed"}
@@ -181,12 +183,34 @@ async def test_forms_are_read_one_way_only(house: House):
     assert await house.count("audit", "action = 'token.issued'") == 0
 
 
-@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"X-Forwarded-Host": "evil.example"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"},
+        {"Forwarded": "host=evil.example;proto=https", "X-Original-Host": "evil.example"},
+    ],
+)
 async def test_what_a_client_claims_as_host_decides_nothing(house: House, headers: dict[str, str]):
     """proof 1.27"""
-    told = await house.http.get("/.well-known/oauth-authorization-server", headers=headers)
-    assert "evil" not in told.text
-    backend = await house.client()
+    for path in (
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource/graphql",
+        "/device?user_code=BCDF-GHJK",
+        "/login",
+        "/sessions",
+    ):
+        told = await house.http.get(path, headers=headers)
+        assert told.status_code in (200, 303)
+        assert "evil" not in told.text + str(told.headers)
+    backend = await house.client(devices=True)
+    begun = await house.http.post(
+        "/oauth/device_authorization",
+        data={"scope": "network:read"},
+        auth=(backend.client_id, backend.client_secret),
+        headers=headers,
+    )
+    assert begun.json()["verification_uri"] == f"{house.issuer}/device"
     answer = await house.http.post(
         "/oauth/token",
         data={"grant_type": "client_credentials"},

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+from functools import partial
 from subprocess import CompletedProcess, run
 from sys import executable
 
+from api.cli.timing import Refusals
 from auth.keys import PUBLISHED_AHEAD_SECONDS
+from auth.server import CONFIDENTIAL_METHODS
 from models.db import unit_of_work
 from tests.oauth_house import House, light_hashes, running_house  # noqa: F401  (fixtures)
 
@@ -78,3 +81,33 @@ async def test_what_tokens_cost_is_measured(house: House):
     assert list(figures) == ["issue", "verify_first", "verify_again"]
     assert all(value > 0 for value in figures.values())
     print(figures)
+
+
+async def test_an_unknown_client_is_looked_for_as_a_known_one_is(house: House):
+    """proof 1.25: the same statements run, and the same signature is checked, whether a client exists or not."""
+    said: dict[str, list[str]] = {}
+    async with unit_of_work() as connection:
+        refusals = Refusals(connection, house.tokens, bytes(32))
+        for method in CONFIDENTIAL_METHODS:
+            for name, client_id in (await refusals.clients(method)).items():
+                said[name] = []
+                note = partial(lambda name, query: said[name].append(query.query), name)
+                connection.add_query_logger(note)
+                await refusals.refusal(method, client_id)
+                await asyncio.sleep(0)
+                connection.remove_query_logger(note)
+            assert said["known"] == said["unknown"]
+            assert [text.split()[0] for text in said["unknown"]] == ["select", "insert"]
+
+
+async def test_whether_a_client_exists_is_measured_and_nothing_stays(house: House):
+    """proof 1.25: the figure itself is the command's; here it runs, and what it made is gone."""
+    told = await kyoso(house, "client", "time", "--json")
+    figures = json.loads(told.stdout)
+    assert list(figures) == ["client_secret_basic", "private_key_jwt"]
+    for figure in figures.values():
+        assert figure["known"] > 0
+        assert figure["unknown"] > 0
+    print(figures)
+    assert await house.count("oauth_client", "kind <> 'PRODUCT'") == 0
+    assert await house.count("audit") == 0

@@ -11,6 +11,7 @@ import httpx
 from api import settings
 from api.cli import clients
 from api.cli.installation import DEFAULT_DATA_DIR, DataDirectory, installation
+from api.cli.timing import measure
 from api.settings import Settings
 from auth import assertion, scopes
 from auth.signed import UnacceptableError
@@ -78,6 +79,9 @@ def create(
         except ValueError as error:
             raise click.ClickException(str(error)) from None
     _print({"client_id": made.client_id, "client_secret": made.client_secret, "scope": scopes.join(asked)}, as_json)
+
+
+client.add_command(measure, "time")
 
 
 @click.command(short_help="Print an access token for a client.")
