@@ -33,6 +33,7 @@ from auth.dpop import InvalidProofError
 from auth.tokens import InvalidTokenError, Tokens
 from auth.viewer import Viewer
 from models import lane
+from models.db import settled_together
 from models.lane import Lane
 from models.replica import Replicas
 from planner import Answer, InvalidRequestError, Planner, Prepared, Request, body
@@ -181,15 +182,19 @@ class Endpoint:
         Raises TimeoutError when every connection that there is for it stays taken.
         """
         if prepared.operation is OperationType.MUTATION:
-            async with asyncio.timeout(lane.WAIT_SECONDS):
-                await self._verbs.acquire()
-            try:
-                return await self.planner.run(prepared, self.lane.acquire, context, perform)
-            finally:
-                self._verbs.release()
+            async with settled_together():  # with its turn given on: waiting for replicas needs no connection
+                return await self._act(prepared, context)
         if self.replicas is None or prepared.personal:
             return await self.planner.run(prepared, self.lane.acquire, context)
         return await self.replicas.ask(lambda acquire: self.planner.run(prepared, acquire, context), self.lane.acquire)
+
+    async def _act(self, prepared: Prepared, context: Context) -> Answer:
+        async with asyncio.timeout(lane.WAIT_SECONDS):
+            await self._verbs.acquire()
+        try:
+            return await self.planner.run(prepared, self.lane.acquire, context, perform)
+        finally:
+            self._verbs.release()
 
     def note(self, answer: Answer) -> None:
         """Logs what failed behind an answer, by its kind alone: a message may carry a caller's value.

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -206,6 +207,7 @@ def pool() -> Pool:
 
 
 _settle: Callable[[], Awaitable[None]] | None = None
+_together: ContextVar[bool] = ContextVar("settled_together", default=False)
 
 
 def after_commit(settle: Callable[[], Awaitable[None]] | None) -> None:
@@ -223,8 +225,20 @@ async def unit_of_work() -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
     within = isinstance(get_connection("default"), TransactionalDBClient)
     async with in_transaction("default") as transaction:
         yield transaction._connection  # pyright: ignore[reportPrivateUsage]
-    if _settle is not None and not within:
+    if _settle is not None and not within and not _together.get():
         await _settle()
+
+
+@asynccontextmanager
+async def settled_together() -> AsyncGenerator[None]:
+    """Has the units of work in this block settle at its end, once for all of them."""
+    given = _together.set(True)
+    try:
+        yield
+    finally:
+        _together.reset(given)
+        if _settle is not None:
+            await _settle()
 
 
 @cache

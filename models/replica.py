@@ -3,12 +3,12 @@
 Access lies in rows (agreements, consents), so a replica that lags would still show what was just ended. Two rules keep
 that from happening, in every worker and for every caller, by the positions of PostgreSQL's log (LSN):
 
-1. A worker reads a replica only under a *lease*: it writes into the primary that it will, for a second; then asks how
-   far the primary has written, and begins when the replica has replayed as far.
+1. A worker reads a replica only under a *lease*: it writes into the primary that it will, for half a second; then asks
+   how far the primary has written, and begins when the replica has replayed as far.
 2. Who commits asks which replicas are under lease, and answers when each has replayed the commit; at the latest when
    the leases that it saw have ended. A lease that begins later covers the commit by rule 1.
 
-A replica that lags, stalls or dies loses its lease within a second, and then neither serves nor slows anybody.
+A replica that lags, stalls or dies loses its lease within half a second, and then neither serves nor slows anybody.
 docs/decisions/0012-answers-wait-for-replicas.md tells what else was thought of.
 """
 
@@ -38,8 +38,12 @@ from models.db import (
 )
 from models.lane import Lane, Turn
 
-LEASE_SECONDS = 1.0
-RENEW_SECONDS = 0.25
+LEASE_SECONDS = 0.5
+"""What a replica that stalls costs whoever writes meanwhile, at most."""
+RENEW_SECONDS = 0.15
+CONNECT_SECONDS = 5.0
+SILENT_SECONDS = 5.0
+"""Without a word a replica is taken for gone, and what is being read there is read on the primary."""
 PAUSE_SECONDS = (0.001, 0.032)
 """Between two looks at a replica that has not replayed far enough: at first, and at most."""
 
@@ -92,7 +96,7 @@ class Replica:
 
     @asynccontextmanager
     async def _primary(self, url: str) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
-        async with asyncio.timeout(LEASE_SECONDS):
+        async with asyncio.timeout(CONNECT_SECONDS):
             connection = await asyncpg.connect(**credentials(url), **options(APP_ROLE))
         # A primary that restarts forgets its leases: whoever held one knows of it first.
         connection.add_termination_listener(lambda _: self._lapse())
@@ -102,6 +106,10 @@ class Replica:
             connection.terminate()
 
     async def _renew(self, primary: asyncpg.Connection[asyncpg.Record]) -> None:
+        try:
+            await self._connect()
+        except LOST as error:
+            return self._leave(type(error).__name__)
         began = monotonic()
         async with asyncio.timeout(LEASE_SECONDS):
             await queries("replica").lease(primary, replica=self.name, seconds=LEASE_SECONDS)
@@ -109,27 +117,28 @@ class Replica:
             written = await queries("replica").written(primary)
         try:
             async with asyncio.timeout(LEASE_SECONDS):
-                await self._connect()
                 await self.reaches(written)
         except TimeoutError:
-            if self._heard_at > began:
-                self._tell("replica_lags")
-            else:
-                self._leave("Silent")
+            if monotonic() - self._heard_at > SILENT_SECONDS:
+                return self._leave("Silent")
+            self._tell("replica_lags")
         except LOST as error:
             self._leave(type(error).__name__)
         else:
             self._leased_until = began + LEASE_SECONDS
             self._tell("replica_serves")
+        return None
 
     async def _connect(self) -> None:
-        if self._watch is None:
-            self._watch = await asyncpg.connect(**credentials(self.url), **options(APP_ROLE))
-        if self._pool is None:
-            self._pool = await asyncpg.create_pool(
-                **credentials(self.url), **options(APP_ROLE), min_size=POOL_MIN, max_size=POOL_MAX
-            )
-            self._lane = Lane(cast("Pool", self._pool), POOL_MAX)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if self._watch is None:
+                self._watch = await asyncpg.connect(**credentials(self.url), **options(APP_ROLE))
+                self._heard_at = monotonic()
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    **credentials(self.url), **options(APP_ROLE), min_size=POOL_MIN, max_size=POOL_MAX
+                )
+                self._lane = Lane(cast("Pool", self._pool), POOL_MAX)
 
     async def reaches(self, position: int) -> None:
         """Returns when the replica has replayed the primary's log as far as this."""
