@@ -7,8 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from auth.client import MetadataError, checked
 from auth.device import LETTERS, read_user_code
 from auth.tokens import InvalidTokenError
+from models import device, oauth
+from models.db import unit_of_work
 from models.oauth import DEVICE_GRANT, Credentials
 from tests.oauth_house import House, fields, light_hashes, running_house  # noqa: F401  (fixtures)
 from tests.test_oauth_dpop import KEY, THIEF, ask, fresh, proof
@@ -219,3 +222,25 @@ async def test_an_app_of_another_partner_is_not_let_in(house: House):
     mine = await begin(house, await house.client(**TV | {"scope": ["relay:write"]}))
     assert (await type_in(house, mine["user_code"])).status_code == 403
     assert await house.count("oauth_device_request", "answered_at is not null") == 0
+
+
+def test_partners_register_such_clients_themselves():
+    tv = {"client_name": "受付の画面", "token_endpoint_auth_method": "none", "scope": "network:read"}
+    said = checked({**tv, "grant_types": [DEVICE_GRANT, "refresh_token"], "response_types": []}, ["network:read"])
+    assert (said.grant_types, said.redirect_uris) == ([DEVICE_GRANT, "refresh_token"], [])
+    with pytest.raises(MetadataError):
+        checked({**tv, "grant_types": [DEVICE_GRANT], "redirect_uris": ["https://app.example.jp/"]}, ["network:read"])
+
+
+async def test_old_requests_are_swept_away(house: House):
+    tv = await house.client(**TV)
+    old, young = await begin(house, tv), await begin(house, tv)
+    await house.as_owner(
+        "update oauth_device_request set expires_at = now() - interval '2 days' where device_hash = $1",
+        oauth.digest(old["device_code"]),
+    )
+    async with unit_of_work() as connection:
+        await device.sweep(connection)
+    assert await house.count("oauth_device_request") == 1
+    assert said(await poll(house, tv, old["device_code"])) == (400, "invalid_grant")
+    assert said(await poll(house, tv, young["device_code"])) == (400, "authorization_pending")
