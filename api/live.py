@@ -33,6 +33,8 @@ POLL_SECONDS = 1.0
 EVENTS_A_BATCH = 100
 TOLD_AT_ONCE = 100
 """Messages that are written before anybody else has a turn."""
+STALE_SECONDS = 0.1
+"""How long an answer may wait for its reader before it is asked anew who may see it."""
 ENCODED_AT_ONCE = 4
 """Groups for which PostgreSQL answers at the same time."""
 BOOKMARK_SECONDS = (5, 300)
@@ -96,16 +98,21 @@ class Live:
             await self._replay(subscriber, None)
         group = subscriber.group = self.groups.setdefault(subscriber.group.key, subscriber.group)
         group.members.add(subscriber)
-        # From here on the reader delivers what lies behind its place; the gap up to that place is read once more.
+        # From here on the reader knows of it; what was taken before is read once more, and then what comes meanwhile.
         joined = self.taken
+        if resumes:
+            subscriber.missed = joined
+        else:
+            subscriber.place = joined
         try:
             if group.wish.agreement_id:
                 await self._ask_agreements([group])
-            if resumes:
-                await self._replay(subscriber, joined)
+            while subscriber.missed:
+                end, subscriber.missed = subscriber.missed, None
+                await self._replay(subscriber, end)
             if not subscriber.place.reaches(joined):
                 subscriber.place = joined
-            await subscriber.caught_up()
+            subscriber.live = True
             raise Ended(await subscriber.ending, subscriber.place.cursor)
         finally:
             group.members.discard(subscriber)
@@ -113,12 +120,21 @@ class Live:
                 self.groups.pop(group.key, None)
 
     async def _replay(self, subscriber: Subscriber, end: Place | None) -> None:
+        clock = asyncio.get_running_loop().time
         more = True
         while more:
+            await subscriber.outlet.ready()
             found, place, more = await self._past(subscriber, end)
-            for each in found:
-                await subscriber.replay(*each)
-            subscriber.place = place
+            read_at = clock()
+            for number, each in enumerate(found):
+                await subscriber.outlet.ready()
+                # The first has not waited; the others may have, and are asked for again.
+                if number and clock() - read_at > STALE_SECONDS:
+                    more = True
+                    break
+                subscriber.tell_past(*each, clock())
+            else:
+                subscriber.place = place
 
     async def _past(self, subscriber: Subscriber, end: Place | None) -> tuple[list[tuple[Place, bytes]], Place, bool]:
         """What comes next for a subscriber, up to where it was looked, and whether there may be more."""

@@ -37,8 +37,12 @@ class Outlet(Protocol):
         """Takes an answer without waiting. False, and nothing taken, when too much of what was taken still waits."""
         ...
 
-    async def send(self, body: bytes) -> None:
-        """Takes an answer, whatever its size, once the reader has taken what came before."""
+    async def ready(self) -> None:
+        """Returns once the reader has taken what came before."""
+        ...
+
+    def write(self, body: bytes) -> None:
+        """Takes an answer without waiting, whatever waits already."""
         ...
 
 
@@ -55,12 +59,17 @@ class Backlog:
     def put(self, body: bytes) -> bool:
         if self._bytes and self._bytes + len(body) > WAITING_BYTES:
             return False
-        self._lay(body)
+        self.write(body)
         return True
 
-    async def send(self, body: bytes) -> None:
+    async def ready(self) -> None:
         await self._room.wait()
-        self._lay(body)
+
+    def write(self, body: bytes) -> None:
+        self._waiting.append(body)
+        self._bytes += len(body)
+        self._room.clear()
+        self._news.set()
 
     def end(self) -> None:
         """Lets the reader leave once it has taken everything."""
@@ -79,9 +88,3 @@ class Backlog:
                 return
             self._news.clear()
             await self._news.wait()
-
-    def _lay(self, body: bytes) -> None:
-        self._waiting.append(body)
-        self._bytes += len(body)
-        self._room.clear()
-        self._news.set()

@@ -176,7 +176,8 @@ class Socket:
         context = Context(viewer, language(dict(self.socket.scope["headers"])))
         answer = await self.endpoint.run(prepared, context)
         self.endpoint.note(answer)
-        await answers.send(answer.body)
+        await answers.ready()
+        answers.write(answer.body)
 
     async def _refuse(self, key: str, refused: RefusedError) -> None:
         await self._error(key, [{"message": str(refused), "extensions": {"code": refused.code}}])
@@ -224,9 +225,12 @@ class _Answers:
     def put(self, body: bytes) -> bool:
         return not self.held.stands() or self.wire.put(b"".join((self.head, body, b"}")))
 
-    async def send(self, body: bytes) -> None:
+    async def ready(self) -> None:
+        await self.wire.writable.wait()
+
+    def write(self, body: bytes) -> None:
         if self.held.stands():
-            await self.wire.send_text(b"".join((self.head, body, b"}")))
+            self.wire.write(b"".join((self.head, body, b"}")))
 
 
 def _same_origin(origin: bytes | None, issuer: str) -> bool:

@@ -46,7 +46,7 @@ async def _deliver(deliveries: Awaitable[None], backlog: Backlog) -> None:
     try:
         await deliveries
     except Ended as ended:
-        await backlog.send(orjson.dumps({"errors": [ended.formatted()]}))
+        backlog.write(orjson.dumps({"errors": [ended.formatted()]}))
     except Exception as failure:  # the reader resumes after its last cursor; the log says what it was
         log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
     backlog.end()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,9 +11,6 @@ from api.outlet import TOO_SLOW, Outlet
 from api.place import Place
 from planner import Bound
 from schema.act import read_id
-
-HELD_BYTES = 64 * 1024
-"""What is kept for a subscriber that is still being told what it missed, before it is let go."""
 
 
 class Wish(NamedTuple):
@@ -49,14 +45,17 @@ class Group:
 
 
 class Subscriber:
-    """One live subscription. `place` is the last that it was told; what comes while it catches up is held back."""
+    """One live subscription. `place` is the last that it was told of.
 
-    __slots__ = ("ending", "group", "heard_at", "held", "held_bytes", "outlet", "place", "silence")
+    Until it is `live` it is told of the past, and `missed` is the last that happened meanwhile.
+    """
+
+    __slots__ = ("ending", "group", "heard_at", "live", "missed", "outlet", "place", "silence")
 
     def __init__(self, group: Group, outlet: Outlet, place: Place, silence: float) -> None:
         self.group, self.outlet, self.place, self.silence = group, outlet, place, silence
-        self.held: deque[tuple[Place, bytes]] | None = deque()
-        self.held_bytes = 0
+        self.live = False
+        self.missed: Place | None = None
         loop = asyncio.get_running_loop()
         self.heard_at = loop.time()
         self.ending: asyncio.Future[str] = loop.create_future()
@@ -66,11 +65,8 @@ class Subscriber:
         """Hands over one answer, or ends the subscription of a reader that does not keep up. Never waits."""
         if self.ending.done():
             return
-        if self.held is not None:
-            self.held.append((place, body))
-            self.held_bytes += len(body)
-            if self.held_bytes > HELD_BYTES:
-                self.end(TOO_SLOW)
+        if not self.live:
+            self.missed = place
         # A cursor may come from a faster worker: what it knows of is not told again.
         elif self.place.reaches(place):
             return
@@ -79,23 +75,14 @@ class Subscriber:
         else:
             self.end(TOO_SLOW)
 
-    async def replay(self, place: Place, body: bytes) -> None:
-        """Hands over one answer of the past, once the reader has taken those before."""
-        await self.outlet.send(body)
-        self.place, self.heard_at = place, asyncio.get_running_loop().time()
-
-    async def caught_up(self) -> None:
-        """Hands over what was held back meanwhile; from here on it hears of everything at once."""
-        while self.held:
-            place, body = self.held.popleft()
-            self.held_bytes -= len(body)
-            if not self.place.reaches(place):
-                await self.replay(place, body)
-        self.held = None
+    def tell_past(self, place: Place, body: bytes, now: float) -> None:
+        """Hands over one answer of the past to a reader that is ready for it."""
+        self.outlet.write(body)
+        self.place, self.heard_at = place, now
 
     def silent(self, now: float) -> bool:
         """Whether it is due a bookmark."""
-        return self.held is None and not self.ending.done() and now - self.heard_at >= self.silence
+        return self.live and not self.ending.done() and now - self.heard_at >= self.silence
 
     def mark(self, place: Place, body: bytes, now: float) -> None:
         """Hands over a bookmark: nothing up to `place` was missed."""

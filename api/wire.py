@@ -45,13 +45,8 @@ class Wire(WebSocketsSansIOProtocol):
         self.write(text)
         return True
 
-    async def send_text(self, text: bytes) -> None:
-        """Writes a text message, whatever its size, once the reader has taken what came before."""
-        await self.writable.wait()
-        self.write(text)
-
     def write(self, text: bytes) -> None:
-        """Writes a text message at once, whatever waits: for a last word."""
+        """Writes a text message without waiting, whatever waits already."""
         if self.close_sent or self.transport.is_closing():
             return
         # A server's frame is its length before its text; the library's general way takes four times as long to say so.

@@ -200,7 +200,7 @@ def pss_mb(pid: int) -> float:
 async def house(url: str, master_key: bytes, groups: int) -> AsyncGenerator[House]:
     """Kyoso over an empty database, with so many partners that may all see the same events."""
     await db.migrate(url)
-    await db.connect(url, pool_max=2)
+    await db.connect(url)
     try:
         async with unit_of_work() as connection:
             parties = [

@@ -6,13 +6,17 @@ from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
+import pytest
+
+from api import live
+from api.place import START
 from models import agreement
 from models.db import unit_of_work
 from tests import builders
 from tests.builders import said
 from tests.conversation import Conversation, conversation
 from tests.served import ALL, Served, running
-from tests.test_live import Pair, happen, heard, ids, listeners, pair
+from tests.test_live import Pair, happen, heard, ids, listeners, pair, subscription, taken
 
 __all__ = ["pair", "running"]
 
@@ -99,3 +103,20 @@ async def test_equal_documents_of_unequal_viewers_are_never_one_group(served: Se
         for name in ("hired", "friend", "company"):
             await talks[name].send(type="ping")
             assert await talks[name].said() == {"type": "pong"}
+
+
+async def test_an_agreement_that_ends_during_a_replay_ends_it_there(
+    served: Served, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """proof 4.10: what was read while it was shared, and waited for its reader until it no longer was, is not told."""
+    monkeypatch.setattr(live, "STALE_SECONDS", 0.0)
+    expected = [await happen(pair.company, number) for number in range(3)]
+    own = await happen(pair.friend, 9)
+    backlog, serving = await subscription(served, pair, START.cursor)
+    got = await taken(backlog, 1)
+    async with unit_of_work() as connection:
+        reason = {"agreement_id": pair.agreement, "reason": "確認のため"}
+        await agreement.suspend(connection, said=said(pair.company), **reason)
+    got += await taken(backlog, 1)
+    serving.cancel()
+    assert ids(got) == [f"evt_{expected[0]}", f"evt_{own}"]

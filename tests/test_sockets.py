@@ -9,6 +9,7 @@ import pytest
 import websockets
 
 from api import sockets
+from auth import tokens
 from models import oauth
 from models.db import unit_of_work
 from tests import builders
@@ -144,7 +145,7 @@ async def test_a_scope_is_asked_of_a_subscription(served: Served, company: UUID)
 
 
 async def test_a_revoked_token_ends_the_conversation_and_the_stream(served: Served, company: UUID) -> None:
-    """Closed within 5 s, though nothing happens meanwhile: over WebSocket with 4401, over SSE by its end."""
+    """proof 2.10: closed within 5 s, though nothing happens: over WebSocket with 4401, over SSE by its end."""
     async with unit_of_work() as connection:
         client = await oauth.create_client(connection, name="test", scope=ALL, partner_id=company)
     auth = (client.client_id, client.client_secret or "")
@@ -162,4 +163,18 @@ async def test_a_revoked_token_ends_the_conversation_and_the_stream(served: Serv
         async with asyncio.timeout(5):
             assert await talk.closed() == 4401
             assert [line async for line in stream.aiter_lines() if line] == ["event: complete", "data:"]
+    assert (await served.post(LOGIN, token)).status_code == 401
+
+
+async def test_an_expired_token_ends_the_conversation(
+    served: Served, company: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """proof 2.10: a token is good until it expires, and so is what was begun with it."""
+    monkeypatch.setattr(tokens, "ACCESS_TOKEN_SECONDS", 2)
+    token = await served.token(company)
+    async with conversation(served, token) as talk:
+        await talk.subscribe(EVENTS)
+        assert (await served.post(LOGIN, token)).status_code == 200
+        async with asyncio.timeout(2 + 5):
+            assert await talk.closed() == 4401
     assert (await served.post(LOGIN, token)).status_code == 401

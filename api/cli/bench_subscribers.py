@@ -14,6 +14,7 @@ from rich.table import Table
 
 from api import postgres
 from bench.hard import replay, slow, storm
+from bench.order import order
 from bench.subscribers import compare, idle
 from models import seal
 
@@ -29,13 +30,13 @@ class Figures(Protocol):
     def facts(self) -> dict[str, Any]: ...
 
 
-NUMBERS = {"rate": 1_000, "idle": 10_000, "slow": 1_000, "replay": 100_000, "storm": 2_000}
-"""How many subscribers (`replay`: events) are measured unless told otherwise."""
+NUMBERS = {"rate": 1_000, "idle": 10_000, "slow": 1_000, "replay": 100_000, "storm": 2_000, "order": 100_000}
+"""How many subscribers (`replay`, `order`: events) are measured unless told otherwise."""
 
 
 @click.command("subscribers", short_help="Measure live events.")
 @click.argument("what", type=click.Choice(list(NUMBERS)), default="rate")
-@click.option("--number", type=click.IntRange(10, 200_000), help="Subscribers; for `replay` the events of the past.")
+@click.option("--number", type=click.IntRange(10, 200_000), help="Subscribers; for `replay` and `order` events.")
 @click.option("--groups", default=1, show_default=True, type=click.IntRange(1, 1000), help="Partners; for `rate`.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="For `rate`, in turns.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
@@ -44,7 +45,8 @@ def subscribers(what: str, number: int | None, groups: int, rounds: int, as_json
 
     WHAT is `rate`: one event to all subscribers, beside a plain Strawberry server; `idle`: the memory of subscribers
     that hear nothing; `slow`: one in ten never reads; `replay`: one asks for all of the past while others go on;
-    `storm`: all lose their connection and come back at once. Docs: docs/performance.md.
+    `storm`: all lose their connection and come back at once; `order`: writers overlap, dawdle and give up, and one
+    reader comes and goes. Docs: docs/performance.md.
     """
     seal.use(MASTER_KEY)
     with tempfile.TemporaryDirectory(prefix="kyoso-bench-", dir="/tmp") as directory:
@@ -59,6 +61,7 @@ def subscribers(what: str, number: int | None, groups: int, rounds: int, as_json
                     "slow": partial(slow),
                     "replay": partial(replay),
                     "storm": partial(storm),
+                    "order": partial(order),
                 }
                 measured = measures[what](server.url(), MASTER_KEY, number or NUMBERS[what], progress=progress)
                 facts = asyncio.run(measured).facts()
