@@ -52,9 +52,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         _check_database_url("KYOSO_DATABASE_URL", self.database_url)
-        _check_database_url("KYOSO_MIGRATION_URL", self.migration_url)
         if self.direct_database_url is not None:
             _check_database_url("KYOSO_DIRECT_DATABASE_URL", self.direct_database_url)
+        _check_database_url("KYOSO_MIGRATION_URL", self.migration_url)
         for url in self.replica_urls:
             _check_database_url("KYOSO_REPLICA_URLS", url)
         _check_issuer(self.issuer)

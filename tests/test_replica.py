@@ -10,11 +10,14 @@ from uuid import UUID
 
 import pytest
 
-from models.db import pool, queries, unit_of_work
+from api.app import rehearse
+from api.settings import Settings
+from models.db import UnfitError, pool, queries, unit_of_work
 from models.replica import LEASE_SECONDS, Replica
 from tests import builders
+from tests.builders import MASTER_KEY
 from tests.served import Served, serving
-from tests.standby import Standby, standby
+from tests.standby import Standby, standby, value
 
 JOBS = "query ($of: ID!) { partner(id: $of) { ... on Company { jobs(first: 1) { totalCount } } } }"
 POST_JOB = """mutation ($key: ID!) { postJob(input: {clientMutationId: $key, title: "設計", requirements: "CAD",
@@ -159,3 +162,16 @@ async def test_a_replica_that_dies_is_missed_by_nobody(house: House) -> None:
     await house.ready()
     assert await house.jobs() == 1
     assert not house.primary_was_asked
+
+
+async def test_a_primary_that_answers_before_it_writes_is_refused(servers: Standby, tmp_path: Path) -> None:
+    """No position of the log would cover what was answered."""
+    told = Settings(
+        servers.url, servers.url, "http://127.0.0.1", MASTER_KEY, tmp_path, replica_urls=(servers.replica_url,)
+    )
+    await value(servers.primary.url(), "alter role kyoso set synchronous_commit = off")
+    try:
+        with pytest.raises(UnfitError, match="alter system set synchronous_commit = on"):
+            await rehearse(told)
+    finally:
+        await value(servers.primary.url(), "alter role kyoso reset synchronous_commit")

@@ -30,12 +30,23 @@ def test_three_variables_suffice() -> None:
     assert repr(KEY) not in repr(settings)
 
 
+def test_commands_go_around_the_pooler_and_replicas_are_a_list() -> None:
+    around = "postgresql://kyoso:hidden@db1.example.jp/kyoso"
+    replicas = {"KYOSO_REPLICA_URLS": "postgresql://kyoso@r1/kyoso, postgresql://kyoso@r2/kyoso"}
+    settings = from_environment(GOOD | {"KYOSO_DIRECT_DATABASE_URL": around} | replicas)
+    assert (settings.pooled, settings.session_url, settings.migration_url) == (True, around, around)
+    assert settings.replica_urls == ("postgresql://kyoso@r1/kyoso", "postgresql://kyoso@r2/kyoso")
+    assert "hidden" not in repr(settings)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("KYOSO_DATABASE_URL", "", "KYOSO_DATABASE_URL is not set: for example postgresql://"),
         ("KYOSO_DATABASE_URL", "mysql://h/d", "KYOSO_DATABASE_URL must look like postgresql://"),
         ("KYOSO_MIGRATION_URL", "postgresql://h", "KYOSO_MIGRATION_URL must look like postgresql://"),
+        ("KYOSO_DIRECT_DATABASE_URL", "h:5432", "KYOSO_DIRECT_DATABASE_URL must look like postgresql://"),
+        ("KYOSO_REPLICA_URLS", "postgresql://a/d, b/d", "KYOSO_REPLICA_URLS must look like postgresql://"),
         ("KYOSO_ISSUER", " ", "KYOSO_ISSUER is not set: the public address"),
         ("KYOSO_ISSUER", "https://kyoso.example.jp/", "KYOSO_ISSUER must be an address without query and final slash"),
         ("KYOSO_ISSUER", "http://kyoso.example.jp", "KYOSO_ISSUER must start with https://"),
