@@ -18,6 +18,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, WebSock
 
 from api import graphiql
 from api.app import create_app
+from api.cli.serve import SERVER_OPTIONS
 from api.settings import Settings
 from models import member, outbox
 from models.db import unit_of_work, uuid7
@@ -77,7 +78,7 @@ async def world(database: str, tmp_path: Path) -> AsyncIterator[World]:
         settings = Settings(
             database_url=database, migration_url=database, issuer=issuer, master_key=bytes(range(32)), data_dir=tmp_path
         )
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None))
+        server = uvicorn.Server(uvicorn.Config(create_app(settings), **SERVER_OPTIONS))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.01)
