@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from auth import scopes
 from auth.dpop import InvalidProofError, challenge
@@ -35,6 +35,12 @@ def lacking(invalid: InvalidRequestError, issuer: str) -> Mapping[str, str] | No
     named = scopes.join(name for each in found for name in each["requiredScopes"][0])
     said = f'error="insufficient_scope", scope="{named}"'
     return {"WWW-Authenticate": f'Bearer realm="kyoso", {said}, {_where(issuer)}, {challenge()}, {said}'}
+
+
+def repeats(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a token or its proof came twice: which of the two counts is not ours to guess (RFC 9449, 4.3)."""
+    names = [name for name, _ in headers]
+    return any(names.count(name) > 1 for name in (b"authorization", b"dpop"))
 
 
 def _where(issuer: str) -> str:

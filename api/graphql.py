@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from api import sse
 from api.asker import Asker, Budget, asker
-from api.challenge import asks, lacking, refuses
+from api.challenge import asks, lacking, refuses, repeats
 from api.cors import Origins, cross_site
 from api.lapse import Lapses
 from api.leave import GoneError, Watch
@@ -108,6 +108,8 @@ class Endpoint:
         try:
             if _media(accept) is None:
                 raise RefusedError(406, "NOT_ACCEPTABLE", "Accept application/graphql-response+json.")
+            if len(headers) < len(scope["headers"]) and repeats(scope["headers"]):
+                raise RefusedError(400, "BAD_REQUEST", "Send one Authorization header, and one DPoP header at most.")
             viewer = await self.viewer(headers, scope["method"])
             request = await _request(scope, headers, receive)
             context = Context(viewer, language(headers))

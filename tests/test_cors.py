@@ -142,6 +142,23 @@ async def test_a_request_beyond_its_scopes_names_them(served: Served, company: U
         assert mixed.status_code == (400 if status == 403 else 200)
 
 
+async def test_a_token_comes_once(served: Served, company: UUID) -> None:
+    token = await served.token(company, ("network:read",))
+    once = [("Content-Type", "application/json"), ("Authorization", f"Bearer {token}")]
+    for again in (("Authorization", f"Bearer {token}"), ("Authorization", "Bearer x")):
+        for headers in ([*once, again], [once[0], again, once[1]]):
+            refused = await served.http.post("/graphql", content='{"query": "{ __typename }"}', headers=headers)
+            assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (400, "BAD_REQUEST")
+    headers = [*once, ("DPoP", "x.y.z"), ("DPoP", "x.y.z")]
+    assert (
+        await served.http.post("/graphql", content='{"query": "{ __typename }"}', headers=headers)
+    ).status_code == 400
+    others = [*once, ("X-Other", "1"), ("X-Other", "2")]
+    assert (
+        await served.http.post("/graphql", content='{"query": "{ __typename }"}', headers=others)
+    ).status_code == 200
+
+
 async def test_a_token_for_another_resource_is_refused(served: Served, company: UUID) -> None:
     """proof 1.21: signed by our own key, alive and of a client that stands, but meant for somebody else."""
     tokens: Tokens = served.app.state.tokens
