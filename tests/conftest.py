@@ -71,7 +71,8 @@ async def connected(database: str) -> AsyncIterator[str]:
 
 def _database(server: str, template: str) -> Iterator[str]:
     name = f"kyoso_{os.getpid()}_{next(_numbers)}"
-    asyncio.run(_execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    # Copied as files: half the time of passing each page through the log, where no crash is to be survived.
+    asyncio.run(_execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy'))
     yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
     asyncio.run(_execute(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
