@@ -62,7 +62,8 @@ def facts(results: Results, sender: str) -> dict[str, Any]:
             one = ratio(results, query, LIMIT, figure)
             queries[query][name] = asdict(one) if one else None
     memory = {kind: {"before": before, "after": after} for kind, (before, after) in results.memory_mb.items()}
-    return {"load": sender, "queries": queries, "memory_mb": memory, **_beside(results)}
+    first = results.first_use_ms
+    return {"load": sender, "queries": queries, "memory_mb": memory, "first_use_ms": first, **_beside(results)}
 
 
 def _beside(results: Results) -> dict[str, Any]:
@@ -133,8 +134,10 @@ def _itself(results: Results) -> Sheet:
     rows: list[list[str]] = []
     for query in results.taken:
         cells = [ratio(results, query, KYOSO, per_second, of=one) for one in (UNFILTERED, TWO_WORKERS, PGBOUNCER)]
-        rows.append([query, *map(_said, [*cells, rollup(results) if query == "Q4b" else None])])
-    return ["query", "unfiltered", "two workers", "behind pgbouncer", "rollup × raw"], rows
+        cells.append(rollup(results) if query == "Q4b" else None)
+        first = results.first_use_ms.get(query)
+        rows.append([query, *map(_said, cells), f"{first:.1f}" if first else "–"])
+    return ["query", "unfiltered", "two workers", "behind pgbouncer", "rollup × raw", "first use ms"], rows
 
 
 def _costs(results: Results) -> Sheet:

@@ -44,3 +44,8 @@ async def remove(connection: Connection, subject: Subject, since: datetime) -> d
         if not asked["people"]:
             return dict(total)
         await asyncio.sleep(UNFINISHED_SECONDS)  # whoever was interrupted may still write
+
+
+async def remove_client(connection: Connection, client_id: str) -> None:
+    """Takes away the client by which the bench asked."""
+    await sql().remove_client(connection, client_id=client_id)

@@ -31,6 +31,7 @@ from bench.table import facts, markdown, rich
 from models import db, seal
 
 SMALL = {"partners": 240, "candidates": 3_000, "referrals": 6_000, "months": 24}
+CONNECTIONS = "400"
 SERVERS = (LIMIT, *PEERS, UNFILTERED, TWO_WORKERS)
 
 console, stderr = Console(), Console(stderr=True)
@@ -130,7 +131,7 @@ def _network(url: str | None, seed: int, small: bool, data_dir: Path) -> Generat
 def _small(master_key: bytes, seed: int) -> Generator[str]:
     with tempfile.TemporaryDirectory(prefix="kyoso-bench-", dir="/tmp") as directory:
         Path(directory).chmod(0o755)
-        server = postgres.start(Path(directory) / "postgres", postgres.DURABLE)
+        server = postgres.start(Path(directory) / "postgres", {**postgres.DURABLE, "max_connections": CONNECTIONS})
         try:
             asyncio.run(_write(server.url(), master_key, seed))
             yield server.url()

@@ -48,3 +48,7 @@ delete from candidate where person_id = any(:people::uuid[]);
 
 -- name: remove_person!
 delete from person where id = any(:people::uuid[]);
+
+-- name: remove_client!
+-- The bench's own client, with whatever it was given.
+delete from oauth_client where client_id = :client_id;
