@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import itertools
 import re
+from datetime import UTC, datetime
+from uuid import UUID
 
+import orjson
 import pytest
 
+from api.app import ALL_SCOPES, make_planner
+from api.asker import Budget, asker
 from auth.policy import PREDICATES
-from models import db
+from auth.viewer import Viewer
+from models import db, seal
+from models.db import unit_of_work
+from models.terms import Sharing
+from planner import Request
 from planner.settle import alternatives, arms
+from tests import builders
 
 OWN_OR_SHARED = (
     "({row}.company_id = {v} or {row}.referrer_id = {v} or {row}.company_id = any(array(select s from f({v}) s)))"
@@ -75,3 +85,39 @@ async def test_statements_are_planned_once_a_connection(connected: str):
     async with db.pool().acquire() as connection:
         assert await connection.fetchval("select current_setting('plan_cache_mode')") == "force_generic_plan"
         assert await connection.fetchval("select current_setting('random_page_cost')") == "1.1"
+
+
+QUESTION = """query ($of: ID!) { partner(id: $of) { ... on Company {
+  referrals(first: 10) { totalCount edges { node { id } } } } } }"""
+
+
+async def test_owner_sharer_referrer_and_stranger_see_their_own_rows_of_one_parent(connected: str):
+    """The arms on real rows: what the parent settles for two of them, the rest of each row for another, nothing."""
+    seal.use(builders.MASTER_KEY)
+    async with unit_of_work() as connection:
+        owner, sharer, stranger = [await builders.company(connection, f"株式会社{n}") for n in "甲乙丙"]
+        one, other = [await builders.referrer(connection, owner) for _ in range(2)]
+        shared = builders.terms(sharing=[Sharing("REFERRALS", "FIELDS")])
+        await builders.agreed(connection, "MUTUAL_REFERRAL", owner, sharer, given=shared)
+        first = await builders.referral(connection, one, owner)
+        second = await builders.referral(connection, other, owner, email="hanako@example.jp", name="佐藤 花子")
+    planner, seen = await make_planner(), dict[UUID, tuple[int, set[str]]]()
+    for who in (owner, sharer, one, other, stranger):
+        viewer = Viewer(
+            partner_id=who, kind="COMPANY", login="test", client_id="test", scopes=ALL_SCOPES,
+            expires_at=datetime.max.replace(tzinfo=UTC), member_id=None, token_id="test",
+        )  # fmt: skip
+        request = Request(QUESTION, None, {"of": f"par_{owner}"})
+        prepared = planner.prepare(request, asker(viewer, "https://kyoso", Budget(1000)))
+        answer = await planner.run(prepared, db.pool().acquire)
+        page = orjson.loads(answer.body)["data"]["partner"]["referrals"]
+        seen[who] = (page["totalCount"], {edge["node"]["id"] for edge in page["edges"]})
+    both = {f"ref_{first}", f"ref_{second}"}
+    assert "union all" in prepared.plan.sql  # pyright: ignore[reportAttributeAccessIssue]
+    assert seen == {
+        owner: (2, both),
+        sharer: (2, both),
+        one: (1, {f"ref_{first}"}),
+        other: (1, {f"ref_{second}"}),
+        stranger: (0, set()),
+    }
