@@ -16,19 +16,27 @@ BACKENDS = """select pid from pg_stat_activity
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """CPU seconds of a server with its children, and of the backends of its database."""
+    """CPU seconds by process: of a server with its children, and of the backends of its database."""
 
-    app: float
-    database: float
+    app: dict[int, float]
+    database: dict[int, float]
 
-    def __sub__(self, before: Spent) -> Spent:
-        return Spent(self.app - before.app, self.database - before.database)
+    def app_since(self, before: Spent) -> float:
+        return _since(self.app, before.app)
+
+    def database_since(self, before: Spent) -> float:
+        return _since(self.database, before.database)
 
 
 async def spent(pid: int, database: asyncpg.Connection[asyncpg.Record]) -> Spent:
     """Up to now. Servers are loaded in turns, so what all backends spend meanwhile is the one server's."""
     backends = [row["pid"] for row in await database.fetch(BACKENDS)]
-    return Spent(sum(map(_seconds, family(pid))), sum(map(_seconds, backends)))
+    return Spent({one: _seconds(one) for one in family(pid)}, {one: _seconds(one) for one in backends})
+
+
+def _since(now: dict[int, float], before: dict[int, float]) -> float:
+    """What those spent that are still there: an idle pool may have let some go."""
+    return sum(seconds - before.get(pid, 0.0) for pid, seconds in now.items())
 
 
 def memory_mb(pid: int) -> float:

@@ -12,6 +12,7 @@ import pytest
 
 from bench import npm
 from bench.compare import Bench, Results, Taken
+from bench.cost import Spent
 from bench.load import Measured, Request, load
 from bench.network.size import size
 from bench.network.write import write
@@ -144,6 +145,12 @@ def test_ratios_are_of_rounds_in_which_both_were_measured() -> None:
     assert "| Q1 | 0.75 (0.50–1.00) | 1.50 (1.00–2.00) | 1.00 (1.00–1.00) |" in markdown(results).splitlines()
     root = ElementTree.fromstring(picture(results))
     assert [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")] == ["Kyoso", "Q1", "0.75", "L = 1"]
+
+
+def test_only_processes_that_are_still_there_have_a_cost() -> None:
+    before, after = Spent({1: 2.0}, {7: 5.0, 8: 1.0}), Spent({1: 2.5, 2: 0.25}, {8: 1.5})
+    assert after.app_since(before) == 0.75
+    assert after.database_since(before) == 0.5
 
 
 async def test_load_stays_on_this_machine() -> None:
