@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -146,10 +147,9 @@ async def edge(connected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     listener = server.config.bind_socket()
     issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
     settings = Settings(connected, connected, issuer, builders.MASTER_KEY, tmp_path)
-    configure(settings)
     log = io.StringIO()
-    for handler in logging.getLogger().handlers:
-        handler.setStream(log)  # type: ignore[attr-defined]
+    monkeypatch.setattr("api.log.sys", SimpleNamespace(stderr=log))  # pytest puts its own back before each call
+    configure(settings)
     app = Starlette(routes=[*ats.routes(settings), *relay_page.routes(settings), *page.routes])
     app.state.courier = Courier(settings)
     server.config.app = app
