@@ -26,7 +26,7 @@ REFERRALS = 6_000
 MONTHS = 24
 SEED = 20
 UNFINISHED_DATABASE = f"{DATABASE}_unfinished"
-PASSWORD_BYTES = 9
+PASSWORD_BYTES = 12
 
 
 async def prepare(directory: DataDirectory, server: Postgres, port: int, bar: Progress) -> Card:
