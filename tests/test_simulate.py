@@ -76,7 +76,7 @@ async def test_every_reference_leads_somewhere(connection: asyncpg.Connection) -
 async def test_indexes_triggers_and_checks_are_as_before(connection: asyncpg.Connection, database: str) -> None:
     catalogue = """
         select pg_get_indexdef(indexrelid) as definition from pg_index i
-          join pg_class c on c.oid = i.indrelid where c.relnamespace = 'public'::regnamespace and i.indisvalid
+          join pg_class c on c.oid = i.indrelid where c.relnamespace = 'public'::regnamespace and i.indisvalid and i.indisready
         union all select pg_get_constraintdef(oid) || convalidated::text from pg_constraint
         union all select tgname || tgenabled::text from pg_trigger where not tgisinternal
         order by 1
@@ -363,7 +363,7 @@ def test_an_interrupted_load_leaves_the_database_as_it_was(database: str) -> Non
         connection = await asyncpg.connect(**db.credentials(database))
         try:
             counts = [await connection.fetchval(f"select count(*) from {table}") for table in COLUMNS]
-            indexes = await connection.fetch("select pg_get_indexdef(indexrelid) from pg_index order by 1")
+            indexes = await connection.fetch("select pg_get_indexdef(indexrelid), indisready from pg_index order by 1")
             return [counts, indexes]
         finally:
             await connection.close()

@@ -34,6 +34,16 @@ where i.indrelid = any (select name::regclass from unnest(:tables::text[]) as t 
   and not exists (select from pg_constraint c where c.conindid = i.indexrelid)
 order by 2, 1;
 
+-- name: unready_indexes
+-- Lets rows pass by the indexes that constraints need; `create_statement` sorts each from all rows, and finds
+-- whatever is there twice. They cannot be dropped: other tables refer to them.
+with passed_by as (
+  update pg_index set indisready = false
+  where indrelid = any (select name::regclass from unnest(:tables::text[]) as t (name)) and indisready
+  returning indexrelid)
+select indexrelid::regclass::text as name, format('reindex index %s', indexrelid::regclass) as create_statement
+from passed_by order by 1;
+
 -- name: analyze#
 analyze;
 

@@ -1,11 +1,12 @@
 """Writes a network with COPY, in one transaction: either all of it is there, or nothing is.
 
-One backend takes the rows while other processes live the people's lives. Within the transaction indexes that no
-constraint needs are dropped and made again from sorted rows; whoever interrupts it leaves the database as it was.
+One backend takes the rows while other processes live the people's lives. Within the transaction no index is kept: they
+are made again from sorted rows, unique ones too; whoever interrupts it leaves the database as it was.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import tempfile
 from collections import Counter
@@ -61,9 +62,11 @@ async def write(url: str, master_key: bytes, size: Size, seed: int, progress: Pr
         if not standing["may_load"]:
             raise NotPrivileged
         with tempfile.TemporaryDirectory(prefix="kyoso-simulate-") as directory:
+            gc.disable()  # a million objects that stay, and no cycles: see bench.network.hands
             async with connection.transaction():
                 return await _Load(connection, master_key, size, seed, progress, Path(directory)).run()
     finally:
+        gc.enable()
         await connection.close()
 
 
@@ -93,6 +96,7 @@ class _Load:
         indexes = [row async for row in named.secondary_indexes(connection, tables=[*COLUMNS, "contribution_link"])]
         for index in indexes:
             await connection.execute(index["drop_statement"])
+        indexes += [row async for row in named.unready_indexes(connection, tables=loaded)]
         with Hands(self._master_key, self._size, self._seed) as hands:
             await self._copy_sheets(hands.filled)
             await self._people(hands)
