@@ -113,7 +113,8 @@ async def _hear(
     url = address.replace("http://", "ws://") + "/graphql"
     subscription = {"query": RESUME, "variables": {"after": after}}
     protocol = websockets.Subprotocol("graphql-transport-ws")
-    async with websockets.connect(url, subprotocols=[protocol], compression=None) as socket:
+    # No bound on what waits here: a full queue stops reading, and the close it waits for stands behind it.
+    async with websockets.connect(url, subprotocols=[protocol], compression=None, max_queue=None) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}))
         await socket.recv()
         await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": subscription}))
