@@ -37,7 +37,7 @@ def test(arguments: tuple[str, ...]) -> None:
         return
     everything = [
         "-n",
-        str(min(os.cpu_count() or 1, TEST_PROCESSES_MAX)),
+        str(min((os.cpu_count() or 1) + 1, TEST_PROCESSES_MAX)),  # one more: tests wait for servers, too
         "--dist",
         "loadfile",
         "--no-loadscope-reorder",
