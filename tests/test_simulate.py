@@ -76,7 +76,8 @@ async def test_every_reference_leads_somewhere(connection: asyncpg.Connection) -
 async def test_indexes_triggers_and_checks_are_as_before(connection: asyncpg.Connection, database: str) -> None:
     catalogue = """
         select pg_get_indexdef(indexrelid) as definition from pg_index i
-          join pg_class c on c.oid = i.indrelid where c.relnamespace = 'public'::regnamespace and i.indisvalid and i.indisready
+          join pg_class c on c.oid = i.indrelid
+          where c.relnamespace = 'public'::regnamespace and i.indisvalid and i.indisready
         union all select pg_get_constraintdef(oid) || convalidated::text from pg_constraint
         union all select tgname || tgenabled::text from pg_trigger where not tgisinternal
         order by 1
