@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import AUTHORIZE_PATH, Visitor, refused, visitor_of
-from api.oauth import Door, FormError, read_form, read_query
+from api.login import AUTHORIZE_PATH, Visitor, own_form, refused, visitor_of
+from api.oauth import Door, FormError, read_query
 from auth import bridge, openid, pushed, scopes, session
 from auth.grants import AuthorizationCode, Consent
 from auth.scopes import Scope
@@ -43,14 +43,9 @@ async def consent(request: HttpRequest) -> Response:
     """The person's answer. What they are asked is checked anew; only what they ticked is granted."""
     door: Door = request.app.state.door
     visitor = await visitor_of(request)
-    try:
-        form = await read_form(request)
-    except FormError as error:
-        return refused(error.status)
-    purpose = _consent_purpose(request)
-    token = form.get("token", "")
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, purpose):
-        return refused(403)
+    form = await own_form(request, visitor.cookie, _consent_purpose(request))
+    if isinstance(form, Response):
+        return form
     async with unit_of_work() as connection:
         server = door.server(connection)
         grant = await _checked(request, server)
@@ -147,15 +142,7 @@ async def _consent_page(
     again = f"{AUTHORIZE_PATH}?{request.url.query}"
     offered = _offered(grant, person)
     if not offered:
-        return page.render(
-            "oauth/refused.html",
-            status=403,
-            why="role" if client.partner_id in (None, person.partner_id) else "partner",
-            person=person,
-            client=client,
-            next=again,
-            token=session.form_token(visitor.cookie, "logout"),
-        )
+        return not_theirs(visitor, person, client, again)
     return page.render(
         "oauth/consent.html",
         form_targets=[page.origin_of(grant.redirect_uri)],
@@ -183,6 +170,19 @@ def offerable(client: Client, requested: Iterable[str], person: Member) -> froze
     if client.partner_id not in (None, person.partner_id):
         return frozenset()
     return (frozenset(requested) or client.scope) & scopes.grantable(client.kind, client.scope, person.role)
+
+
+def not_theirs(visitor: Visitor, person: Member, client: Client, again: str) -> Response:
+    """Says that this person may allow an app nothing, and why; `again`: where to come back to with another account."""
+    return page.render(
+        "oauth/refused.html",
+        status=403,
+        why="role" if client.partner_id in (None, person.partner_id) else "partner",
+        person=person,
+        client=client,
+        next=again,
+        token=session.form_token(visitor.cookie, "logout"),
+    )
 
 
 def grouped(offered: frozenset[str]) -> list[tuple[tuple[str, str], list[Scope]]]:

@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api import page
-from api.consent import grouped, offerable
-from api.login import DEVICE_PATH, Visitor, refused, visitor_of
+from api.consent import grouped, not_theirs, offerable
+from api.login import DEVICE_PATH, Visitor, is_own, refused, visitor_of
 from api.oauth import Door, FormError, answered, read_form
 from auth import scopes, session
 from auth.device import read_user_code, shown_user_code, user_hash
@@ -60,10 +60,7 @@ async def submit(request: HttpRequest) -> Response:
     typed = form.get("user_code", "")
     letters = read_user_code(typed)
     purpose = _purpose(letters) if "decision" in form else DEVICE_PATH
-    token = form.get("token", "")
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, purpose):
-        return refused(403)
-    if visitor.member is None:
+    if not is_own(request, form, visitor.cookie, purpose) or visitor.member is None:
         return refused(403)
     async with unit_of_work() as connection:
         if await _guessed_too_often(request, connection, visitor.member):
@@ -123,15 +120,7 @@ def _form(visitor: Visitor, *, shown: str, problem: str = "", status: int = 200)
 def _question(visitor: Visitor, person: Member, client: Client, asked: Waiting, letters: str) -> Response:
     offered = offerable(client, asked.scope, person)
     if not offered:
-        return page.render(
-            "oauth/refused.html",
-            status=403,
-            why="role" if client.partner_id in (None, person.partner_id) else "partner",
-            person=person,
-            client=client,
-            next=DEVICE_PATH,
-            token=session.form_token(visitor.cookie, "logout"),
-        )
+        return not_theirs(visitor, person, client, DEVICE_PATH)
     return page.render(
         "oauth/device_question.html",
         client=client,

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import EMAIL_CHARACTERS_MAX, cookie_of, let_in, login_form, refused, target_of, visitor_of
-from api.oauth import Door, FormError, read_form, read_query
+from api.login import EMAIL_CHARACTERS_MAX, cookie_of, let_in, login_form, own_form, refused, target_of, visitor_of
+from api.oauth import Door, FormError, read_query
 from auth import session
 from auth.identity_provider import ProviderError, Sent
 from auth.openid import ASKED_AT
@@ -28,12 +28,9 @@ async def begin(request: Request) -> Response:
     """
     door: Door = request.app.state.door
     visit = cookie_of(request, "visit")
-    try:
-        form = await read_form(request)
-    except FormError as error:
-        return refused(error.status)
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(form.get("token", ""), visit, "login"):
-        return refused(403)
+    form = await own_form(request, visit, "login")
+    if isinstance(form, Response):
+        return form
     email, target = form.get("email", "")[:EMAIL_CHARACTERS_MAX], target_of(form.get("next"))
     address = session.attempt_key(door.attempt_key, "address", page.address_of(request))
     async with unit_of_work() as connection:

@@ -1,7 +1,7 @@
 """The page where people log in."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,12 +63,9 @@ async def log_in(request: HttpRequest) -> Response:
     """Checks address and password, counting first, and opens a session under a new secret."""
     door: Door = request.app.state.door
     visit = cookie_of(request, "visit")
-    try:
-        form = await read_form(request)
-    except FormError as error:
-        return refused(error.status)
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(form.get("token", ""), visit, "login"):
-        return refused(403)
+    form = await own_form(request, visit, "login")
+    if isinstance(form, Response):
+        return form
     email, password = form.get("email", "")[:EMAIL_CHARACTERS_MAX], form.get("password", "")
     target = target_of(form.get("next"))
     account = session.attempt_key(door.attempt_key, "account", member.folded(email))
@@ -156,6 +153,21 @@ def account_page(visitor: Visitor, person: Member) -> Response:
 def refused(status: int, why: str = "form") -> Response:
     """A page that says what can be done; never where a parameter was wrong, and never a redirect."""
     return page.render("oauth/refused.html", status=status, why=why, person=None, client=None, next="", token="")
+
+
+async def own_form(request: HttpRequest, cookie: str, purpose: str) -> dict[str, str] | Response:
+    """The form of a page that we rendered for this cookie and this purpose, or the answer that refuses any other."""
+    try:
+        form = await read_form(request)
+    except FormError as error:
+        return refused(error.status)
+    return form if is_own(request, form, cookie, purpose) else refused(403)
+
+
+def is_own(request: HttpRequest, form: Mapping[str, str], cookie: str, purpose: str) -> bool:
+    """Whether a form was sent from our own page, the one rendered for this cookie and this purpose."""
+    door: Door = request.app.state.door
+    return page.from_our_page(request, door.issuer) and session.is_form_token(form.get("token", ""), cookie, purpose)
 
 
 async def visitor_of(request: HttpRequest) -> Visitor:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import Visitor, account_page, end_here, refused, target_of, visitor_of
+from api.login import Visitor, account_page, end_here, is_own, refused, target_of, visitor_of
 from api.oauth import Door, FormError, read_form, read_query
 from auth import bridge, session
 from auth.logout import PARAMETERS, EndSessionRequest
@@ -54,15 +54,13 @@ async def log_out(request: HttpRequest) -> Response:
 
     An app may post its request too; coming from another site it brings no cookie, so it is asked to come again by GET.
     """
-    door: Door = request.app.state.door
     try:
         form = await read_form(request)
         if "token" not in form:
             known = {name: form[name] for name in PARAMETERS if name in form}
             return page.redirect(f"{LOGOUT_PATH}?{urlencode(known)}")
         visitor = await visitor_of(request)
-        token = form["token"]
-        if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, "logout"):
+        if not is_own(request, form, visitor.cookie, "logout"):
             return refused(403)
         asked = await _asked(request, form)
     except FormError as error:

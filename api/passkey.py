@@ -7,8 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import SECURITY_PATH, cookie_of, let_in, login_form, refused, target_of
-from api.oauth import Door, FormError, read_form
+from api.login import SECURITY_PATH, cookie_of, let_in, login_form, own_form, refused, target_of
+from api.oauth import Door
 from api.security import asked, codes_page, first_codes
 from auth import passkey, session
 from auth.passkey import PasskeyError
@@ -28,13 +28,9 @@ async def log_in(request: Request) -> Response:
     """Checks an authenticator's answer: instead of the password, or after it."""
     door: Door = request.app.state.door
     visit = cookie_of(request, "visit")
-    try:
-        form = await read_form(request)
-    except FormError as error:
-        return refused(error.status)
-    token = form.get("token", "")
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visit, passkey.LOGIN):
-        return refused(403)
+    form = await own_form(request, visit, passkey.LOGIN)
+    if isinstance(form, Response):
+        return form
     target = target_of(form.get("next"))
     async with unit_of_work() as connection:
         try:

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import SECOND, SECOND_PATH, cookie_of, end_here, let_in, refused, target_of
-from api.oauth import Door, FormError, read_form
+from api.login import SECOND, SECOND_PATH, cookie_of, end_here, let_in, own_form, target_of
+from api.oauth import Door
 from auth import passkey, session
 from auth import totp as codes
 from models import audit, member, totp
@@ -43,15 +43,9 @@ async def show(request: Request) -> Response:
 async def prove(request: Request) -> Response:
     """Checks a code of the app, or a recovery code, counting first; each is good once."""
     door: Door = request.app.state.door
-    try:
-        form = await read_form(request)
-    except FormError as error:
-        return refused(error.status)
-    given = form.get("token", "")
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(
-        given, cookie_of(request, "visit"), SECOND
-    ):
-        return refused(403)
+    form = await own_form(request, cookie_of(request, "visit"), SECOND)
+    if isinstance(form, Response):
+        return form
     target = target_of(form.get("next"))
     async with unit_of_work() as connection:
         passed = await _passed(request, connection)

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import SECURITY_PATH, refused, visitor_of
-from api.oauth import Door, FormError, read_form
+from api.login import SECURITY_PATH, own_form, refused, visitor_of
+from api.oauth import Door
 from api.session import JAPAN
 from auth import passkey, session
 from models import audit, member, totp
@@ -47,13 +47,9 @@ async def asked(request: Request, purpose: str = "security", again: str = LOGIN_
     """
     door: Door = request.app.state.door
     visitor = await visitor_of(request)
-    try:
-        form = await read_form(request)
-    except FormError as error:
-        return refused(error.status)
-    token = form.get("token", "")
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, purpose):
-        return refused(403)
+    form = await own_form(request, visitor.cookie, purpose)
+    if isinstance(form, Response):
+        return form
     if visitor.login is None:
         return refused(403)
     if not session.is_fresh(visitor.login.auth_time):

@@ -7,8 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import SESSIONS_PATH, refused, visitor_of
-from api.oauth import Door, FormError, read_form
+from api.login import SESSIONS_PATH, own_form, refused, visitor_of
 from auth import session
 from models import audit, member
 from models.db import pool, unit_of_work
@@ -33,15 +32,10 @@ async def show(request: Request) -> Response:
 
 async def end(request: Request) -> Response:
     """Ends one session, or all others, at once."""
-    door: Door = request.app.state.door
     visitor = await visitor_of(request)
-    try:
-        form = await read_form(request)
-    except FormError as error:
-        return refused(error.status)
-    token = form.get("token", "")
-    if not page.from_our_page(request, door.issuer) or not session.is_form_token(token, visitor.cookie, "sessions"):
-        return refused(403)
+    form = await own_form(request, visitor.cookie, "sessions")
+    if isinstance(form, Response):
+        return form
     if (who := visitor.member) is None:
         return refused(403)
     async with unit_of_work() as connection:
