@@ -45,6 +45,8 @@ FEW = {"N": 2, "S": 4}
 TWO_WORKERS_ASK = "Q2"
 TRIES, TRY_SECONDS = 20, 0.5
 UNSEEN = 10
+TOKEN_SECONDS = 180
+"""After which another is asked for: it is good for five minutes, and a load may take one of them."""
 CONNECTIONS_PER_SERVER = 20
 """At most: a pool of 16 a worker, and those that listen."""
 ROOT_FIELD = re.compile(r"(\{\s*)(?:\w+: )?(\w+)\(")
@@ -94,6 +96,7 @@ class Bench:
             watching = await asyncpg.connect(**db.credentials(self.url))
             stack.push_async_callback(watching.close)
             self._watching, self._subject = watching, asked
+            self._tokens: dict[str, tuple[str, float]] = {}
             await self._must_have_connections()
             self._stage = Stage(self.url, self.master_key, asked, directory, stack, self.pooled_url)
             self._client = await _client(self.url, asked)
@@ -120,7 +123,6 @@ class Bench:
             )
 
     async def _round(self, number: int, seconds: float) -> list[tuple[str, str, Taken]]:
-        self._tokens: dict[str, str] = {}
         found: list[tuple[str, str, Taken]] = []
         for query in self.queries:
             for kind in self._asked(query):
@@ -138,17 +140,17 @@ class Bench:
     async def _load(self, query: str, kind: str, seconds: float, attempts: int = 1) -> Taken:
         """Under load for so long. A server that is cold may open its connections too slowly for its own limits, and
         say so: it is asked again."""
-        server = await self._stage.server(kind, raw=query == RAW)
+        server = await self._stage.server(kind, from_rows=query == RAW)
         asked = await self._request(query, kind)
         before = await spent(server.pid, self._watching)
         began = await written.now(self._watching)
         try:
             measured = await load(asked, seconds, FEW.get(kind, CONNECTIONS))
             after = await spent(server.pid, self._watching)
-        except RuntimeError:
+        except RuntimeError as error:
             if attempts > 1:
                 return await self._load(query, kind, seconds, attempts - 1)
-            raise
+            raise RuntimeError(f"{query}, {kind}: {error}") from error
         finally:
             rows = await written.remove(self._watching, self._subject, began) if query == WRITING else {}
         if query == WRITING and rows["referral"] < measured.answers:
@@ -157,11 +159,12 @@ class Bench:
         return Taken(measured, app_ms / measured.answers, database_ms / measured.answers)
 
     async def _request(self, query: str, kind: str) -> Request:
-        server = await self._stage.server(kind, raw=query == RAW)
+        server = await self._stage.server(kind, from_rows=query == RAW)
         ours = kind in OURS
-        if ours and server.address not in self._tokens:
-            self._tokens[server.address] = await _token(server.address, self._client)
-        token = self._tokens[server.address] if ours else ""
+        token, since = self._tokens.get(server.address, ("", -TOKEN_SECONDS))
+        if ours and time.monotonic() - since >= TOKEN_SECONDS:
+            token = await _token(server.address, self._client)
+            self._tokens[server.address] = token, time.monotonic()
         return request(KYOSO if ours else kind, query, server.address, self._subject, token)
 
     async def _first_use(self, query: str) -> float:
@@ -183,7 +186,6 @@ class Bench:
 
         Asked again for a while: Kyoso's clock expires and accepts what is due, and may do so between the two.
         """
-        self._tokens = {}
         self.progress(f"{query}, comparing answers")
         for kind in self._asked(query)[1:]:
             if kind == UNFILTERED:  # sees more, by its nature

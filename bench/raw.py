@@ -1,4 +1,4 @@
-"""Where Q4a looks: a schema of the bench's own in front of the network's, for as long as the bench runs."""
+"""Where Q4a looks: schemas of the bench's own in front of the network's, for as long as the bench runs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import asyncpg
 
 from models import db
 
-SEARCH_PATH = "kyoso_bench, public"
+ROWS = "kyoso_bench_rows, public"
+"""For whoever asks `kpi_figures`."""
+MONTHS = "kyoso_bench, public"
+"""For whoever reads the table."""
 
 
 @asynccontextmanager
 async def stage(url: str) -> AsyncGenerator[None]:
-    """The view of `raw.sql` stands while the block runs. `url`: of a login that may make a schema."""
+    """The views of `raw.sql` stand while the block runs. `url`: of a login that may make a schema."""
     named = cast(Any, aiosql).from_path(Path(__file__).with_name("raw.sql"), "asyncpg", mandatory_parameters=False)
     connection = await asyncpg.connect(**db.credentials(url))
     try:

@@ -9,8 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import npm
-from bench.raw import SEARCH_PATH
+from bench import npm, raw
 from bench.servers import COST_BUDGET, Server, free_port, running
 from bench.subject import Subject
 from models import db
@@ -47,17 +46,18 @@ class Stage:
         self._running: dict[tuple[str, bool], Server] = {}
         self._starting = asyncio.Lock()
 
-    async def server(self, kind: str, *, raw: bool = False) -> Server:
-        """The server of that kind, started when it does not run yet. `raw`: finds rows where the rollup should be."""
+    async def server(self, kind: str, *, from_rows: bool = False) -> Server:
+        """The server of that kind, started when it does not run yet. `from_rows`: finds rows where the rollup is."""
         async with self._starting:
-            if (kind, raw) not in self._running:
-                self._running[kind, raw] = await self._start(kind, SEARCH_PATH if raw else "public")
-            return self._running[kind, raw]
+            if (kind, from_rows) not in self._running:
+                rows = raw.MONTHS if kind in PYTHON else raw.ROWS
+                self._running[kind, from_rows] = await self._start(kind, rows if from_rows else "public")
+            return self._running[kind, from_rows]
 
     @property
     def servers(self) -> dict[str, Server]:
         """What runs, without those that look at raw rows."""
-        return {kind: server for (kind, raw), server in self._running.items() if not raw}
+        return {kind: server for (kind, from_rows), server in self._running.items() if not from_rows}
 
     async def _start(self, kind: str, search_path: str) -> Server:
         port = str(free_port())
