@@ -16,6 +16,7 @@ import asyncpg
 
 from api import postgres as embedded
 from models import db
+from tests.conftest import PLACE
 
 SETTINGS = {**embedded.FORGETFUL, "synchronous_commit": "on", "wal_level": "replica", "max_wal_senders": "4"}
 
@@ -75,7 +76,7 @@ class Standby:
 @contextmanager
 def standby() -> Iterator[Standby]:
     """A migrated database `kyoso` with the login `kyoso`, and its replica."""
-    place = Path(tempfile.mkdtemp(prefix="kyoso-standby-", dir="/tmp"))
+    place = Path(tempfile.mkdtemp(prefix="kyoso-standby-", dir=PLACE))
     primary = embedded.start(place / "primary", SETTINGS)
     (primary.data / "pg_hba.conf").write_text("local all all trust\nlocal replication all trust\n")
     for statement in ("select pg_reload_conf()", "create database kyoso", "create role kyoso login noinherit"):

@@ -19,6 +19,7 @@ from api import postgres as embedded
 from models import db
 from models.db import unit_of_work
 from tests import builders
+from tests.conftest import PLACE
 from tests.served import Served, serving
 
 ASKERS = 10
@@ -57,7 +58,7 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    place = Path(tempfile.mkdtemp(prefix="kyoso-away-", dir="/tmp"))
+    place = Path(tempfile.mkdtemp(prefix="kyoso-away-", dir=PLACE))
     server = embedded.start(place / "postgres", WRITTEN)
     (place / "door").symlink_to(server.sockets)
     url = f"postgresql://postgres@/postgres?host={place}/door"

@@ -16,6 +16,7 @@ from api import postgres as embedded
 from models import db
 from models.db import unit_of_work
 from tests import builders
+from tests.conftest import PLACE
 from tests.served import Served, running, serving
 
 __all__ = ["running"]
@@ -206,7 +207,7 @@ async def test_the_budget_is_truthful_and_each_caller_has_their_own(database: st
 
 async def test_a_database_that_is_away_is_said_and_comes_back() -> None:
     """Questions and verbs alike get 503 with Retry-After, never a wrong 200; afterwards all is as before."""
-    directory = Path(tempfile.mkdtemp(prefix="kyoso-away-", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="kyoso-away-", dir=PLACE))
     server = embedded.start(directory / "postgres", embedded.FORGETFUL)
     door_way = directory / "sockets"  # each start makes a new place for its socket; this address stays
     door_way.symlink_to(server.sockets)

@@ -21,7 +21,7 @@ from models import db
 from models.db import unit_of_work
 from tests import builders
 from tests.builders import MASTER_KEY
-from tests.conftest import ROOT
+from tests.conftest import PLACE, ROOT
 from tests.conversation import conversation
 from tests.served import serving
 
@@ -69,7 +69,7 @@ def settings_of_the_page() -> str:
 def pooled() -> Iterator[Pooled]:
     """A migrated database with a login as docs/scale.md has it (`kyoso`) and one that nobody prepared (`unready`)."""
     assert PROGRAM
-    place = Path(tempfile.mkdtemp(prefix="kyoso-pooled-", dir="/tmp"))
+    place = Path(tempfile.mkdtemp(prefix="kyoso-pooled-", dir=PLACE))
     place.chmod(0o777)  # for the socket of pgbouncer, which is run by the server's own user
     server = embedded.start(place / "postgres", embedded.FORGETFUL)
     (place / "postgres" / "pg_hba.conf").write_text("local all all trust\n")
