@@ -3,6 +3,7 @@
 Only SHA-256 digests of secrets arrive here and are stored. What a row means for a request is decided in `auth`.
 """
 
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ USE_NOTED_SECONDS = 3600  # a client's last use is written down once in so long
 REVOCATION_CHANNEL = "kyoso_revocation"
 CODE_REMEMBERED_SECONDS = 24 * 3600  # how long a second use of a code is recognised as one
 GRANT_REMEMBERED_SECONDS = 30 * 24 * 3600
+
+PORTS = range(1, 2**16)
+_SITE = re.compile(r"([\w.-]+|\[[\da-f:.]+\])(:(?P<port>\d{1,5}))?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,10 @@ def checked_redirect_uri(uri: str) -> str:
     """
     parts = urlsplit(uri)
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)
-    if not (safe and parts.hostname and uri.isascii() and uri.isprintable()) or set(uri) & set(' "<>\\^`{}|*#@'):
+    # Its site stands in headers of our pages, and in one list with those of all clients, which one that is none breaks.
+    site = _SITE.fullmatch(parts.netloc)
+    sited = site is not None and int(site["port"] or 443) in PORTS
+    if not (safe and sited and uri.isascii() and uri.isprintable()) or set(uri) & set(' "<>\\^`{}|*#@'):
         raise ValueError("a redirect URI is an exact https address (http for this machine only), without # and @")
     return uri
 

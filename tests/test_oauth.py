@@ -428,6 +428,11 @@ async def test_codes_can_only_be_sent_to_exact_safe_addresses(house: House):
         "https://*.example.jp/callback",
         "https:///callback",
         "https://app.example.jp/ça",
+        "https://app.example.jp:65536/callback",
+        "https://app.example.jp:0/callback",
+        "https://app.example.jp:x/callback",
+        "https://app.example.jp;sandbox/callback",
+        "https://[::1]app/callback",
     ):
         with pytest.raises(ValueError, match="redirect URI"):
             await house.client(redirect_uris=[uri])
