@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
@@ -119,7 +120,7 @@ async def check_silent(connection: Connection, client: Client, login: Login, sco
 
     `uri`: the redirect URI. An address on the person's own machine may be anybody's there, so a person is asked.
     """
-    if client.auth_method == "none" and any(uri.startswith(f"http://{host}") for host in LOOPBACK_HOSTS):
+    if client.auth_method == "none" and urlsplit(uri).hostname in LOOPBACK_HOSTS:
         raise InteractionRequiredError("a public client on the person's machine")
     if not scope or not await granted(connection, client.id, login.member.id, scope):
         raise ConsentRequiredError("not all of this was allowed before")

@@ -211,11 +211,13 @@ async def test_with_prompt_none_an_app_gets_a_code_or_the_reason_and_never_a_pag
 
 
 async def test_a_public_client_on_the_persons_machine_is_never_answered_silently(house: House):
-    there = "http://127.0.0.1:9999/callback"
-    app = await house.client(**{**APP, "redirect_uris": [there]})
     await house.log_in(house.browser)
-    answer = await ask(house, house.browser, house.query(app, proof_key()[1], redirect_uri=there, prompt="none"))
-    assert parameters(answer.headers["location"])["error"] == "interaction_required"
+    for host in ("127.0.0.1", "[::1]", "LOCALHOST"):
+        there = f"http://{host}:9999/callback"
+        app = await house.client(**{**APP, "redirect_uris": [there]})
+        await house.code(app, redirect_uri=there)
+        answer = await ask(house, house.browser, house.query(app, proof_key()[1], redirect_uri=there, prompt="none"))
+        assert parameters(answer.headers["location"])["error"] == "interaction_required", host
 
 
 @pytest.mark.parametrize(
