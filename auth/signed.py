@@ -105,13 +105,13 @@ def claims_of(token: str, key: PublicKey) -> dict[str, Any]:
 
 
 def text(claims: dict[str, Any], name: str, most: int) -> str:
-    """A claim that is text, not empty and not longer than `most`.
+    """A claim that is text, printable (half a character can be written nowhere), and of 1 to `most` characters.
 
     Raises UnacceptableError.
     """
     value = claims.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= most:
-        raise UnacceptableError(f"{name} is missing or too long")
+    if not isinstance(value, str) or not 0 < len(value) <= most or not value.isprintable():
+        raise UnacceptableError(f"{name} is missing, too long or not printable")
     return value
 
 

@@ -1,13 +1,14 @@
 """Tokens that are worth nothing without a key: at the token endpoint, at the API, and in the hands of a thief."""
 
 import asyncio
+import json
 import secrets
 import time
 from typing import Any
 
 import httpx
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OKPKey
 
 from auth.dpop import NONCE_WINDOW_SECONDS, InvalidProofError, UseNonceError, hash_of
@@ -43,6 +44,14 @@ def proof(uri: str, nonce: str | None, key: Any = KEY, alg: str = "ES256", token
     } | changes
     told = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(header, told, key, [alg], default_type=None)
+
+
+def half_a_character(uri: str, nonce: str, token: str | None) -> str:
+    """A good proof, but for a `jti` that JSON can write and UTF-8 cannot."""
+    claims = {"htm": "POST", "htu": uri, "iat": int(time.time()), "jti": "\ud800", "nonce": nonce}
+    claims |= {"ath": hash_of(token)} if token else {}
+    header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": KEY.as_dict(private=False)}
+    return jws.serialize_compact(header, json.dumps(claims), KEY, ["ES256"])
 
 
 async def ask(house: House, client: Credentials, given: str | None, **form: str) -> httpx.Response:
@@ -105,6 +114,7 @@ def wrong_proofs(uri: str, nonce: str, token: str | None = None) -> dict[str, st
         "no iat": wrong(iat=None),
         "no jti": wrong(jti=None),
         "long jti": wrong(jti="j" * 201),
+        "half a character as jti": half_a_character(uri, nonce, token),
         "a signature of another key": wrong(header={"jwk": THIEF.as_dict(private=False)}),
         "private key inside": wrong(header={"jwk": KEY.as_dict(private=True)}),
         "no key": wrong(header={"jwk": {}}),
