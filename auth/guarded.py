@@ -18,8 +18,10 @@ ANSWER_SECONDS = 5.0
 ANSWER_BYTES_MAX = 256 * 1024
 ADDRESS_CHARACTERS_MAX = 1000
 
-_EMBEDDING = tuple(IPv6Network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
-"""IPv6 that a gateway would translate to an IPv4 address of its choice (NAT64, 6to4, Teredo)."""
+_INTERNET = IPv6Network("2000::/3")
+"""What of IPv6 leads to the internet. Beside it lie site-local networks and spellings of IPv4 (NAT64, SIIT)."""
+_EMBEDDING = tuple(IPv6Network(each) for each in ("2002::/16", "2001::/32"))
+"""IPv6 in it that a gateway would translate to an IPv4 address of its choice (6to4, Teredo)."""
 
 
 class ForbiddenAddressError(Exception):
@@ -50,7 +52,7 @@ def is_public(address: IPv4Address | IPv6Address, *, local: bool) -> bool:
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped, local=local)
-        if any(address in network for network in _EMBEDDING):
+        if not address.is_loopback and (address not in _INTERNET or any(address in each for each in _EMBEDDING)):
             return False
     if address.is_loopback:
         return local
