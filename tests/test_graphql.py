@@ -229,7 +229,10 @@ async def test_a_database_that_is_away_is_said_and_comes_back() -> None:
         server = await asyncio.to_thread(embedded.start, directory / "postgres", embedded.FORGETFUL)
         door_way.unlink()
         door_way.symlink_to(server.sockets)
-        done = await door.send({"query": POST_JOB, "variables": {"key": "1"}})
+        async with asyncio.timeout(60):
+            # Whoever comes again as told to: where cores are short, the first connection may take too long.
+            while (done := await door.send({"query": POST_JOB, "variables": {"key": "1"}})).status_code == 503:  # noqa: ASYNC110
+                await asyncio.sleep(float(done.headers["retry-after"]))
         assert "data" in done.json(), done.text
         assert done.json()["data"]["postJob"]["job"]["id"].startswith("job_"), done.text
         async with unit_of_work() as connection:
