@@ -262,6 +262,12 @@ async def revoke_grant(connection: Connection, grant_id: UUID, because: str, *, 
         await revoke_subject(connection, grant_id, keep_seconds=keep_seconds)
 
 
+async def revoke_grants_of_member(connection: Connection, member_id: UUID, because: str, *, keep_seconds: int) -> None:
+    """Ends all that a person ever granted, with every token of theirs. `keep_seconds` as in `revoke_subject`."""
+    await queries("oauth").revoke_grants_of_member(connection, member_id=member_id, because=because)
+    await revoke_subject(connection, member_id, keep_seconds=keep_seconds)
+
+
 async def lock_refresh_token(connection: Connection, token_hash: bytes, *, grace_seconds: int) -> RefreshToken | None:
     """The token, with its family locked until the transaction ends."""
     row = await queries("oauth").lock_refresh_token(connection, token_hash=token_hash, grace_seconds=grace_seconds)

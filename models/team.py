@@ -64,7 +64,8 @@ async def end_access(connection: Connection, *, partner_id: UUID, member_id: UUI
     if not await queries("team").end_access(connection, partner_id=partner_id, id=member_id):
         return False
     await queries("member").close_sessions(connection, member_id=member_id)
-    await oauth.revoke_subject(connection, member_id, keep_seconds=keep_seconds)
+    because = "the person's access ended"  # for good, even when they come back one day
+    await oauth.revoke_grants_of_member(connection, member_id, because, keep_seconds=keep_seconds)
     return True
 
 

@@ -7,9 +7,19 @@ import httpx
 import pytest
 
 from api import letters
-from models import joining, mail, member, seal, totp
+from models import joining, mail, member, seal, team, totp
 from models.db import pool, unit_of_work
-from tests.oauth_house import EMAIL, PASSWORD, House, fields, light_hashes, running_house  # noqa: F401  (fixtures)
+from tests.oauth_house import (
+    CALLBACK,
+    EMAIL,
+    PASSWORD,
+    House,
+    fields,
+    light_hashes,  # noqa: F401  (fixture)
+    parameters,
+    proof_key,
+    running_house,  # noqa: F401  (fixture)
+)
 
 REN = "ren@aozora.example.jp"
 FRESH = "zakuro to kumo no densha"
@@ -121,12 +131,19 @@ async def test_an_address_of_another_partner_is_told_to_its_owner_alone(house: H
     assert known.partner_id == house.agency
 
 
-async def test_somebody_comes_back_without_the_factors_of_before(house: House):
+async def test_somebody_comes_back_without_the_factors_and_apps_of_before(house: House):
+    app = await house.client(public=True, redirect_uris=[CALLBACK])
     async with unit_of_work() as connection:
         facts = {"partner_id": house.company, "name": "前の名", "password": PASSWORD, "role": "ADMIN"}
         before = await member.create_member(connection, email=REN, **facts)
+    async with httpx.AsyncClient(base_url=house.issuer) as theirs:
+        await house.log_in(theirs, REN)
+        verifier, challenge = proof_key()
+        allowed = await house.allow(theirs, house.query(app, challenge), **{"allow network:read": "1"})
+        tokens = (await house.redeem(app, parameters(allowed.headers["location"])["code"], verifier)).json()
+    async with unit_of_work() as connection:
         await totp.add(connection, before, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", 1)
-    await house.as_owner("update member set disabled_at = now() where id = $1", before)
+        assert await team.end_access(connection, partner_id=house.company, member_id=before, keep_seconds=360)
     await invite(house, role="ANALYST")
     _, path = await letter(house)
     for form, said in (
@@ -143,6 +160,7 @@ async def test_somebody_comes_back_without_the_factors_of_before(house: House):
     assert row
     assert tuple(row) == (before, "佐藤 蓮", "ANALYST", None)
     assert await house.count("totp") == 0
+    assert (await house.refresh(app, tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 
 async def test_only_our_page_joins_and_a_token_is_for_this_alone(house: House):

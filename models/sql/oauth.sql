@@ -61,6 +61,11 @@ where code_id = :code_id and revoked_at is null returning id;
 update oauth_grant set revoked_at = now(), revoked_because = :because
 where id = :id and revoked_at is null returning id;
 
+-- name: revoke_grants_of_member!
+-- Ends all that a person ever granted.
+update oauth_grant set revoked_at = now(), revoked_because = :because
+where member_id = :member_id and revoked_at is null;
+
 -- name: lock_refresh_token^
 -- A refresh token, locked with its grant, so that two uses of one family come one after the other. The token's own
 -- row is locked too: only then is it read anew after the wait, with the use that came before.
