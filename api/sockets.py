@@ -1,7 +1,7 @@
 """Subscriptions over WebSocket: the protocol graphql-transport-ws, as its specification has it.
 
 Questions and verbs may come this way too. The token comes with `connection_init`, is asked again for every message
-that is sent, and a token that ends closes the socket (4401) within seconds.
+either way, and a token that ends closes the socket (4401) within seconds.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ MAXIMUM_MESSAGE_BYTES = 64 * 1024
 BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN = 4400, 4401, 4403
 TOO_BIG = 1009
 INIT_TIMEOUT, OPERATION_EXISTS, TOO_MANY_INITS, TOO_MANY_OPERATIONS = 4408, 4409, 4429, 4429
+
+ENDED = "The token has ended; connect again with a new one."
 
 log = structlog.get_logger()
 
@@ -76,7 +78,7 @@ class Socket:
         except asyncio.CancelledError:
             if watching is None or not watching.done():
                 raise
-            await self._close(UNAUTHORIZED, "The token has ended; connect again with a new one.")
+            await self._close(UNAUTHORIZED, ENDED)
         except WebSocketDisconnect:
             pass
         finally:
@@ -131,6 +133,8 @@ class Socket:
             raise ClosedError(BAD_MESSAGE, "Unknown message type")
 
     def _subscribe(self, key: object, payload: object) -> None:
+        if not self.held.stands():
+            raise ClosedError(UNAUTHORIZED, ENDED)
         if not isinstance(key, str) or not key:
             raise ClosedError(BAD_MESSAGE, "`id` must be text")
         if key in self.operations:

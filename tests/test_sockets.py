@@ -20,6 +20,8 @@ __all__ = ["running"]
 
 EVENTS = "subscription { outcomeEvents { cursor } }"
 LOGIN = "{ viewer { login } }"
+VERB = """mutation { postJob(input: {clientMutationId: "1", title: "設計", requirements: "CAD",
+  prefecture: TOKYO}) { job { title } } }"""
 
 
 @pytest.fixture
@@ -106,10 +108,8 @@ async def test_questions_verbs_and_errors_share_a_conversation(served: Served, c
         }
         assert await talk.said() == {"id": "question", "type": "complete"}
 
-        verb = """mutation { postJob(input: {clientMutationId: "1", title: "設計", requirements: "CAD",
-          prefecture: TOKYO}) { job { title } } }"""
         for _ in range(2):
-            await talk.subscribe(verb, "verb")
+            await talk.subscribe(VERB, "verb")
             assert (await talk.next("postJob")) == {"job": {"title": "設計"}}
             assert await talk.said() == {"id": "verb", "type": "complete"}
 
@@ -160,10 +160,13 @@ async def test_a_revoked_token_ends_the_conversation_and_the_stream(served: Serv
         await talk.subscribe(EVENTS)
         revoked = await served.http.post("/oauth/revoke", data={"token": token}, auth=auth)
         assert revoked.status_code == 200
+        await talk.subscribe(VERB, "late")
         async with asyncio.timeout(5):
             assert await talk.closed() == 4401
             assert [line async for line in stream.aiter_lines() if line] == ["event: complete", "data:"]
     assert (await served.post(LOGIN, token)).status_code == 401
+    async with unit_of_work() as connection:
+        assert await connection.fetchval("select count(*) from job") == 0
 
 
 async def test_an_expired_token_ends_the_conversation(
