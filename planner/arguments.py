@@ -19,7 +19,7 @@ from graphql import (
     value_from_ast,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from planner.codec import key_value, named, plain, read_cursor, read_global_id, read_key, type_of
+from planner.codec import key_value, named, plain, read_cursor, read_key, type_of
 from planner.errors import BAD_PAGE, BAD_VALUE, RequestError
 from planner.limits import MAXIMUM_ROWS_PER_PAGE
 
@@ -253,7 +253,7 @@ class Length:
 
 @dataclass(frozen=True)
 class Sought:
-    """Picks, from ids or representations, those of one arm: their positions or their keys.
+    """Picks, from ids or representations, the keys of one arm: each at its place, null where another arm's stands.
 
     For representations, `type` is their `__typename`, `keys` the keys it declares and `field` the one of this arm.
     """
@@ -263,25 +263,34 @@ class Sought:
     type: str | None = None
     keys: tuple[str, ...] = ()
     field: str = "id"
-    positions: bool = False
 
-    def __call__(self, value: Any) -> list[Any]:
-        found = [(place, self._key(each)) for place, each in enumerate(value)]
-        return [place if self.positions else key for place, key in found if key is not None]
+    @property
+    def sql_type(self) -> str:
+        """The SQL type of what it gives. UUIDs, once they are read, need no quotes and go as one text: asyncpg asks of
+        every member of an array whether it is an array itself."""
+        return "text::uuid[]" if self.key_type == "uuid" else f"{self.key_type}[]"
+
+    def __call__(self, value: Any) -> Any:
+        type_ = self.type
+        keys = [
+            self._key(each) if type_ is None or (isinstance(each, dict) and each.get("__typename") == type_) else None  # pyright: ignore
+            for each in value
+        ]
+        return f"{{{','.join([each or 'null' for each in keys])}}}" if self.key_type == "uuid" else keys
 
     def _key(self, each: Any) -> Any:
         if self.type is not None:
-            if key_field(each, self.type, self.keys) != self.field:
+            if key_field(each, self.keys) != self.field:
                 return None
             each = each[self.field]
-        if self.field != "id":
-            return each if "\0" not in each else None
-        parts = read_global_id(each) if isinstance(each, str) else None
-        return key_value(parts[1], self.key_type) if parts and parts[0] == self.prefix else None
+        if self.field == "id":
+            return read_key(each, self.prefix, self.key_type)
+        return None if "\0" in each else key_value(each, self.key_type)
 
 
-def key_field(representation: Any, type_: str, keys: tuple[str, ...]) -> str | None:
-    """The key by which a representation of this type is looked up: the first declared one that it carries."""
-    if not isinstance(representation, Mapping) or representation.get("__typename") != type_:  # pyright: ignore
-        return None
-    return next((key for key in keys if isinstance(representation.get(key), str)), None)  # pyright: ignore
+def key_field(representation: dict[str, Any], keys: tuple[str, ...]) -> str | None:
+    """The key by which a representation is looked up: the first of those its type declares that it carries."""
+    for key in keys:
+        if isinstance(representation.get(key), str):
+            return key
+    return None

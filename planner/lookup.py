@@ -81,9 +81,9 @@ def entity_shape(representations: Any, keys: Mapping[str, tuple[str, ...]]) -> l
     """Sorted (type, key) pairs that occur; what cannot be looked up is left out."""
     found: set[tuple[str, str]] = set()
     for each in representations:
-        name = each.get("__typename") if isinstance(each, Mapping) else None  # pyright: ignore
+        name = each.get("__typename") if isinstance(each, dict) else None  # pyright: ignore
         if isinstance(name, str) and name in keys:
-            key = key_field(each, name, keys[name])
+            key = key_field(each, keys[name])  # pyright: ignore
             if key is not None:
                 found.add((name, key))
     return sorted(found)
@@ -96,15 +96,12 @@ def _arm(
     keys = selector.catalogue.keys.get(type_.name, ()) if key is not None else ()
     column = home.key if key in (None, "id") else _column(type_, key)
     key_type = home.relation.columns[column].type
-    sought: dict[str, Any] = {"prefix": home.prefix, "key_type": key_type, "keys": keys, "field": key or "id"}
-    if key is not None:
-        sought["type"] = type_.name
+    sought = Sought(home.prefix, key_type, type_.name if key is not None else None, keys, key or "id")
     call = selector.sql.sql(home.source) if home.source else None
     return Arm(
         rows=rows_of(selector, type_, home, call, home.name, []),
         record=selector.record(asked, nodes, Spot(home.relation.columns, home), depth),
-        positions=Bind(ref, "integer[]", Sought(**sought, positions=True)),
-        keys=Bind(ref, f"{key_type}[]", Sought(**sought)),
+        keys=Bind(ref, sought.sql_type, sought),
         column=column,
         key_type=key_type,
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def lookup(writer: Writer, field: Lookup) -> str:
     """The expression of a list of objects, null where unknown or hidden. Duplicates fall in place by themselves."""
-    places = f'generate_series(0, {writer.bound(field.length)} - 1) "g"("o")'
+    places = f'generate_series(1, {writer.bound(field.length)}) "g"("o")'
     if not field.arms:
         return f"(select coalesce(json_agg(null::json), '[]') from {places})"
     arms = " union all ".join(_arm(writer, each, number) for number, each in enumerate(field.arms))
@@ -28,12 +28,12 @@ def _arm(writer: Writer, arm: Arm, number: int) -> str:
     scope = {"row": row, "own": row, "parent": "", "key": f'{sought}."k"'}
     joins: list[str] = []
     text, refer = writer.made(arm.record, scope, joins, number)
-    conditions = writer.conditions(arm.rows, scope)
+    conditions = [f'{sought}."k" is not null', *writer.conditions(arm.rows, scope)]
     if arm.rows.call is not None:
         source = f"cross join lateral {writer.fill(arm.rows.call, scope)} {row}"
     else:
         source = f'join {quoted(arm.rows.table)} {row} on {row}.{quoted(arm.column)} = {sought}."k"'
-    asked = f'unnest({writer.bound(arm.positions)}, {writer.bound(arm.keys)}) {sought}("o", "k")'
+    asked = f'unnest({writer.bound(arm.keys)}) with ordinality {sought}("k", "o")'
     return (
         f'select {sought}."o", to_json({refer(out)}) as "j" from {asked} {source}{"".join(joins)}'
         f" cross join lateral (select {text}) {out}{where(conditions)}"

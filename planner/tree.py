@@ -192,11 +192,10 @@ class Page(Field):
 
 @dataclass(frozen=True)
 class Arm:
-    """One table of a lookup: binds of positions and keys, and the column in which the keys are looked up."""
+    """One table of a lookup: the bind of its keys, null at the others' places, and the column they are looked up in."""
 
     rows: Rows
     record: Record
-    positions: Bind
     keys: Bind
     column: str
     key_type: str
