@@ -12,6 +12,7 @@ from auth import client
 from auth.client import MetadataError, NotAdminError
 from auth.server import NO_STORE
 from auth.tokens import InvalidTokenError
+from models import audit
 from models.db import unit_of_work
 
 PATH = "/oauth/register"
@@ -71,12 +72,22 @@ async def _answered(request: Request, work: Callable[[Door, str, str], Awaitable
             raise InvalidTokenError("no bearer token")
         return await work(door, token, door.issuer + PATH)
     except InvalidTokenError as error:
+        await _record_refusal(request, error.code, error.reason)
         return JSONResponse({"error": error.code}, 401, {**NO_STORE, **error.headers})
     except NotAdminError:
+        await _record_refusal(request, "insufficient_scope", f"no {client.ADMIN_SCOPE}")
         said = f'Bearer error="insufficient_scope", scope="{client.ADMIN_SCOPE}"'
         return JSONResponse({"error": "insufficient_scope"}, 403, {**NO_STORE, "WWW-Authenticate": said})
     except MetadataError as error:
+        await _record_refusal(request, error.error, str(error))
         return JSONResponse({"error": error.error, "error_description": str(error)}, 400, NO_STORE)
+
+
+async def _record_refusal(request: Request, error: str, reason: str) -> None:
+    named: str = request.path_params.get("client_id", "")
+    client_id = named if named.isalnum() else None
+    async with unit_of_work() as connection:
+        await audit.record(connection, "client.refused", client_id=client_id, error=error, reason=reason)
 
 
 async def _document(request: Request) -> object:

@@ -1,6 +1,6 @@
 """Where people say what an app may do for them (RFC 6749, 3.1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from urllib.parse import quote
 
@@ -56,7 +56,7 @@ async def consent(request: HttpRequest) -> Response:
         if first := await _to_login(request, server, grant, visitor):
             return first
         if not await pushed.answered(connection, read_query(request)):
-            return refused(400, "client")
+            return await _answered_before(connection, read_query(request))
         offered = _offered(grant, visitor.member)
         ticked = frozenset(name for name in offered if f"allow {name}" in form)
         allowed = (
@@ -79,8 +79,9 @@ async def _checked(request: HttpRequest, server: Server) -> AuthorizationCode | 
         return refused(error.status)
     parameters = await pushed.parameters_of(server.connection, query)
     if parameters is None:
-        return refused(400, "client")
+        return await _answered_before(server.connection, query)
     if not pushed.is_plain(parameters):
+        await _record_refusal(server.connection, query, "characters that no request has")
         return refused(400)
     asked = Request("GET", server.tokens.issuer + AUTHORIZE_PATH, request.headers, dict(parameters), {})
     try:
@@ -105,7 +106,7 @@ async def _without_asking(
     except OAuth2Error as error:
         return await _refused_to_app(request, server, grant, error)
     if not await pushed.answered(server.connection, read_query(request)):
-        return refused(400, "client")
+        return await _answered_before(server.connection, read_query(request))
     allowed = Consent(visitor.login.member, offered, visitor.cookie)
     return _redirected(await bridge.call(server.create_authorization_response, grant.request, allowed, grant))
 
@@ -189,6 +190,16 @@ def grouped(offered: frozenset[str]) -> list[tuple[tuple[str, str], list[Scope]]
     """Scopes as a page lists them: in the vocabulary's order, under the names of their groups."""
     asked = [scope for name, scope in (scopes.IDENTITY | scopes.VOCABULARY).items() if name in offered]
     return [(words, list(group)) for words, group in groupby(asked, lambda scope: (scope.group_ja, scope.group_en))]
+
+
+async def _answered_before(connection: Connection, query: Mapping[str, str]) -> Response:
+    await _record_refusal(connection, query, "request_uri unknown, answered, expired or another client's")
+    return refused(400, "client")
+
+
+async def _record_refusal(connection: Connection, query: Mapping[str, str], reason: str) -> None:
+    named = query.get("client_id")
+    await audit.record(connection, "request.refused", client_id=named, error="invalid_request", reason=reason)
 
 
 async def _record_consent(connection: Connection, grant: AuthorizationCode, given: Consent) -> None:

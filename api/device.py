@@ -70,14 +70,14 @@ async def submit(request: HttpRequest) -> Response:
         asked = await device.waiting(connection, code)
         client = await oauth.find_client(connection, asked.client_id) if asked else None
         if letters is None or asked is None or client is None:
-            return _form(visitor, shown=typed, problem="unknown", status=400)
+            return await _unknown(connection, visitor, visitor.member, typed)
         if "decision" not in form:
             return _question(visitor, visitor.member, client, asked, letters)
         offered = offerable(client, asked.scope, visitor.member)
         ticked = frozenset(name for name in offered if f"allow {name}" in form)
         allowed = ticked if form["decision"] == "allow" and ticked else None
         if not await device.answer(connection, code, visitor.member.id, allowed):
-            return _form(visitor, shown=typed, problem="unknown", status=400)
+            return await _unknown(connection, visitor, visitor.member, typed)
         await _record(connection, visitor.member, client, allowed)
     return page.render("oauth/device_done.html", client=client, allowed=allowed is not None)
 
@@ -89,6 +89,17 @@ async def _guessed_too_often(request: HttpRequest, connection: Connection, perso
     from_address = session.attempt_key(door.attempt_key, "codes from address", page.address_of(request))
     counted = await count_attempt(connection, by_person), await count_attempt(connection, from_address)
     return counted[0] > MEMBER_GUESSES_MAX or counted[1] > ADDRESS_GUESSES_MAX
+
+
+async def _unknown(connection: Connection, visitor: Visitor, person: Member, typed: str) -> Response:
+    await audit.record(
+        connection,
+        "device.refused",
+        partner_id=person.partner_id,
+        member_id=person.id,
+        reason="a code that is unknown, answered or expired",
+    )
+    return _form(visitor, shown=typed, problem="unknown", status=400)
 
 
 async def _record(connection: Connection, person: Member, client: Client, allowed: frozenset[str] | None) -> None:

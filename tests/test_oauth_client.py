@@ -151,6 +151,8 @@ async def test_only_an_administrators_token_registers(house: House):
     assert (await house.http.post("/oauth/register", json=WEB)).status_code == 401
     assert (await house.http.post("/oauth/register", json=WEB, auth=("a", "b"))).status_code == 401
     assert await house.count("oauth_client") == before
+    assert await house.count("audit", "action = 'client.refused' and detail ->> 'reason' = 'no partner:admin'") == 2
+    assert await house.count("audit", "action = 'client.refused' and detail ->> 'error' = 'invalid_token'") == 3
 
 
 async def test_a_registration_is_read_changed_and_removed_by_its_own_token(house: House):

@@ -188,7 +188,8 @@ async def test_guessing_is_throttled(house: House, monkeypatch: pytest.MonkeyPat
     assert [(await type_in(house, "BBBB-BBBB")).status_code for _ in range(3)] == [400] * 3
     late = await type_in(house, told["user_code"])
     assert (late.status_code, late.headers["retry-after"]) == (429, "900")
-    assert await house.count("audit", "action = 'device.throttled'") == 1
+    lines = [await house.count("audit", f"action = 'device.{how}'") for how in ("refused", "throttled")]
+    assert lines == [3, 1]
     monkeypatch.setattr("api.device.ADDRESS_REQUESTS_MAX", 1)
     assert said(await house.post("/oauth/device_authorization", tv)) == (429, "slow_down")
     assert await house.count("oauth_device_request") == 1

@@ -109,6 +109,7 @@ async def test_a_reference_is_for_its_client_and_its_time(house: House):
     assert (await house.browser.get("/oauth/authorize", params=query)).status_code == 400
     assert await house.count("oauth_pushed_request", "used_at is not null") == 0
     assert await house.count("oauth_code") == 0
+    assert await house.count("audit", "action = 'request.refused'") == len(wrong) + 1
 
 
 async def test_a_wrong_request_is_refused_when_it_is_pushed(house: House):
