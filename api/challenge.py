@@ -17,11 +17,17 @@ def asks(issuer: str) -> Mapping[str, str]:
     return {"WWW-Authenticate": f'Bearer realm="kyoso", {_where(issuer)}, {challenge()}'}
 
 
-def refuses(invalid: InvalidTokenError | InvalidProofError, scheme: str) -> Mapping[str, str]:
-    """For who sent a token that is not believed, in the scheme that they used."""
+def refuses(
+    invalid: InvalidTokenError | InvalidProofError, scheme: str, issuer: str | None = None
+) -> Mapping[str, str]:
+    """For who sent a token that is not believed, in the scheme that they used.
+
+    `issuer`: where the API itself refuses, to say where to ask for another token.
+    """
+    said = invalid.headers["WWW-Authenticate"]
     if scheme == "dpop" and isinstance(invalid, InvalidTokenError):
-        return {"WWW-Authenticate": challenge(invalid.code)}
-    return invalid.headers
+        said = challenge(invalid.code)
+    return {**invalid.headers, "WWW-Authenticate": f"{said}, {_where(issuer)}" if issuer else said}
 
 
 def lacking(invalid: InvalidRequestError, issuer: str) -> Mapping[str, str] | None:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from api.oauth import Door
 from auth import client
 from auth.client import MetadataError, NotAdminError
-from auth.server import NO_STORE
+from auth.server import NO_STORE, REALM
 from auth.tokens import InvalidTokenError
 from models import audit
 from models.db import unit_of_work
@@ -67,9 +67,9 @@ async def remove(request: Request) -> Response:
 async def _answered(request: Request, work: Callable[[Door, str, str], Awaitable[Response]]) -> Response:
     door: Door = request.app.state.door
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return Response(status_code=401, headers={**NO_STORE, "WWW-Authenticate": f'Bearer realm="{REALM}"'})
     try:
-        if scheme.lower() != "bearer" or not token:
-            raise InvalidTokenError("no bearer token")
         return await work(door, token, door.issuer + PATH)
     except InvalidTokenError as error:
         await _record_refusal(request, error.code, error.reason)

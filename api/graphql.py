@@ -156,7 +156,7 @@ class Endpoint:
             return await self.tokens.verify_proven(token, headers.get(b"dpop", b"").decode("latin-1"), method)
         except (InvalidTokenError, InvalidProofError) as invalid:
             log.info("token_refused", reason=invalid.reason)
-            raise RefusedError(401, "UNAUTHENTICATED", str(invalid), refuses(invalid, known)) from None
+            raise RefusedError(401, "UNAUTHENTICATED", str(invalid), refuses(invalid, known, self.issuer)) from None
 
     def prepare(self, request: Request, viewer: Viewer) -> tuple[Prepared, Asker]:
         """Plans a request and takes its cost out of the client's budget.

@@ -187,7 +187,7 @@ async def metadata(request: HttpRequest) -> Response:
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "scopes_supported": [*scopes.IDENTITY, *scopes.VOCABULARY],
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": [openid.RESPONSE_MODE],
         "grant_types_supported": [
             "authorization_code",
             "client_credentials",
@@ -216,6 +216,7 @@ async def protected_resource(request: HttpRequest) -> Response:
     tokens: Tokens = request.app.state.door.tokens
     body: dict[str, Any] = {
         "resource": tokens.resource,
+        "resource_name": "Kyoso 共創",
         "authorization_servers": [tokens.issuer],
         "scopes_supported": list(scopes.VOCABULARY),
         "bearer_methods_supported": ["header"],

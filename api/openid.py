@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api import page
+from api.challenge import refuses
 from api.cors import CrossSite
 from api.login import AUTHORIZE_PATH, refused
 from api.oauth import Door, FormError, read_form
@@ -37,7 +38,8 @@ async def show(request: Request) -> Response:
     except (InvalidTokenError, InvalidProofError) as error:
         log.info("token_refused", reason=error.reason)
         body = {"error": getattr(error, "code", "invalid_token"), "error_description": str(error)}
-        return JSONResponse(body, 401, {**NO_STORE, **error.headers})
+        scheme = request.headers["authorization"].partition(" ")[0].lower()
+        return JSONResponse(body, 401, {**NO_STORE, **refuses(error, scheme)})
     if viewer is None:
         asks = {"WWW-Authenticate": f'Bearer realm="kyoso", {challenge()}'}
         return Response(status_code=401, headers={**NO_STORE, **asks})

@@ -39,9 +39,11 @@ ID_TOKEN_SECONDS = 300
 NONCE_CHARACTERS_MAX = 255
 MAX_AGE_DIGITS = 9
 STAMP_SECONDS = 600
-"""In which somebody who was sent to log in comes back; a pushed request lives as long."""
+"""In which somebody who was sent to log in comes back."""
 
 ASKED_AT = "asked_at"
+RESPONSE_MODE = "query"
+"""The one way in which an answer travels; an app that asks for another is not sent this one unawares."""
 PROMPTS = ("none", "login", "consent", "select_account")
 CLAIMS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "azp", "at_hash")
 PERSONAL_CLAIMS = ("name", "email", "email_verified")
@@ -69,6 +71,8 @@ class Identity:
 
     def validate(self, grant: Any, redirect_uri: str) -> None:
         sent: dict[str, str] = grant.request.payload.data
+        if sent.get("response_mode", RESPONSE_MODE) != RESPONSE_MODE:
+            raise InvalidRequestError(f"response_mode can only be {RESPONSE_MODE}")
         if "request" in sent:
             raise RequestNotSupportedError("a request object: push the request instead")
         if len(sent.get("nonce", "")) > NONCE_CHARACTERS_MAX:

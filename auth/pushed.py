@@ -14,17 +14,19 @@ from models.audit import Connection
 
 REFERENCE = "urn:ietf:params:oauth:request_uri:"
 REFERENCE_BYTES = 32
-LIFE_SECONDS = 600  # in which the person logs in and answers; FAPI 2.0 allows no more
+LIFE_SECONDS = 540  # in which the person logs in and answers; FAPI 2.0 wants less than 600
 
 # RFC 6749, appendix A: these are printable ASCII without quotes, and Authlib's errors can say nothing else.
 _PLAIN = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]*")
-_PLAIN_PARAMETERS = ("response_type", "client_id", "redirect_uri", "scope", "state")
+_PLAIN_PARAMETERS = ("response_type", "client_id", "redirect_uri", "scope")
+_STATE = re.compile(r"[\x20-\x7E]*")  # an app's own text, quotes and all (appendix A.5)
 _CREDENTIALS = ("client_assertion", "client_assertion_type")
 
 
 def is_plain(parameters: Mapping[str, str]) -> bool:
     """Whether an authorization request is written in the characters that it may have."""
-    return all(_PLAIN.fullmatch(parameters.get(name, "")) for name in _PLAIN_PARAMETERS)
+    plain = all(_PLAIN.fullmatch(parameters.get(name, "")) for name in _PLAIN_PARAMETERS)
+    return plain and _STATE.fullmatch(parameters.get("state", "")) is not None
 
 
 def push(server: Server, asked: Request) -> Answer:

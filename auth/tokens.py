@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jws import extract_compact
 
 from auth import scopes
-from auth.dpop import InvalidProofError, Proofs
+from auth.dpop import Proofs
 from auth.keys import ALGORITHM, Keyring
 from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
 from models import device, identity_provider, oauth, pushed, replay
@@ -163,12 +163,13 @@ class Tokens:
     async def verify_proven(self, token: str, proof: str, method: str, uri: str | None = None) -> Viewer:
         """Who is asking with a token that is bound to a key, and a proof that they hold that key.
 
-        `uri`: the address that was asked, when it is not the API's. Raises InvalidTokenError or InvalidProofError.
+        `uri`: the address that was asked, when it is not the API's. Raises InvalidTokenError, and InvalidProofError of
+        `auth.dpop`.
         """
         found = await self._standing(token)
         seen = self.proofs.read(proof, method=method, uri=uri or self.resource, token=token)
         if seen.thumbprint != found.bound_to:
-            raise InvalidProofError("the token is bound to another key, or to none")
+            raise InvalidTokenError("bound to another key, or to none")
         async with pool().acquire() as connection:
             await self.proofs.use(seen, connection)
         return found.viewer

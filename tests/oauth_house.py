@@ -233,7 +233,8 @@ async def open_house(connected: str, host: str = "127.0.0.1") -> AsyncIterator[H
     company, agency, person = await move_in()
     async with edge.running(app, settings) as tokens:
         serving = asyncio.create_task(server.serve([config_socket]))
-        async with httpx.AsyncClient(base_url=issuer) as http, httpx.AsyncClient(base_url=issuer) as browser:
+        patient = {"base_url": issuer, "timeout": IDLE_SECONDS}  # fifty callers at once on a busy machine
+        async with httpx.AsyncClient(**patient) as http, httpx.AsyncClient(**patient) as browser:
             yield House(issuer, connected, app, tokens, http, browser, company, agency, person)
         server.should_exit = True
         await serving

@@ -186,6 +186,17 @@ async def test_an_unknown_client_and_repeated_parameters_get_a_page(house: House
     assert (await house.http.get("/oauth/authorize", params={**query, "state": "x" * 9000})).status_code == 414
 
 
+async def test_an_app_gets_its_state_back_whatever_it_wrote(house: House):
+    """RFC 6749, appendix A.5"""
+    app = await house.client(**APP)
+    await house.log_in(house.browser)
+    state = '{"then": "/jobs?page=2&all", "by": "C:\\"}'
+    given = await house.allow(house.browser, house.query(app, proof_key()[1], state=state))
+    refused = await house.http.get("/oauth/authorize", params=house.query(app, "short", state=state))
+    for answer in (given, refused):
+        assert parameters(answer.headers["location"])["state"] == state
+
+
 async def test_a_client_for_programs_only_cannot_send_people_here(house: House):
     backend = await house.client(scope=["network:read"])
     answer = await house.http.get("/oauth/authorize", params=house.query(backend, proof_key()[1]))

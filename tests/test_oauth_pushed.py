@@ -42,7 +42,7 @@ async def test_what_was_pushed_is_what_the_person_is_asked(house: House, kind: d
     assert (answer.status_code, answer.headers["cache-control"]) == (201, "no-store")
     body = answer.json()
     assert body["request_uri"].startswith("urn:ietf:params:oauth:request_uri:")
-    assert (len(body["request_uri"]), body["expires_in"]) == (77, 600)
+    assert (len(body["request_uri"]), body["expires_in"]) == (77, 540)
     query = {"client_id": web.client_id, "request_uri": body["request_uri"]}
     sent = await house.browser.get("/oauth/authorize", params=query)
     assert sent.headers["location"].startswith("/login?next=%2Foauth%2Fauthorize%3F")
@@ -122,7 +122,7 @@ async def test_a_wrong_request_is_refused_when_it_is_pushed(house: House):
         "plain": await push(house, web, code_challenge_method="plain"),
         "challenge": await push(house, web, code_challenge="short"),
         "resource": await push(house, web, resource="https://other.example"),
-        "characters": await push(house, web, state='"'),
+        "characters": await push(house, web, state="状態"),
         "a reference inside": await push(house, web, request_uri="urn:ietf:params:oauth:request_uri:x"),
         "a program": await push(house, program),
         "secret": await house.http.post("/oauth/par", data={"x": "y"}, auth=(web.client_id, "wrong")),

@@ -155,6 +155,8 @@ async def test_userinfo_takes_a_bound_token_with_its_key_alone(house: House):
     for wrong in (good, shown(nonce, house.tokens.resource), shown(nonce, key=dpop.THIEF)):
         assert (await told(wrong)).status_code == 401
     assert (await told(shown(nonce), "Bearer")).status_code == 401
+    thiefs = await told(shown(nonce, key=dpop.THIEF))
+    assert thiefs.headers["www-authenticate"] == 'DPoP realm="kyoso", error="invalid_token", algs="ES256 EdDSA Ed25519"'
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -290,6 +292,7 @@ async def test_a_hint_names_who_must_log_in(house: House):
         ({"prompt": "create"}, "invalid_request"),
         ({"nonce": "n" * 256}, "invalid_request"),
         ({"request": "e30.e30."}, "request_not_supported"),
+        ({"response_mode": "form_post"}, "invalid_request"),
     ],
 )
 async def test_what_is_not_understood_is_refused_to_the_app(house: House, wish: dict[str, str], error: str):

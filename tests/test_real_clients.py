@@ -150,7 +150,7 @@ async def test_a_request_is_pushed_ahead_and_its_token_bound_to_a_key(world: Wor
         "viewer": PERSON,
         "pushed": ["client_id", "request_uri"],
         "type": "dpop",
-        "stolen": ["invalid_token", "invalid_dpop_proof", "invalid_grant"],
+        "stolen": ["invalid_token", "invalid_token", "invalid_grant"],
     }
 
 
