@@ -150,7 +150,7 @@ async def _consent_page(
         client=client,
         person=person,
         groups=grouped(offered),
-        before=await allowed_before(server.connection, client.id, person.id),
+        ticked=harmless(offered) | await allowed_before(server.connection, client.id, person.id),
         target=page.origin_of(grant.redirect_uri),
         query=request.url.query,
         token=session.form_token(visitor.cookie, _consent_purpose(request)),
@@ -184,6 +184,11 @@ def not_theirs(visitor: Visitor, person: Member, client: Client, again: str) -> 
         next=again,
         token=session.form_token(visitor.cookie, "logout"),
     )
+
+
+def harmless(offered: frozenset[str]) -> frozenset[str]:
+    """What a page may tick for the person: nothing sensitive."""
+    return frozenset(name for name in offered if not (scopes.IDENTITY | scopes.VOCABULARY)[name].sensitive)
 
 
 def grouped(offered: frozenset[str]) -> list[tuple[tuple[str, str], list[Scope]]]:

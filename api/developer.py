@@ -4,7 +4,6 @@ import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 import orjson
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
+from api.consent import grouped
 from api.login import DEVELOPER_PATH, visitor_of
 from api.security import Change, asked
 from api.session import JAPAN
@@ -172,12 +172,11 @@ async def _clients_page(cookie: str, person: Member, *, status: int = 200, probl
 
 def _form(cookie: str, person: Member, given: dict[str, str], problem: str = "") -> Response:
     held = developer.held_by(person)
-    offered = [scope for name, scope in (scopes.IDENTITY | scopes.VOCABULARY).items() if name in held]
-    groups = groupby(offered, lambda scope: (scope.group_ja, scope.group_en))
     return page.render(
         "developer/new.html",
         status=400 if problem else 200,
-        groups=[(words, list(members)) for words, members in groups],
+        groups=grouped(held),
+        ticked={name for name in held if given.get(f"allow {name}")},
         given=defaultdict(str, given),
         problem=problem,
         name_characters=NAME_CHARACTERS_MAX,

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api import page
-from api.consent import grouped, not_theirs, offerable
+from api.consent import grouped, harmless, not_theirs, offerable
 from api.login import DEVICE_PATH, Visitor, is_own, refused, visitor_of
 from api.oauth import Door, FormError, answered, read_form
 from auth import scopes, session
@@ -137,6 +137,7 @@ def _question(visitor: Visitor, person: Member, client: Client, asked: Waiting, 
         client=client,
         person=person,
         groups=grouped(offered),
+        ticked=harmless(offered),
         user_code=shown_user_code(letters),
         token=session.form_token(visitor.cookie, _purpose(letters)),
         logout_token=session.form_token(visitor.cookie, "logout"),

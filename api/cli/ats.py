@@ -14,7 +14,7 @@ import asyncpg
 import click
 
 from api.ats import ADAPTERS
-from api.cli.installation import DEFAULT_DATA_DIR, installation
+from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from models import db, delivery, seal
 from models.partner import Partner
@@ -25,9 +25,6 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Work = Callable[[Connection, UUID], Awaitable[Any]]
 
 _partner = click.option("--partner", required=True, metavar="SLUG", help="The company, by its short name.")
-_data_dir = click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory."
-)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -39,7 +36,7 @@ def ats() -> None:
 @ats.command()
 @_partner
 @click.option("--system", type=click.Choice([name.lower() for name in ADAPTERS]), default="greenhouse")
-@_data_dir
+@data_dir_option
 @_json
 def connect(partner: str, system: str, data_dir: Path, as_json: bool) -> None:
     """Print the address and the secret key to enter in the ATS. Again, it changes the secret and keeps the address."""
@@ -56,7 +53,7 @@ def connect(partner: str, system: str, data_dir: Path, as_json: bool) -> None:
 
 @ats.command()
 @_partner
-@_data_dir
+@data_dir_option
 @_json
 def failures(partner: str, data_dir: Path, as_json: bool) -> None:
     """List the deliveries that could not be applied and wait for an operator."""
@@ -73,7 +70,7 @@ def failures(partner: str, data_dir: Path, as_json: bool) -> None:
 @ats.command()
 @_partner
 @click.option("--event-id", help="Only this delivery, whatever became of it; every failed one when left out.")
-@_data_dir
+@data_dir_option
 @_json
 def replay(partner: str, event_id: str | None, data_dir: Path, as_json: bool) -> None:
     """Apply failed deliveries again; the running server takes them up within seconds."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import orjson
 
-from api.cli.installation import DEFAULT_DATA_DIR, installation
+from api.cli.installation import data_dir_option, installation
 from models import audit as record
 from models import db
 
@@ -19,7 +19,7 @@ LINES, LINES_MAX = 50, 10_000
 @click.option("--client-id", help="Of this client only.")
 @click.option("--action", metavar="WORDS", help='Of this kind only, such as "token" or "token.issued".')
 @click.option("--last", type=click.IntRange(1, LINES_MAX), default=LINES, show_default=True, help="How many lines.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def audit(
     partner: str | None, client_id: str | None, action: str | None, last: int, data_dir: Path, as_json: bool

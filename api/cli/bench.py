@@ -17,7 +17,7 @@ from api import settings as installed
 from api.cli.bench_ingest import ingest
 from api.cli.bench_plans import plans
 from api.cli.bench_subscribers import subscribers
-from api.cli.installation import DEFAULT_DATA_DIR, installation, refuse_without_database
+from api.cli.installation import data_dir_option, installation, refuse_without_database
 from bench import npm
 from bench.compare import Bench, Results
 from bench.load import name
@@ -46,12 +46,7 @@ console, stderr = Console(), Console(stderr=True)
 @click.option("--pooled-url", help="Of a pgbouncer before that database, to measure Kyoso behind it too.")
 @click.option("--seed", default=1, show_default=True, help="Of that network: its master key comes from it.")
 @click.option("--small", is_flag=True, help="Write a small network for this run alone.")
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_DATA_DIR,
-    help="The demo's directory, used when nothing else names a database.",
-)
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the tables as the docs have them.")
 @click.option("--picture", "drawn", type=click.Path(path_type=Path, dir_okay=False), help="Draw the ratios as SVG.")

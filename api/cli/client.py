@@ -10,7 +10,7 @@ import httpx
 
 from api import settings
 from api.cli import clients
-from api.cli.installation import DEFAULT_DATA_DIR, DataDirectory, installation
+from api.cli.installation import DataDirectory, data_dir_option, installation
 from api.cli.timing import measure
 from api.settings import Settings
 from auth import assertion, scopes
@@ -43,7 +43,7 @@ client.add_command(clients.delete)
 @click.option("--jwks", type=click.File(), help="A JWK set: it proves itself with these public keys, not a secret.")
 @click.option("--dpop", is_flag=True, help="Its tokens are always bound to a key that it proves to hold (DPoP).")
 @click.option("--name", help="What people see on the consent page; its short name when left out.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def create(
     partner: str | None,
@@ -89,7 +89,7 @@ client.add_command(measure, "time")
 @click.option("--client-secret", required=True, help="As printed by `client create`.")
 @click.option("--scope", default="", help="All that the client may ask for when left out.")
 @click.option("--issuer", metavar="URL", help="The server's address; that of this installation when left out.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the token endpoint's whole answer.")
 def token(client_id: str, client_secret: str, scope: str, issuer: str | None, data_dir: Path, as_json: bool) -> None:
     """Print an access token, from the token endpoint of the running server; it lives five minutes."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 import orjson
 
-from api.cli.installation import DEFAULT_DATA_DIR, installation
+from api.cli.installation import data_dir_option, installation
 from auth import developer, scopes
 from auth.developer import TwoSecretsError
 from models import client as clients
@@ -20,16 +20,13 @@ from models.partner import Partner
 
 Result = TypeVar("Result")
 
-_data_dir = click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory."
-)
 _client_id = click.option("--client-id", required=True, help="As printed by `client create`.")
 
 
 @click.command("list")
 @click.option("--partner", metavar="SLUG", help="Of this partner, by its short name.")
 @click.option("--operator", is_flag=True, help="The operator's own.")
-@_data_dir
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def list_(partner: str | None, operator: bool, data_dir: Path, as_json: bool) -> None:
     """List clients, the newest first: scopes, age of the secret, last use. Nothing that opens."""
@@ -51,7 +48,7 @@ def list_(partner: str | None, operator: bool, data_dir: Path, as_json: bool) ->
 @click.command()
 @_client_id
 @click.option("--end", is_flag=True, help="Make no new secret: end the one before now.")
-@_data_dir
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def rotate(client_id: str, end: bool, data_dir: Path, as_json: bool) -> None:
     """Print a new client_secret, once. The one before works for 24 hours more, or until --end."""
@@ -74,7 +71,7 @@ def rotate(client_id: str, end: bool, data_dir: Path, as_json: bool) -> None:
 
 @click.command()
 @_client_id
-@_data_dir
+@data_dir_option
 def delete(client_id: str, data_dir: Path) -> None:
     """End a client with all its tokens, at once and in every worker. There is no way back."""
 

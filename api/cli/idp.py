@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import click
 
-from api.cli.installation import DEFAULT_DATA_DIR, installation
+from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from auth import guarded
 from auth.guarded import ForbiddenAddressError
@@ -25,9 +25,6 @@ SECRET_CHARACTERS_MAX = 1000
 Facts = dict[str, Any]
 Work = Callable[[Connection, UUID, Settings], Awaitable[Facts]]
 _partner = click.option("--partner", required=True, metavar="SLUG", help="The partner, by its short name.")
-_data_dir = click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory."
-)
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -49,7 +46,7 @@ def idp() -> None:
 )
 @click.option("--domain", "domains", multiple=True, required=True, help="Of the e-mail addresses that log in there.")
 @click.option("--required", is_flag=True, help="They log in there and in no other way; other logins end now.")
-@_data_dir
+@data_dir_option
 @_json
 def set_(
     partner: str,
@@ -94,7 +91,7 @@ def set_(
 
 @idp.command()
 @_partner
-@_data_dir
+@data_dir_option
 @_json
 def show(partner: str, data_dir: Path, as_json: bool) -> None:
     """Print with which provider the people of a partner log in."""
@@ -110,7 +107,7 @@ def show(partner: str, data_dir: Path, as_json: bool) -> None:
 
 @idp.command()
 @_partner
-@_data_dir
+@data_dir_option
 @_json
 def remove(partner: str, data_dir: Path, as_json: bool) -> None:
     """End the use of a partner's provider: from now on its people log in here, with a password or passkey."""

@@ -14,7 +14,7 @@ from uuid import UUID
 import click
 
 from api import intake_apply, intake_rows
-from api.cli.installation import DEFAULT_DATA_DIR, installation
+from api.cli.installation import data_dir_option, installation
 from api.intake import ApplicationState
 from api.intake_people import Source
 from api.intake_rows import Problem, Row, Table, Unreadable
@@ -50,7 +50,7 @@ class Report:
     show_default=True,
     help="How the columns are named; docs/ats.md lists the headings.",
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as one JSON object.")
 def import_(file: Path, partner: str, form: str, data_dir: Path, as_json: bool) -> None:
     """Read applications, rejections and hires of one company from FILE (CSV, in UTF-8 or Shift_JIS).

@@ -24,6 +24,14 @@ DEFAULT_DATA_DIR = Path(__file__).parents[2] / ".kyoso"
 DEFAULT_PORT = 8000
 CONNECT_SECONDS = 10
 
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_DATA_DIR,
+    help="The demo's directory, used when nothing else names a database.",
+)
+"""For a command that works with an installation."""
+
 
 @dataclass(frozen=True)
 class Login:

@@ -10,7 +10,7 @@ from time import perf_counter
 
 import click
 
-from api.cli.installation import DEFAULT_DATA_DIR, installation
+from api.cli.installation import data_dir_option, installation
 from api.oauth import GRAPHIQL_CLIENT
 from api.settings import Settings
 from auth.keys import Keyring, MasterKeyError, WaitingKeyError
@@ -26,7 +26,7 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def rotate(data_dir: Path, as_json: bool) -> None:
     """Make the next key. It is published now and signs in an hour; the old one is believed for a day after that.
@@ -43,7 +43,7 @@ def rotate(data_dir: Path, as_json: bool) -> None:
 
 
 @keys.command()
-@click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def time(data_dir: Path, as_json: bool) -> None:
     """Measure issuing a token, verifying one never seen (signature and database), and one seen before.

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import click
 
-from api.cli.installation import DEFAULT_DATA_DIR, installation
+from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import audit, db, factor, team
@@ -20,9 +20,6 @@ from models.partner import Partner
 PASSWORD_BYTES = 12
 
 Work = Callable[[Connection], Awaitable[None]]
-_data_dir = click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory."
-)
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -38,7 +35,7 @@ def member() -> None:
 @click.option(
     "--role", type=click.Choice(people.ROLES), default="ADMIN", show_default=True, help="What they may grant."
 )
-@_data_dir
+@data_dir_option
 @_json
 def create(partner: str, email: str, name: str, role: str, data_dir: Path, as_json: bool) -> None:
     """Add a person who logs in, and print their first password, once."""
@@ -62,7 +59,7 @@ def create(partner: str, email: str, name: str, role: str, data_dir: Path, as_js
 
 @member.command()
 @click.option("--email", required=True, help="The address they log in with.")
-@_data_dir
+@data_dir_option
 @_json
 def password(email: str, data_dir: Path, as_json: bool) -> None:
     """Give a person a new password, print it once, and end their sessions."""
@@ -80,7 +77,7 @@ def password(email: str, data_dir: Path, as_json: bool) -> None:
 
 @member.command()
 @click.option("--email", required=True, help="The address they log in with.")
-@_data_dir
+@data_dir_option
 @_json
 def reset(email: str, data_dir: Path, as_json: bool) -> None:
     """Forget a person's app, passkeys and recovery codes, and end their sessions: they log in by password again."""
@@ -99,7 +96,7 @@ def reset(email: str, data_dir: Path, as_json: bool) -> None:
 @member.command()
 @click.option("--email", required=True, help="The address they log in with.")
 @click.option("--role", type=click.Choice(people.ROLES), required=True, help="What they may grant from now on.")
-@_data_dir
+@data_dir_option
 @_json
 def role(email: str, role: str, data_dir: Path, as_json: bool) -> None:
     """Give a person another role. Their access tokens end at once; the next ones hold what the role allows."""

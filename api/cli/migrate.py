@@ -7,17 +7,12 @@ from pathlib import Path
 import asyncpg
 import click
 
-from api.cli.installation import DEFAULT_DATA_DIR, installation, refuse_without_database
+from api.cli.installation import data_dir_option, installation, refuse_without_database
 from models import db
 
 
 @click.command(short_help="Bring the database up to date.")
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_DATA_DIR,
-    help="The demo's directory, used when KYOSO_DATABASE_URL is not set.",
-)
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the applied migrations as JSON.")
 def migrate(data_dir: Path, as_json: bool) -> None:
     """Bring the database up to date.

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api import settings as installed
-from api.cli.installation import DEFAULT_DATA_DIR, installation, refuse_without_database
+from api.cli.installation import data_dir_option, installation, refuse_without_database
 from api.settings import Settings
 from bench.network.size import DENSE, day_begins, size, this_month
 from bench.network.world import Size
@@ -41,12 +41,7 @@ stderr = Console(stderr=True)
 @click.option(
     "--database-url", help="Of a superuser.  [default: this installation's KYOSO_MIGRATION_URL, or the demo's]"
 )
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_DATA_DIR,
-    help="The demo's directory, used when nothing else names a database.",
-)
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print counts, fingerprint and seconds as JSON.")
 def simulate(
     partners: int,

@@ -13,7 +13,7 @@ import click
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from api.cli.installation import DEFAULT_DATA_DIR, installation
+from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from auth import assertion, bridge, grants
 from auth.keys import Keyring, derive
@@ -34,7 +34,7 @@ class Undo(Exception):  # noqa: N818  (no error: what was made for measuring is 
 
 
 @click.command(short_help="Measure whether unknown clients are answered as slowly as known ones.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT_DATA_DIR, help="The demo's directory.")
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def measure(data_dir: Path, as_json: bool) -> None:
     """Measure refusals of the token endpoint, of a client that exists and of one that does not, in turns.
