@@ -11,6 +11,7 @@ from models.db import queries
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 CLIENT_ID_CHARACTERS = 200
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 async def record(
@@ -21,20 +22,21 @@ async def record(
     member_id: UUID | None = None,
     client_id: str | None = None,
     grant_id: UUID | None = None,
-    **detail: str | list[str],
+    **detail: str,
 ) -> None:
     """Appends one line in the caller's transaction.
 
-    `action`: dotted words, such as `token.issued`. `detail` must hold no personal data and no secret.
+    `action`: dotted words, such as `token.issued`. `detail` must hold no personal data and no secret; what cannot be
+    printed in it, or in a client's id that somebody made up, is replaced: a refusal is recorded whatever was sent.
     """
     await queries("audit").record(
         connection,
         action=action,
         partner_id=partner_id,
         member_id=member_id,
-        client_id=client_id[:CLIENT_ID_CHARACTERS] if client_id else None,
+        client_id=_printable(client_id[:CLIENT_ID_CHARACTERS]) if client_id else None,
         grant_id=grant_id,
-        detail=orjson.dumps(detail).decode(),
+        detail=orjson.dumps({name: _printable(said) for name, said in detail.items()}).decode(),
     )
 
 
@@ -45,3 +47,7 @@ async def lines(
     found = queries("audit").lines(connection, partner=partner, client_id=client_id, action=action, most=most)
     newest = [{**row, "detail": orjson.loads(row["detail"])} async for row in found]
     return newest[::-1]
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else REPLACEMENT for sign in text)

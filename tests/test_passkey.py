@@ -103,6 +103,7 @@ async def test_an_answer_that_proves_nothing_opens_nothing(house: House, other: 
     wrong: dict[str, dict[str, Any]] = {
         "another origin": {"origin": "https://evil.example"},
         "another port": {"origin": "http://localhost:1"},
+        "an origin that no column takes": {"origin": "\0\x1b[2J\ud800"},
         "another challenge": {"challenge": text(bytes(32))},
         "another site's key": {"rp_id": "evil.example"},
         "nobody verified": {"flags": PRESENT},
@@ -126,6 +127,7 @@ async def test_an_answer_that_proves_nothing_opens_nothing(house: House, other: 
         assert answer.status_code == 401, garbage
     assert await house.count("login_session") == 1
     assert await house.count("passkey", "sign_count = 1 and last_used_at is null") == 1
+    assert await house.count("audit", "detail ->> 'reason' like '%origin \"\ufffd\ufffd[2J\ufffd\",%'") == 1
     assert (await log_in(house, other, made)).status_code == 303
 
 
