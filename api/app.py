@@ -120,6 +120,7 @@ def create_app(settings: Settings) -> Starlette:
 
     return Front(
         endpoint,
+        settings.issuer,
         routes=[
             Route(GRAPHQL_PATH, endpoint),
             Route("/", _home),

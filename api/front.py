@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,12 +19,20 @@ class Front(Starlette):
     It catches its own failures and bounds its own bodies, which is what those layers would do for it.
     """
 
-    def __init__(self, graphql: ASGIApp, **rest: Any) -> None:
+    def __init__(self, graphql: ASGIApp, issuer: str, **rest: Any) -> None:
         super().__init__(**rest)
         self._graphql = AccessLog(graphql)
+        self._site = urlsplit(issuer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH:
             await self._graphql(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await super().__call__(self._at_home(scope), receive, send)
+
+    def _at_home(self, scope: Scope) -> Scope:
+        """The request as if sent to the issuer: Starlette writes into redirects whatever a client claims as Host."""
+        if scope["type"] != "http":
+            return scope
+        headers = [(name, text) for name, text in scope["headers"] if name != b"host"]
+        return {**scope, "scheme": self._site.scheme, "headers": [*headers, (b"host", self._site.netloc.encode())]}

@@ -180,6 +180,11 @@ async def test_what_cannot_be_answered_is_a_request_error(door: Door) -> None:
             assert word not in spoken.text, name
 
 
+async def test_what_a_client_claims_as_host_redirects_nobody(door: Door) -> None:
+    sent = await door.send(method="GET", path="/login/", host="evil.example")
+    assert (sent.status_code, sent.headers["location"]) == (307, f"{door.served.issuer}/login")
+
+
 async def test_who_is_not_known_learns_nothing(door: Door) -> None:
     for authorization in ("", "Bearer", "Bearer x.y.z", "Basic abc", f"Bearer {door.token[:-4]}AAAA"):
         answer = await door.send({"query": "{ __schema { types { name } } }"}, authorization=authorization)
