@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import random
 import shutil
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -81,6 +84,16 @@ async def connected(database: str) -> AsyncIterator[str]:
         yield database
     finally:
         await db.disconnect()
+
+
+def free_port() -> int:
+    """A port of this machine for a program that is to be told one: of those that no system gives away by itself, so
+    that nobody takes it meanwhile."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _database(server: str, template: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from base64 import b64encode
@@ -28,7 +27,7 @@ from api import postgres as embedded
 from models import db, outbox, partner
 from models.db import unit_of_work
 from tests import builders
-from tests.conftest import ROOT
+from tests.conftest import ROOT, free_port
 from tests.test_docs import COMMAND_SECONDS, Block, blocks
 
 COVERED_ELSEWHERE = {
@@ -98,12 +97,6 @@ async def execute(url: str, statements: str) -> None:
             await connection.execute(statement)
     finally:
         await connection.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

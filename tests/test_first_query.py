@@ -8,9 +8,8 @@ import httpx
 import pytest
 
 from models.oauth import Credentials
-from tests.conftest import ROOT
+from tests.conftest import ROOT, free_port
 from tests.test_docs import Block, blocks
-from tests.test_docs_commands import free_port
 from tests.test_real_clients import ANSWER_SECONDS, CLIENTS, NODE, World, world
 
 __all__ = ["world"]
