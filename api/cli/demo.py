@@ -181,7 +181,7 @@ def _welcome(settings: Settings, card: Card) -> str:
 
 def curl(issuer: str, card: Card) -> str:
     """One line for a shell: a token for the client, and with it a first query."""
-    query = json.dumps({"query": "{ viewer { partner { __typename name } scopes } }"})
+    query = json.dumps({"query": "{ viewer { partner { __typename name slug } scopes } }"})
     token = (
         f"curl -s {issuer}/oauth/token -u {shlex.quote(f'{card.client_id}:{card.client_secret}')}"
         " -d grant_type=client_credentials -d scope=network:read"
