@@ -42,10 +42,11 @@ async def perform(
     mutation_id = str(given.client_mutation_id)
     if "\0" in mutation_id:  # it could not even be sent back
         raise GraphQLError("A clientMutationId cannot contain NUL.", extensions={"code": "BAD_REQUEST"})
-    told = dataclasses.asdict(given)
-    key = idempotency.Key(context.viewer.caller, mutation_id, name, idempotency.fingerprint(told))
+    told: dict[str, Any] = vars(given)
+    spelled = idempotency.spelled(told)
+    key = idempotency.Key(context.viewer.caller, mutation_id, name, idempotency.fingerprint(spelled))
     try:
-        _check(mutation_id, told)
+        _check(mutation_id, b"\\u0000" in spelled and _has_nul(dataclasses.asdict(given)))
         async with unit_of_work() as connection:
             row = await _once(verb, Act(context.viewer, connection), given, key)
             yield {"client_mutation_id": mutation_id, "user_errors": [], **row}, connection
@@ -54,14 +55,14 @@ async def perform(
             yield {"client_mutation_id": mutation_id, "user_errors": [_said(refusal, context.language)]}, connection
 
 
-def _check(mutation_id: str, told: Mapping[str, Any]) -> None:
+def _check(mutation_id: str, nul: bool) -> None:
     if not 1 <= len(mutation_id) <= MUTATION_ID_CHARACTERS:
         raise invalid(
             "clientMutationId",
             ja=f"clientMutationId は1〜{MUTATION_ID_CHARACTERS}文字です。",
             en=f"A clientMutationId has 1 to {MUTATION_ID_CHARACTERS} characters.",
         )
-    if _has_nul(told):
+    if nul:
         raise invalid(ja="文字列にNUL文字は使えません。", en="A text cannot contain the character NUL.")
 
 

@@ -7,6 +7,7 @@ same: both are no row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
@@ -104,6 +105,19 @@ async def visible(connection: Connection, table: str, row_id: UUID, partner_id: 
     return await connection.fetchrow(
         f"select r.* from {table} r where r.id = $1 and $2::uuid is not null and {predicate}", row_id, partner_id
     )
+
+
+async def all_visible(connection: Connection, rows: Sequence[tuple[str, UUID]], partner_id: UUID) -> list[bool]:
+    """Whether each of these rows, by table and id, is there and visible: `visible` for several in one statement."""
+    asked = [
+        f"exists (select from {table} r where r.id = ${place} and $1::uuid is not null and "
+        + PREDICATES[table].replace("{row}", "r").replace(VIEWER, "$1::uuid")
+        + ")"
+        for place, (table, _) in enumerate(rows, 2)
+    ]
+    if not rows:
+        return []
+    return list(await connection.fetchrow(f"select {', '.join(asked)}", partner_id, *(each for _, each in rows)) or ())
 
 
 async def seers(

@@ -11,10 +11,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-import aiosql
 import asyncpg
 import orjson
 import uvicorn
@@ -25,7 +24,7 @@ from starlette.routing import Route
 
 from api.settings import from_environment
 from bench import limit_write
-from models import db, seal
+from models import db, named, seal
 
 QUERIES = Path(__file__).with_name("queries")
 POOL = 16
@@ -34,13 +33,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def sql(name: str = "limit") -> Any:
-    return cast(Any, aiosql).from_path(QUERIES / f"{name}.sql", "asyncpg", mandatory_parameters=False)
+    return named.statements(QUERIES / f"{name}.sql")
 
 
 def application(url: str, viewer: UUID, search_path: str = "public") -> Starlette:
     """`GET /q1?of=…` to `/q5?of=…` for one viewer, Q4 with `first` and `last`, days that begin a month; `POST /q6` and
     `/q7` with GraphQL's variables."""
-    named = sql()
+    queries = sql()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
@@ -57,7 +56,7 @@ def application(url: str, viewer: UUID, search_path: str = "public") -> Starlett
         await app.state.pool.close()
 
     def reading(name: str) -> Endpoint:
-        ask = getattr(named, name)
+        ask = getattr(queries, name)
 
         async def endpoint(request: Request) -> Response:
             asked = request.query_params
@@ -74,13 +73,13 @@ def application(url: str, viewer: UUID, search_path: str = "public") -> Starlett
         asked = orjson.loads(await request.body())["representations"]
         kinds, ids = [one["__typename"] for one in asked], [one["id"].partition("_")[2] for one in asked]
         async with request.app.state.pool.acquire() as connection:
-            text = await named.q6(connection, viewer=viewer, kinds=kinds, ids=ids)
+            text = await queries.q6(connection, viewer=viewer, kinds=kinds, ids=ids)
         return Response(text, media_type="application/json")
 
     async def submit(request: Request) -> Response:
         asked = orjson.loads(await request.body())["input"]
         async with request.app.state.pool.acquire() as connection, connection.transaction():
-            text = await limit_write.submit(connection, named, viewer, asked)
+            text = await limit_write.submit(connection, queries, viewer, asked)
         return Response(text, media_type="application/json")
 
     routes = [Route(f"/{name}", reading(name)) for name in ("q1", "q2", "q3", "q4", "q5")]

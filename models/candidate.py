@@ -207,23 +207,28 @@ async def _keep(
         fresh_candidate=fresh_candidate,
         alias=f"候補者 {alias_of(fresh_candidate)}",
         at=at,
+        items=list(items),
+        sealed=_sealed(key, fresh_candidate, items),
     )
     kept = Kept(row["candidate_id"], row["person_id"])
     if row["sealed_key"] is None:
         raise not_found()
-    if kept.person_id != fresh_person:
+    if items and kept.person_id != fresh_person:
         key = open_person_key(row["sealed_key"], kept.person_id)
-    if items:
         await queries("candidate").keep_items(
             connection,
             candidate_id=kept.candidate_id,
             partner_id=partner_id,
             person_id=kept.person_id,
             items=list(items),
-            sealed=[seal_item(key, kept.candidate_id, item, text) for item, text in items.items()],
+            sealed=_sealed(key, kept.candidate_id, items),
             at=at,
         )
     return kept
+
+
+def _sealed(key: bytes, candidate_id: UUID, items: Mapping[str, str]) -> list[bytes]:
+    return [seal_item(key, candidate_id, item, text) for item, text in items.items()]
 
 
 def _plain(item: str, text: str) -> str:

@@ -17,13 +17,14 @@ from typing import Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
-import aiosql
 import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.connection import get_connection
 from tortoise.migrations.api import migrate as run_migrations
 from tortoise.transactions import in_transaction
+
+from models import named
 
 APP_ROLE = "kyoso_app"
 POOL_MIN, POOL_MAX = 2, 16
@@ -244,9 +245,7 @@ async def settled_together() -> AsyncGenerator[None]:
 @cache
 def queries(word: str) -> Any:
     """The named statements of `models/sql/<word>.sql`; each takes the connection first, then its `:names`."""
-    return aiosql.from_path(  # pyright: ignore[reportUnknownMemberType]
-        Path(__file__).parent / "sql" / f"{word}.sql", "asyncpg", mandatory_parameters=False
-    )
+    return named.statements(Path(__file__).parent / "sql" / f"{word}.sql")
 
 
 async def migrate(url: str) -> None:

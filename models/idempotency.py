@@ -33,9 +33,14 @@ class Key:
     fingerprint: bytes
 
 
-def fingerprint(value: object) -> bytes:
-    """A hash of an input: equal for equal inputs, whatever order their members came in."""
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str)).digest()
+def spelled(value: object) -> bytes:
+    """An input as JSON: equal for equal inputs, whatever order their members came in."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str)
+
+
+def fingerprint(spelled: bytes) -> bytes:
+    """A hash of an input that is spelled."""
+    return hashlib.sha256(spelled).digest()
 
 
 async def claim(connection: asyncpg.Connection[asyncpg.Record], key: Key) -> Mapping[str, Any] | None:

@@ -13,7 +13,7 @@ import asyncpg
 from models import candidate, consent
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
-from models.outbox import Said, publish
+from models.outbox import CATEGORY, Said, publish
 from models.partner import require_licenses, today
 from models.seal import fold_email
 
@@ -74,10 +74,12 @@ async def submit(
         items={item: text for item, text in given.items() if text or item == "NAME"},
         at=said.at,
     )
-    referral = {"id": uuid7(), "referrer_id": referrer_id, "company_id": company_id}
-    submitted = await queries("referral").submit(
+    referral_id = uuid7()
+    event_id = await queries("referral").submit(
         connection,
-        **referral,
+        id=referral_id,
+        referrer_id=referrer_id,
+        company_id=company_id,
         job_id=job_id,
         person_id=kept.person_id,
         relationship=relationship,
@@ -88,14 +90,21 @@ async def submit(
         mail_id=uuid7(),
         language=language,
         most_a_day=ASKED_A_DAY,
+        event_id=uuid7(),
+        event_kind="REFERRAL_SUBMITTED",
+        category=CATEGORY["REFERRAL_SUBMITTED"],
+        reported_by=said.by,
+        source=said.source,
+        source_event_id=said.source_event_id,
+        parties=sorted({company_id, referrer_id}),
     )
-    if submitted is None:
+    if event_id is None:
         raise Refusal(
             RefusalCode.DUPLICATE,
             ja="この方はすでにこの企業へご紹介済みです。",
             en="You have referred this person to this company before.",
         )
-    return await _told(connection, "REFERRAL_SUBMITTED", said, referral)
+    return Referred(referral_id, event_id)
 
 
 async def confirm(

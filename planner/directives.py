@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING
+from functools import cache
+from typing import Any, TypeAlias, cast
 
 from graphql import GraphQLField, GraphQLInputField, GraphQLNamedType
 from strawberry.federation.schema_directives import Authenticated, Cost, Key, RequiresScopes
-from strawberry.types.arguments import convert_arguments
+from strawberry.schema.name_converter import NameConverter
+from strawberry.types.base import StrawberryList, StrawberryOptional, has_object_definition
+from strawberry.types.lazy_type import LazyType
 
 from planner.words import Argument, Returned, Table, Word
+
+NAMES = NameConverter()
+Read: TypeAlias = Callable[[Any], Any]
 
 
 def word_of(field: GraphQLField) -> Word | None:
@@ -73,8 +80,44 @@ def cost_on_objects_only(cls: type) -> None:
             definition.fields[position] = own
 
 
-def input_of(schema: Any, field: GraphQLField, values: dict[str, Any]) -> Any:
+def input_of(field: GraphQLField, values: Mapping[str, Any]) -> Any:
     """The one input object of a verb, as an instance of its Strawberry class."""
-    definition: Any = field.extensions["strawberry-definition"]
-    registry = schema.schema_converter.scalar_registry
-    return convert_arguments(values, definition.arguments, registry, schema.config)["input"]
+    return _read_input(field.extensions["strawberry-definition"])(values["input"])
+
+
+@cache
+def _read_input(verb: Any) -> Read:
+    (argument,) = verb.arguments
+    return _reader(argument.type)
+
+
+def _reader(type_: Any) -> Read:
+    """How coerced values of a type become Python's. Settled once: Strawberry asks the types anew for every value."""
+    if isinstance(type_, LazyType):
+        return _reader(cast("Any", type_).resolve_type())
+    if isinstance(type_, StrawberryOptional):
+        inner = _reader(type_.of_type)
+        return lambda value: None if value is None else inner(value)
+    if isinstance(type_, StrawberryList):
+        item = _reader(type_.of_type)
+        return lambda value: [item(each) for each in value]
+    return _object_reader(type_) if has_object_definition(type_) else lambda value: value
+
+
+def _object_reader(class_: Any) -> Read:
+    definition = class_.__strawberry_definition__
+    members = [
+        (NAMES.from_field(each), each.python_name, _reader(each.resolve_type(type_definition=definition)))
+        for each in definition.fields
+    ]
+    absent = {
+        each.python_name: None
+        for each in definition.fields
+        if each.default_value is MISSING and each.default_factory is MISSING
+    }
+
+    def read(value: Mapping[str, Any]) -> Any:
+        given = {python: inner(value[name]) for name, python, inner in members if name in value}
+        return class_(**{**absent, **given})
+
+    return read

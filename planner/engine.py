@@ -10,7 +10,7 @@ import asyncpg
 import graphql
 import orjson
 from graphql import GraphQLError, OperationType, ValidationRule
-from graphql.execution.values import get_argument_values, get_variable_values
+from graphql.execution.values import VariableValues, get_argument_values
 
 from planner import document as documents
 from planner import fallback
@@ -217,16 +217,13 @@ class Planner:
 
     def _inputs(self, prepared: Prepared, plan: Steps) -> dict[str, Any]:
         return {
-            step.key: input_of(self.schema, step.field, self._arguments(prepared, step.field, step.node))
+            step.key: input_of(step.field, self._arguments(prepared, step.field, step.node))
             for step in plan.steps
             if step.payload is not None
         }
 
     def _arguments(self, prepared: Prepared, field: graphql.GraphQLField, node: graphql.FieldNode) -> dict[str, Any]:
-        definitions = prepared.question.node.variable_definitions or ()
-        values = get_variable_values(self.catalogue.schema, definitions, dict(prepared.given))
-        assert not isinstance(values, list)
-        return get_argument_values(field, node, values)
+        return get_argument_values(field, node, VariableValues({}, dict(prepared.variables)))
 
     def _name(self, prepared: Prepared) -> str | None:
         name = prepared.question.node.name

@@ -122,28 +122,28 @@ class Runner:
                 data[step.key] = "Mutation"
                 continue
             try:
-                data[step.key] = await self._step(step, inputs[step.key], perform, run, context, completion)
-                statements += 1
+                answer = await self._step(step, step.payload, inputs[step.key], perform, run, context)
             except Exception as failure:
                 completion.errors.append(_located(failure, step, completion))
                 if step.nonnull:
                     data = None
                     break
                 data[step.key] = None
+                continue
+            said = orjson.loads(answer.body)["data"]
+            data[step.key] = None if said is None else said[step.key]
+            completion.errors += answer.errors
+            completion.failures += answer.failures
+            statements += 1
         return _answer(data, completion, statements)
 
-    async def _step(
-        self, step: Step, given: Any, perform: Perform, run: Run, context: Any, completion: Completion
-    ) -> Any:
-        plan = step.payload
-        assert plan is not None
+    async def _step(self, step: Step, plan: Plan, given: Any, perform: Perform, run: Run, context: Any) -> Answer:
         assert step.verb is not None
         async with perform(step.verb, context, given) as (row, connection):
             if plan.personal:
                 await self.identify(connection, run)
             body = await self.read(plan, connection, run._replace(row=row))
-            data = await completion.complete(plan.fields, orjson.loads(body)["data"], context)
-        return None if data is None else data[step.key]
+            return await self._finished(plan, body, context, 1) if plan.finishing else self.checked(plan, body)
 
 
 def _located(failure: Exception, step: Step, completion: Completion) -> GraphQLError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
 from strawberry.types.unset import UnsetType
 
-from auth.policy import visible
+from auth.policy import all_visible, visible
 from auth.viewer import Viewer
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said
@@ -19,6 +19,15 @@ from planner.codec import key_value, read_global_id
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
+
+
+class Asked(NamedTuple):
+    """A row that a verb is handed: its table and prefix, the global id, and the input's member that gave it."""
+
+    table: str
+    prefix: str
+    global_id: str | None
+    member: str
 
 
 @dataclass
@@ -58,6 +67,17 @@ class Act:
         if not row:
             raise not_found("input", member)
         return row
+
+    async def reach_all(self, *asked: Asked) -> list[UUID | None]:
+        """The keys behind several global ids, None for one that was left out. Raises NOT_FOUND for the first that is
+        absent or hidden: `reach` in one statement."""
+        keys = [None if each.global_id is None else read_id(each.prefix, each.global_id) for each in asked]
+        rows = [(each.table, key) for each, key in zip(asked, keys, strict=True) if key]
+        seen = dict(zip(rows, await all_visible(self.connection, rows, self.partner_id), strict=True))
+        for each, key in zip(asked, keys, strict=True):
+            if each.global_id is not None and not (key and seen[each.table, key]):
+                raise not_found("input", each.member)
+        return keys
 
 
 def given(value: T | UnsetType | None) -> T | None:

@@ -1,6 +1,7 @@
 """Policies: every table has one, and each lets through exactly those it is meant for."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +11,14 @@ import pytest
 from api.app import ALL_SCOPES, SESSION
 from api.asker import VIEWER_TYPES
 from auth.gate import gate
-from auth.policy import PREDICATES, policy, visible
+from auth.policy import PREDICATES, all_visible, policy, visible
+from auth.viewer import Viewer
 from models import agreement
 from models.db import credentials, pool, unit_of_work
+from models.errors import Refusal, RefusalCode
 from planner import Catalogue, Planner
 from planner.errors import DeclarationError
+from schema.act import Act, Asked
 from schema.build import schema
 from schema.scalars import SQL_TYPES
 from tests import network
@@ -125,3 +129,21 @@ async def test_verbs_load_their_rows_through_the_same_door(owner: asyncpg.Connec
         for table, row_id, expected in rows:
             who = {name for name, each in made.partners.items() if await visible(connection, table, row_id, each)}
             assert who == expected, (table, row_id)
+        asked = [(table, row_id) for table, row_id, _ in rows]
+        for name, each in made.partners.items():
+            assert await all_visible(connection, asked, each) == [name in expected for _, _, expected in rows], name
+        assert await all_visible(connection, [], made.partners["agency"]) == []
+
+
+async def test_an_id_that_is_seen_in_one_table_opens_no_other(connected: str) -> None:
+    async with unit_of_work() as connection:
+        made = await network.network(connection)
+        agency = made.partners["agency"]
+        viewer = Viewer(agency, "AGENCY", "agency", "client", frozenset(), datetime.now(UTC), None, "token")
+        act, handover = Act(viewer, connection), Asked("handover", "han", f"han_{made.handover}", "handoverId")
+        absent = Asked("job", "job", None, "jobId")
+        assert await act.reach_all(absent, handover) == [None, made.handover]
+        for job in (Asked("job", "job", f"job_{made.handover}", "jobId"), Asked("job", "job", "", "jobId")):
+            with pytest.raises(Refusal) as refused:
+                await act.reach_all(job, handover)
+            assert (refused.value.code, refused.value.path) == (RefusalCode.NOT_FOUND, ("input", "jobId"))

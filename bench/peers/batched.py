@@ -7,18 +7,18 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-import aiosql
 import asyncpg
 from strawberry.dataloader import DataLoader
 
+from models import named
 from models.db import uuid7
 from models.partner import alias_of
 from models.seal import email_index, new_person_key, seal_item
 
-SQL = cast(Any, aiosql).from_path(Path(__file__).with_name("batched.sql"), "asyncpg", mandatory_parameters=False)
+SQL = named.statements(Path(__file__).with_name("batched.sql"))
 
 
 class Row(asyncpg.Record):

@@ -1,10 +1,18 @@
 -- name: keep^
--- A partner's candidate and the key of the person behind it; person and candidate are made when new.
-select candidate_id, person_id, sealed_key
-from keep_candidate(:partner_id, :person_id, :email_index, :fresh_person, :fresh_key, :fresh_candidate, :alias, :at);
+-- A partner's candidate and the key of the person behind it; person and candidate are made when new, with their items.
+with kept as materialized (
+  select candidate_id, person_id, sealed_key
+  from keep_candidate(:partner_id, :person_id, :email_index, :fresh_person, :fresh_key, :fresh_candidate, :alias, :at)
+), items as (
+  insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
+  select k.candidate_id, i.item, :partner_id, k.person_id, i.sealed, :at
+  from kept k cross join unnest(:items::text[], :sealed::bytea[]) as i (item, sealed)
+  where k.person_id = :fresh_person
+)
+select candidate_id, person_id, sealed_key from kept;
 
 -- name: keep_items!
--- Sealed items of one candidate: new ones are added, known ones replaced.
+-- Sealed items of a candidate whose person is known: new ones are added, known ones replaced.
 insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
 select :candidate_id, i.item, :partner_id, :person_id, i.sealed, :at
 from unnest(:items::text[], :sealed::bytea[]) as i (item, sealed)

@@ -22,8 +22,9 @@ left join lateral (
 where r.id = :referrer_id;
 
 -- name: submit$
--- A referral that waits for the candidate, and the mail that asks them; nothing when the referrer made it before. So
--- many a day at most, whoever refers: the mails after that wait a day each, and nobody is told why.
+-- A referral that waits for the candidate, the mail that asks them, and its event with the wake-up (as `outbox.publish`
+-- writes it, without a way of its own); nothing when the referrer made it before. So many mails a day at most, whoever
+-- refers: the mails after that wait a day each, and nobody is told why.
 with submitted as (
   insert into referral (id, referrer_id, company_id, job_id, person_id, status, relationship, role, submitted_at, confirm_by, origin_id)
   values (:id, :referrer_id, :company_id, :job_id, :person_id, 'SUBMITTED', :relationship, :role, :at, :confirm_by, :origin_id)
@@ -36,8 +37,15 @@ with submitted as (
       where m.person_id = :person_id and m.kind = 'REFERRAL_CONFIRMATION'
         and (m.status = 'QUEUED' or (m.status = 'SENT' and m.sent_at > clock_timestamp() - interval '1 day'))))
   from submitted
+), told as (
+  insert into outcome_event (id, kind, category, occurred_at, recorded_at, reported_by, source, source_event_id,
+    company_id, parties, referral_id)
+  select :event_id, :event_kind, :category, :at, clock_timestamp(), :reported_by, :source, :source_event_id,
+    :company_id, :parties, id
+  from submitted
+  returning id
 )
-select id from submitted;
+select told.id from told cross join lateral (select pg_notify('kyoso_outbox', '') where told.id is not null) woken;
 
 -- name: hold^
 -- A referral as it stands, held until the transaction ends.

@@ -11,7 +11,7 @@ from models import referral as referrals
 from models import seal
 from models.errors import Refusal, RefusalCode
 from planner.declare import one, returned
-from schema.act import Act, Row, given
+from schema.act import Act, Asked, Row, given
 from schema.node import Payload
 from schema.scalars import EmailAddress
 
@@ -52,20 +52,22 @@ class ReferralPayload(Payload):
 
 async def submit_referral(act: Act, input: SubmitReferralInput) -> Row:
     """Recommends a candidate, who is asked by mail to confirm."""
-    company = await act.reach("partner", "par", input.company_id, "companyId")
-    job_id, handover_id = given(input.job_id), given(input.handover_id)
-    job = await act.reach("job", "job", job_id, "jobId") if job_id else None
-    handover = await act.reach("handover", "han", handover_id, "handoverId") if handover_id else None
+    company_id, job_id, handover_id = await act.reach_all(
+        Asked("partner", "par", input.company_id, "companyId"),
+        Asked("job", "job", given(input.job_id), "jobId"),
+        Asked("handover", "han", given(input.handover_id), "handoverId"),
+    )
+    assert company_id is not None
     submitted = await referrals.submit(
         act.connection,
         referrer_id=act.partner_id,
-        company_id=company["id"],
-        job_id=job["id"] if job else None,
+        company_id=company_id,
+        job_id=job_id,
         name=input.name,
         email=input.email,
         relationship=input.relationship.name,
         recommendation=given(input.recommendation),
-        handover_id=handover["id"] if handover else None,
+        handover_id=handover_id,
         said=act.said(),
     )
     return {"referral_id": submitted.referral_id, "event_id": submitted.event_id}
