@@ -165,9 +165,13 @@ async def own_form(request: HttpRequest, cookie: str, purpose: str) -> dict[str,
 
 
 def is_own(request: HttpRequest, form: Mapping[str, str], cookie: str, purpose: str) -> bool:
-    """Whether a form was sent from our own page, the one rendered for this cookie and this purpose."""
+    """Whether a form was sent from our own page, the one rendered for this cookie and this purpose.
+
+    A token for no cookie at all is one that anybody can make.
+    """
     door: Door = request.app.state.door
-    return page.from_our_page(request, door.issuer) and session.is_form_token(form.get("token", ""), cookie, purpose)
+    known = bool(cookie) and session.is_form_token(form.get("token", ""), cookie, purpose)
+    return known and page.from_our_page(request, door.issuer)
 
 
 async def visitor_of(request: HttpRequest) -> Visitor:

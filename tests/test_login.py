@@ -4,11 +4,13 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
+from auth import session
 from models import member
 from models.db import pool, queries, uuid7
 from tests.oauth_house import (  # noqa: F401  (fixtures)
     CALLBACK,
     EMAIL,
+    PASSWORD,
     House,
     add_partner,
     fields,
@@ -125,6 +127,12 @@ async def test_a_page_without_referrer_is_told_from_a_foreign_one(house: House, 
     answer = await house.browser.post("/login", data=filled, headers=headers)
     assert answer.status_code == status
     assert await house.count("login_session") == (status == 303)
+
+
+async def test_a_token_that_anybody_can_make_opens_nothing(house: House):
+    made = {"token": session.form_token("", "login"), "email": EMAIL, "password": PASSWORD}
+    assert (await house.http.post("/login", data=made, headers={"Origin": house.issuer})).status_code == 403
+    assert await house.count("login_session") == 0
 
 
 async def test_pages_cannot_be_framed_kept_or_traced(house: House):
