@@ -223,10 +223,10 @@ class Replicas:
 
     async def settle(self) -> None:
         """Returns when no replica that anybody reads lacks what was committed before."""
-        seen = monotonic()
         try:
             async with pool().acquire() as connection:
                 leased = [row async for row in queries("replica").leased(connection)]
+                seen = monotonic()  # not before: what is left of a lease was counted when the question had arrived
                 written = await queries("replica").written(connection)
         except LOST:  # what was committed stands; which leases there are is not known
             await asyncio.sleep(LEASE_SECONDS)
