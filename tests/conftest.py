@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from api import postgres as embedded
 from models import db
@@ -26,6 +27,9 @@ PLACE = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM_BYT
 """Where a test's server keeps its data: a database is some 400 files, which a disk takes ten times as long to make and
 to remove as memory does."""
 _numbers = count(1)
+# No example is too slow on a busy machine, and each run tries the same ones: none fails by chance.
+settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)
