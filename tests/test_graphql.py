@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from api import postgres as embedded
 from models import db
@@ -203,8 +204,9 @@ async def test_the_budget_is_truthful_and_each_caller_has_their_own(database: st
         assert first == {"maximum": 10, "available": first["available"], "restoreRate": 1}
         assert first["available"] < 10
         door = Door(served, await served.token(one))
-        answers = [await door.send({"query": ask}) for _ in range(10)]
-        refused = answers[-1]
+        async with asyncio.timeout(60):  # less quickly asked, it would come back while it is spent
+            while (refused := await door.send({"query": ask})).status_code == 200:
+                pass
         assert (refused.status_code, code(refused)) == (429, "THROTTLED")
         assert 1 <= int(refused.headers["retry-after"]) <= 10
         assert (await served.ask(other, ask))["viewer"]["throttle"]["available"] == first["available"]
@@ -218,7 +220,14 @@ async def test_a_database_that_is_away_is_said_and_comes_back() -> None:
     door_way.symlink_to(server.sockets)
     url = f"postgresql://postgres@/postgres?host={door_way}"
     await db.migrate(url)
-    async with serving(url, directory) as served:
+    # Kept, not drawn: structlog's own picture of each traceback would take a quarter of a second.
+    with capture_logs():
+        await away_and_back(url, server, door_way)
+    shutil.rmtree(directory)
+
+
+async def away_and_back(url: str, server: embedded.Postgres, door_way: Path) -> None:
+    async with serving(url, door_way.parent) as served:
         async with unit_of_work() as connection:
             company = await builders.company(connection)
         door = Door(served, await served.token(company))
@@ -231,9 +240,9 @@ async def test_a_database_that_is_away_is_said_and_comes_back() -> None:
                 assert answer.headers["retry-after"] == "2"
         assert (await served.http.get("/healthz")).status_code == 200
         assert (await served.http.get("/readyz")).status_code == 503
-        server = await asyncio.to_thread(embedded.start, directory / "postgres", embedded.FORGETFUL)
-        door_way.unlink()
-        door_way.symlink_to(server.sockets)
+        server = await asyncio.to_thread(embedded.start, server.data, embedded.FORGETFUL)
+        door_way.unlink()  # noqa: ASYNC240  (once)
+        door_way.symlink_to(server.sockets)  # noqa: ASYNC240
         async with asyncio.timeout(60):
             # Whoever comes again as told to: where cores are short, the first connection may take too long.
             while (done := await door.send({"query": POST_JOB, "variables": {"key": "1"}})).status_code == 503:  # noqa: ASYNC110
@@ -243,4 +252,3 @@ async def test_a_database_that_is_away_is_said_and_comes_back() -> None:
         async with unit_of_work() as connection:
             assert await connection.fetchval("select count(*) from job") == 1
     await asyncio.to_thread(server.stop)
-    shutil.rmtree(directory)

@@ -48,7 +48,7 @@ async def test_a_subscription_to_an_agreement_is_closed_when_it_ends(served: Ser
         async with unit_of_work() as connection:
             reason = {"agreement_id": pair.agreement, "reason": "確認のため"}
             await agreement.suspend(connection, said=said(pair.company), **reason)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             for talk, key in ((friend, "filtered"), (company, "1")):
                 ended = await talk.said()
                 assert (ended["id"], ended["type"]) == (key, "error")

@@ -84,7 +84,7 @@ async def test_a_reader_that_answers_no_ping_is_given_up(
         await listeners(served, 0)
         assert line.transport.get_write_buffer_size() > 0
         line.keepalive_timeout()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while not line.disconnected:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 

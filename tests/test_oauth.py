@@ -318,16 +318,25 @@ async def test_a_verified_token_costs_no_statement_the_second_time(house: House,
     assert await house.tokens.verify(token) is viewer
 
 
-async def test_another_worker_hears_of_a_revocation_within_a_second(house: House, connected: str):
+async def believed(tokens: Tokens, token: str) -> bool:
+    try:
+        await tokens.verify(token)
+    except InvalidTokenError:
+        return False
+    return True
+
+
+async def test_another_worker_hears_of_a_revocation(house: House, connected: str):
     backend = await house.client()
     token = (await house.token(backend)).json()["access_token"]
     other = Tokens(house.issuer, keys.Keyring(MASTER_KEY))
     async with other.running(connected):
         await other.verify(token)
         assert (await house.post("/oauth/revoke", backend, token=token)).status_code == 200
-        await asyncio.sleep(1)
-        with pytest.raises(InvalidTokenError):
-            await other.verify(token)
+        # What was verified is believed until it expires, if nothing is heard.
+        async with asyncio.timeout(30):
+            while await believed(other, token):  # noqa: ASYNC110  (told by NOTIFY, at no known moment)
+                await asyncio.sleep(0.02)
 
 
 async def test_ending_a_client_ends_its_tokens(house: House):

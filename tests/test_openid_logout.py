@@ -39,7 +39,7 @@ async def logged_in(house: House, app: Credentials, scope: str = "openid network
 
 async def ends(house: House, access_token: str) -> None:
     """Returns when the token is refused, as every worker learns it."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await house.tokens.verify(access_token)
