@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
@@ -33,6 +34,9 @@ _PAGES = (SESSIONS_PATH, SECURITY_PATH, TEAM_PATH, DEVICE_PATH, DEVELOPER_PATH)
 _ASKING = (f"{AUTHORIZE_PATH}?", f"{DEVICE_PATH}?user_code=")
 VISIT_BYTES = 16
 EMAIL_CHARACTERS_MAX = 254
+ELSEWHERE = "the organisation demands its own account"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,14 @@ async def log_in(request: HttpRequest) -> Response:
         on_account = await member.count_attempt(connection, account)
         from_address = await member.count_attempt(connection, address)
         if on_account > session.ACCOUNT_ATTEMPTS_MAX or from_address > session.ADDRESS_ATTEMPTS_MAX:
-            await audit.record(connection, "login.throttled")
+            many = "on one account" if on_account > session.ACCOUNT_ATTEMPTS_MAX else "from one address"
+            await _record_refusal(connection, "login.throttled", email, f"too many {many}")
             return login_form(request, door, target, status=429, problem="throttled", email=email)
     async with pool().acquire() as connection:
         person = await member.check_password(connection, email, password[:CHARACTERS_MAX])
     async with unit_of_work() as connection:
         if person is None or await identity_provider.is_required(connection, person.partner_id):
-            await audit.record(connection, "login.refused")
+            await _record_refusal(connection, "login.refused", email, ELSEWHERE if person else "wrong password")
             return login_form(request, door, target, status=401, problem="wrong", email=email)
         if (await factors(connection, person.id)).any:
             passed = session.ticket(SECOND, visit, member=str(person.id), account=account.hex())
@@ -106,7 +111,9 @@ async def let_in(
     """
     door: Door = request.app.state.door
     if FEDERATED not in amr and await identity_provider.is_required(connection, person.partner_id):
-        await audit.record(connection, "login.refused", partner_id=person.partner_id, member_id=person.id)
+        await audit.record(
+            connection, "login.refused", partner_id=person.partner_id, member_id=person.id, reason=ELSEWHERE
+        )
         return login_form(request, door, target, status=401, problem="company_only")
     opened = await member.open_session(connection, person.id, amr, auth_time)
     before = cookie_of(request, "session")
@@ -118,6 +125,15 @@ async def let_in(
     answer = page.redirect(target or "/login")
     keep(answer, door, "session", opened, member.SESSION_SECONDS)
     return answer
+
+
+async def _record_refusal(connection: Connection, action: str, email: str, reason: str) -> None:
+    """Whose login was refused and why; an address that nobody logs in with stays out of the record."""
+    known = await member.find_by_email(connection, email)
+    if known is None:
+        await audit.record(connection, action, reason=f"{reason}: nobody has this address")
+    else:
+        await audit.record(connection, action, partner_id=known.partner_id, member_id=known.id, reason=reason)
 
 
 def login_form(
@@ -171,7 +187,11 @@ def is_own(request: HttpRequest, form: Mapping[str, str], cookie: str, purpose: 
     """
     door: Door = request.app.state.door
     known = bool(cookie) and session.is_form_token(form.get("token", ""), cookie, purpose)
-    return known and page.from_our_page(request, door.issuer)
+    ours = page.from_our_page(request, door.issuer)
+    if not (known and ours):
+        reason = "another form's token" if ours else "not sent by our page"
+        log.info("form_refused", path=request.url.path, reason=reason)
+    return known and ours
 
 
 async def visitor_of(request: HttpRequest) -> Visitor:

@@ -165,7 +165,11 @@ async def test_wrong_passwords_are_counted_per_account_and_say_nothing(house: Ho
     assert await house.count("login_session") == 0
     async with pool().acquire() as connection:
         told = await connection.fetchval("select string_agg(a::text, ' ') from audit a")
+        why = await connection.fetch("select member_id, detail ->> 'reason' as reason from audit order by position")
         keys = await connection.fetchval("select string_agg(encode(key, 'escape'), ' ') from login_attempt")
+    nobody = (None, "wrong password: nobody has this address")
+    theirs = [(house.member, "wrong password")] * 10 + [(house.member, "too many on one account")] * 2
+    assert [(each["member_id"], each["reason"]) for each in why] == [nobody, *theirs], "said here and nowhere else"
     assert "hanako" not in told + keys
     assert "127.0.0.1" not in told + keys
 
