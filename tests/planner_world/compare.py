@@ -31,6 +31,8 @@ POLICIES = {
     "around": "true",
 }
 
+ANY_COST = Limits(cost=1_000_000_000)
+
 
 def policy(table: str, standing: Any) -> str | None:
     """The toy world's policy, the same for every standing."""
@@ -89,8 +91,8 @@ async def connect(url: str) -> asyncpg.Connection[Any]:
     return await asyncpg.connect(url, server_settings={"timezone": "UTC", "jit": "off"})
 
 
-async def create(connection: asyncpg.Connection[Any], seed: int, limits: Limits | None = None) -> World:
-    """Make the world in an empty database."""
+async def create(connection: asyncpg.Connection[Any], seed: int, limits: Limits = ANY_COST) -> World:
+    """Make the world in an empty database. A random document in some thousands would be refused for its cost."""
     rows = world.world(seed)
     await world.create(connection, rows)
     await connection.execute(
