@@ -13,7 +13,8 @@ from api.login import SECURITY_PATH, own_form, refused, visitor_of
 from api.oauth import Door
 from api.session import JAPAN
 from auth import passkey, session
-from models import audit, member, totp
+from auth.tokens import REVOCATION_KEPT_SECONDS
+from models import audit, member, oauth, totp
 from models import passkey as passkeys
 from models.audit import Connection
 from models.db import pool, unit_of_work
@@ -66,7 +67,7 @@ async def show(request: Request) -> Response:
 
 
 async def change_password(request: Request) -> Response:
-    """A new password; every other browser is logged out."""
+    """A new password; every other browser and every app is out, since whoever knew the old one may have let them in."""
     change = await asked(request)
     if isinstance(change, Response):
         return change
@@ -79,9 +80,12 @@ async def change_password(request: Request) -> Response:
                 connection, who.id, fresh, about=(change.login.email, who.name, who.partner_name)
             )
             await member.close_others(connection, who.id, change.cookie)
+            because = "the password was changed"
+            await oauth.revoke_grants_of_member(connection, who.id, because, keep_seconds=REVOCATION_KEPT_SECONDS)
             await change.record(connection, "password_changed")
     except WeakPasswordError as error:
         return await _page(request, change.login, change.cookie, status=422, problem=error.why)
+    change.door.tokens.forget(who.id)
     return page.redirect(SECURITY_PATH)
 
 

@@ -49,6 +49,7 @@ async def test_a_person_gets_a_login_and_a_new_password(connected: str, tmp_path
         assert await check_password(connection, "hanako@example.com", first["password"]) is None
         assert await check_password(connection, "hanako@example.com", fresh["password"]) is not None
         assert await login_of_session(connection, session) is None
+        assert await connection.fetchval("select count(*) from oauth_revocation where subject = $1", person.id) == 1
 
 
 async def test_a_lost_factor_is_taken_away_and_a_role_given(connected: str) -> None:

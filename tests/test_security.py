@@ -3,10 +3,21 @@
 import httpx
 import pytest
 
+from auth.tokens import InvalidTokenError
 from models import member, password
 from models.db import pool, unit_of_work
 from models.password import WeakPasswordError
-from tests.oauth_house import EMAIL, PASSWORD, House, fields, light_hashes, running_house  # noqa: F401  (fixtures)
+from tests.oauth_house import (
+    CALLBACK,
+    EMAIL,
+    PASSWORD,
+    House,
+    fields,
+    light_hashes,  # noqa: F401  (fixture)
+    parameters,
+    proof_key,
+    running_house,  # noqa: F401  (fixture)
+)
 
 FRESH = "zakuro to kumo no densha"
 
@@ -27,14 +38,22 @@ async def change(house: House, fresh: str, repeated: str | None = None) -> httpx
 
 async def test_a_new_password_logs_everybody_else_out(house: House):
     await house.log_in(house.browser)
+    app = await house.client(public=True, redirect_uris=[CALLBACK])
     async with httpx.AsyncClient(base_url=house.issuer) as thief:
         await house.log_in(thief)
+        verifier, challenge = proof_key()
+        allowed = await house.allow(thief, house.query(app, challenge), **{"allow network:read": "1"})
+        stolen = (await house.redeem(app, parameters(allowed.headers["location"])["code"], verifier)).json()
+        assert (await house.tokens.verify(stolen["access_token"])).member_id == house.member
         answer = await change(house, FRESH)
         assert (answer.status_code, answer.headers["location"]) == (303, "/security")
         assert (await house.browser.get("/security")).status_code == 200
         assert (await thief.get("/security")).headers["location"] == "/login?next=/security"
         assert (await house.log_in(thief)).status_code == 401
         assert (await house.log_in(thief, password=FRESH)).status_code == 303
+    with pytest.raises(InvalidTokenError):
+        await house.tokens.verify(stolen["access_token"])
+    assert (await house.refresh(app, stolen["refresh_token"])).json()["error"] == "invalid_grant"
     assert await house.count("audit", "action = 'security.password_changed'") == 1
 
 

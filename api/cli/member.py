@@ -12,7 +12,7 @@ import click
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from auth.tokens import REVOCATION_KEPT_SECONDS
-from models import audit, db, factor, team
+from models import audit, db, factor, oauth, team
 from models import member as people
 from models.audit import Connection
 from models.partner import Partner
@@ -62,13 +62,15 @@ def create(partner: str, email: str, name: str, role: str, data_dir: Path, as_js
 @data_dir_option
 @_json
 def password(email: str, data_dir: Path, as_json: bool) -> None:
-    """Give a person a new password, print it once, and end their sessions."""
+    """Give a person a new password, print it once, and log them out everywhere, apps included."""
     fresh = secrets.token_urlsafe(PASSWORD_BYTES)
 
     async def work(connection: Connection) -> None:
         member_id = await people.set_password(connection, email, fresh)
         if member_id is None:
             raise ValueError("nobody logs in with this address: `member create` adds them")
+        because, keep_seconds = "the operator reset the password", REVOCATION_KEPT_SECONDS
+        await oauth.revoke_grants_of_member(connection, member_id, because, keep_seconds=keep_seconds)
         await audit.record(connection, "member.password_reset", member_id=member_id)
 
     _do(data_dir, work)
