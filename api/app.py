@@ -98,6 +98,9 @@ def create_app(settings: Settings) -> Starlette:
     async def socket(websocket: WebSocket) -> None:
         await Socket(websocket, endpoint).run()
 
+    def delivered(behind: bool) -> None:
+        app.state.courier.wake_to_apply(behind)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         seal.use(settings.master_key)
@@ -118,8 +121,9 @@ def create_app(settings: Settings) -> Starlette:
             app.state.settings, app.state.endpoint = settings, endpoint
             yield
 
-    return Front(
+    app = Front(
         endpoint,
+        ats.Door(delivered),
         settings.issuer,
         routes=[
             Route(GRAPHQL_PATH, endpoint),
@@ -145,13 +149,13 @@ def create_app(settings: Settings) -> Starlette:
             *session.routes,
             *page.routes,
             *graphiql.routes(settings),
-            *ats.routes(settings),
             *relay_page.routes(settings),
         ],
         lifespan=lifespan,
         middleware=[Middleware(AccessLog)],
         max_body_size=MAXIMUM_BODY_BYTES,
     )
+    return app
 
 
 async def _home(_: Request) -> Response:

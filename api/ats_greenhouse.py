@@ -58,7 +58,7 @@ Json = dict[str, Any]
 def verify(secret: bytes, headers: Mapping[str, str], body: bytes) -> bool:
     """Whether `Signature: sha256 <hex>` is the HMAC-SHA256 of the body exactly as it came."""
     algorithm, _, given = headers.get("signature", "").strip().partition(" ")
-    expected = hmac.new(secret, body, hashlib.sha256).hexdigest()
+    expected = hmac.digest(secret, body, "sha256").hex()
     matches = hmac.compare_digest(expected.encode(), given.strip().lower().encode())
     return matches and algorithm.lower() == "sha256"
 

@@ -26,6 +26,7 @@ from models.mail import Connection
 POLL_SECONDS = 5.0
 CLOCK_SECONDS = 60.0
 PAUSE_SECONDS = 2.0  # after a failure, so that a database that is away is not asked in a busy loop
+BEHIND_SECONDS = 0.2  # between two that are applied, while senders wait for theirs to be stored
 STOP_SECONDS = 25.0  # the longest a mail server may take over the letter in hand
 
 CARRY_URL = ("REJECTION", "RELAY_LINK")
@@ -54,7 +55,9 @@ async def running(settings: Settings) -> AsyncGenerator[Courier]:
 
 
 class Courier:
-    """One worker's courier. `wake` after storing a delivery or queueing a mail; else it looks every POLL_SECONDS."""
+    """One worker's courier. `wake` after queueing a mail, `wake_to_apply` after storing a delivery; else it looks every
+    POLL_SECONDS.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -62,11 +65,20 @@ class Courier:
         self._awake = [asyncio.Event(), asyncio.Event()]
         self._clock = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._behind = False
 
     def wake(self) -> None:
         """There is something to do now."""
         for event in self._awake:
             event.set()
+
+    def wake_to_apply(self, behind: bool) -> None:
+        """Deliveries were stored. `behind`: more wait to be, and go before what is only to be applied.
+
+        The mail that comes of one is looked for when it is applied.
+        """
+        self._behind = behind
+        self._awake[0].set()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -108,6 +120,9 @@ class Courier:
             return bool(await keep(connection, now))
 
     async def _apply_one(self) -> bool:
+        if self._behind:
+            await asyncio.sleep(BEHIND_SECONDS)
+            self._behind = False  # until the next who are stored say so again
         async with unit_of_work() as connection:
             held = await delivery.claim(connection)
             if held is None:

@@ -38,6 +38,18 @@ class Integration:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """One delivery that is to be stored."""
+
+    integration_id: UUID
+    event_id: str
+    action: str
+    subject: str | None
+    body: bytes = field(repr=False)
+    id: UUID = field(default_factory=uuid7)
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One stored delivery while it is held to be applied."""
 
@@ -91,28 +103,45 @@ async def connect(connection: Connection, *, company_id: UUID, system: System, s
     return integration_id
 
 
-async def integration(connection: Connection, integration_id: UUID | None, system: str) -> Integration | None:
-    """The integration at an address; None when there is none."""
-    if integration_id is None:
-        return None
-    row = await queries("delivery").integration(connection, id=integration_id, system=system)
-    return Integration(**row) if row else None
+async def integrations(
+    connection: Connection, integration_ids: Iterable[UUID | None]
+) -> dict[tuple[UUID | None, str], Integration]:
+    """The integrations at these addresses, by id and system; without those that are none."""
+    rows = queries("delivery").integrations(connection, ids=list({each for each in integration_ids if each}))
+    return {(row["id"], row["system"]): Integration(**row) async for row in rows}
 
 
-async def store(
-    connection: Connection, *, integration_id: UUID, event_id: str, action: str, subject: str | None, body: bytes
-) -> bool:
-    """Keeps a delivery, encrypted, until it is applied. False when this event id is kept already."""
-    words = {"integration_id": integration_id, "event_id": event_id, "action": action, "subject": subject}
-    return await _store(connection, body, state="PENDING", **words) is not None
+async def store(connection: Connection, arrived: Iterable[Arrived]) -> set[UUID]:
+    """Keeps deliveries, encrypted, until they are applied. Returns the ids of those that were not known already."""
+    # In one order everywhere: whoever waits for another worker's same event holds none that the other waits for.
+    ordered = sorted(arrived, key=lambda each: (each.integration_id, each.event_id))
+    rows = queries("delivery").store_all(
+        connection,
+        ids=[each.id for each in ordered],
+        integration_ids=[each.integration_id for each in ordered],
+        event_ids=[each.event_id for each in ordered],
+        actions=[each.action for each in ordered],
+        subjects=[each.subject for each in ordered],
+        sealed=[seal.seal(each.body, context=each.id.bytes) for each in ordered],
+    )
+    return {row["id"] async for row in rows}
 
 
 async def take(
     connection: Connection, *, integration_id: UUID, event_id: str, action: str, subject: str, body: bytes
 ) -> UUID | None:
     """Keeps what the caller applies in the same transaction, such as a row of a file; None when it is kept already."""
-    words = {"integration_id": integration_id, "event_id": event_id, "action": action, "subject": subject}
-    return await _store(connection, body, state="APPLIED", **words)
+    delivery_id = uuid7()
+    return await queries("delivery").store(
+        connection,
+        id=delivery_id,
+        integration_id=integration_id,
+        event_id=event_id,
+        action=action,
+        subject=subject,
+        state="APPLIED",
+        sealed=seal.seal(body, context=delivery_id.bytes),
+    )
 
 
 async def is_of(connection: Connection, delivery_id: UUID, person_id: UUID | None) -> None:
@@ -222,9 +251,3 @@ async def know_referrer(
 
 def _key(kind: Mark, value: str) -> bytes:
     return seal.blind_index(f"referrer/{kind.lower()}", seal.fold_email(value))
-
-
-async def _store(connection: Connection, body: bytes, **words: Any) -> UUID | None:
-    delivery_id = uuid7()
-    sealed = seal.seal(body, context=delivery_id.bytes)
-    return await queries("delivery").store(connection, id=delivery_id, sealed=sealed, **words)

@@ -23,6 +23,7 @@ import pytest
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from api import ats, page, relay_page
 from api.courier import Courier
@@ -150,15 +151,18 @@ async def edge(connected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     log = io.StringIO()
     monkeypatch.setattr("api.log.sys", SimpleNamespace(stderr=log))  # pytest puts its own back before each call
     configure(settings)
-    app = Starlette(routes=[*ats.routes(settings), *relay_page.routes(settings), *page.routes])
-    app.state.courier = Courier(settings)
+    courier = Courier(settings)
+    app = Starlette(
+        routes=[Route("/ats/{_:path}", ats.Door(courier.wake_to_apply)), *relay_page.routes(settings), *page.routes]
+    )
+    app.state.courier = courier
     server.config.app = app
     serving = asyncio.create_task(server.serve([listener]))
     while not server.started:  # noqa: ASYNC110  (uvicorn tells by this flag alone)
         await asyncio.sleep(0.01)
     owner = await asyncpg.connect(**credentials(connected))
     async with httpx.AsyncClient(base_url=issuer, timeout=20) as http:
-        yield Edge(issuer, settings, app.state.courier, http, owner, log)
+        yield Edge(issuer, settings, courier, http, owner, log)
     await owner.close()
     structlog.reset_defaults()
     server.should_exit = True

@@ -1,6 +1,7 @@
 """PostgreSQL restarted or killed under load: said as such, never answered wrongly, and over at once when it is back."""
 
 import asyncio
+import hmac
 import shutil
 import signal
 import tempfile
@@ -10,25 +11,28 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from uuid import uuid4
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from api import postgres as embedded
-from models import db
+from models import db, delivery
 from models.db import unit_of_work
 from tests import builders
 from tests.conftest import PLACE
 from tests.served import Served, serving
 
-ASKERS = 10
+ASKERS, TELLERS = 10, 4
 PATIENCE_SECONDS = 30.0
 """Of the test; that answers come within 5 s of the database's return is printed, since machines differ."""
 ASK = "{ viewer { partner { name } } }"
 GOOD = {"data": {"viewer": {"partner": {"name": "株式会社青空"}}}}
 WRITTEN = {**embedded.FORGETFUL, "synchronous_commit": "on", "full_page_writes": "on"}
 """Commits that a dead process does not lose; the disk, which the machine's crash would ask for, is not waited for."""
+SECRET, PING = "a secret of this test, longer than 32 characters", b'{"action": "ping", "payload": {}}'
+SIGNED, EVENT = {"Signature": f"sha256 {hmac.digest(SECRET.encode(), PING, 'sha256').hex()}"}, "Greenhouse-Event-ID"
 POST_JOB = """mutation ($key: ID!) { postJob(input: {clientMutationId: $key, title: "設計", requirements: "CAD",
   prefecture: TOKYO}) { job { id } } }"""
 
@@ -41,6 +45,7 @@ class House:
     server: embedded.Postgres
     served: Served
     token: str
+    hook: str
 
     def end(self, kind: signal.Signals) -> None:
         """Ends the server: SIGINT as an administrator's restart does, SIGQUIT with no checkpoint, SIGKILL."""
@@ -74,17 +79,20 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             served.http = await stack.enter_async_context(fresh)
             async with unit_of_work() as connection:
                 company = await builders.company(connection, "株式会社青空")
-            house = House(place, server, served, await served.token(company))
+                hook = await delivery.connect(connection, company_id=company, system="GREENHOUSE", secret=SECRET)
+            house = House(place, server, served, await served.token(company), f"/ats/greenhouse/{hook}")
             yield house
     house.server.stop()
     shutil.rmtree(place)
 
 
 async def test_whatever_becomes_of_the_database(house: House) -> None:
-    """proof 6.5: restarted, crashed and killed, while ten ask and one writes; each acknowledged job is there."""
+    """proof 6.5: restarted, crashed and killed, while ten ask, one writes and an ATS tells; each acknowledged job and
+    delivery is there, the deliveries of one commit too."""
     said: Counter[int] = Counter()
     stop = asyncio.Event()
     written: list[str] = []
+    stored: list[str] = []
 
     async def asking() -> None:
         while not stop.is_set():
@@ -107,7 +115,20 @@ async def test_whatever_becomes_of_the_database(house: House) -> None:
                 assert answer.status_code == 503, answer.text
                 await asyncio.sleep(0.02)
 
-    busy = [asyncio.create_task(work) for work in (*(asking() for _ in range(ASKERS)), writing())]
+    async def telling() -> None:
+        while not stop.is_set():
+            event_id = str(uuid4())
+            answer = await house.served.http.post(house.hook, content=PING, headers={**SIGNED, EVENT: event_id})
+            assert answer.status_code in (200, 503), answer.text
+            if answer.status_code == 200:
+                stored.append(event_id)
+            else:
+                await asyncio.sleep(0.02)
+
+    busy = [
+        asyncio.create_task(work)
+        for work in (*(asking() for _ in range(ASKERS)), writing(), *(telling() for _ in range(TELLERS)))
+    ]
     try:
         for kind in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             await asyncio.sleep(0.3)
@@ -127,6 +148,9 @@ async def test_whatever_becomes_of_the_database(house: House) -> None:
         await asyncio.gather(*busy)
     async with unit_of_work() as connection:
         kept = {str(row["id"]) for row in await connection.fetch("select id from job")}
+        told = {row["event_id"] for row in await connection.fetch("select event_id from ats_delivery")}
     assert set(written) <= kept
+    assert set(stored) <= told
     assert written
+    assert stored
     assert set(said) == {200, 503}

@@ -9,14 +9,23 @@ returning id;
 -- The secret, sealed for the row that holds it.
 update ats_integration set secret_sealed = :secret_sealed where id = :id;
 
--- name: integration^
--- One integration, by the id that its address carries.
-select id, company_id, system, secret_sealed from ats_integration where id = :id and system = :system;
+-- name: integrations
+-- Integrations, by the ids that their addresses carry.
+select id, company_id, system, secret_sealed from ats_integration where id = any(:ids::uuid[]);
 
 -- name: store$
 -- One delivery, as it came; nothing when its event id is known already.
 insert into ats_delivery (id, integration_id, event_id, action, subject, sealed, received_at, state, due_at)
 values (:id, :integration_id, :event_id, :action, :subject, :sealed, clock_timestamp(), :state, clock_timestamp())
+on conflict (integration_id, event_id) do nothing
+returning id;
+
+-- name: store_all
+-- Deliveries that came together, as they came, in the given order; without those whose event id is known already.
+insert into ats_delivery (id, integration_id, event_id, action, subject, sealed, received_at, state, due_at)
+select a.id, a.integration_id, a.event_id, a.action, a.subject, a.sealed, clock_timestamp(), 'PENDING', clock_timestamp()
+from unnest(:ids::uuid[], :integration_ids::uuid[], :event_ids::text[], :actions::text[], :subjects::text[], :sealed::bytea[])
+  as a (id, integration_id, event_id, action, subject, sealed)
 on conflict (integration_id, event_id) do nothing
 returning id;
 
