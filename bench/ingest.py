@@ -17,18 +17,22 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from api.ats import ADAPTERS
 from bench import subject
 from bench.load import CONNECTIONS, SERIAL, Request, load
 from bench.network.size import size, this_month
 from bench.network.write import sql, write
 from bench.stage import KYOSO, Stage
 from models import db, delivery, seal
-from models.db import queries, unit_of_work, uuid7
+from models.db import unit_of_work, uuid7
 
 SECRET = "a secret of the bench, longer than 32 characters"
 DELIVERY = Path(__file__).with_name("delivery.json")
-DRAINED_SECONDS = 120
+ROUNDS = 3
+EMPTY = "truncate ats_delivery"
+INSERT = """insert into ats_delivery (id, integration_id, event_id, action, subject, sealed, received_at, state, due_at)
+  values ($1, $2, $3, 'new_candidate_application', 'application:90210077', $4, clock_timestamp(), 'PENDING',
+    'infinity')"""
+"""The same row, but that the courier never finds it due."""
 TABLES = "select relname as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace order by 1"
 PENDING = "select count(*) from ats_delivery where state = 'PENDING'"
 COLUMNS = """select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
@@ -39,8 +43,8 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """How many a second, beside the limit's. `applied`: of webhooks, how many the courier applied a second until none
-    was left, while they came and after; of `simulate` nothing."""
+    """How many a second, beside the limit's. `applied`: of webhooks, how many the courier applies a second once no more
+    come; of `simulate` nothing."""
 
     per_second: float
     limit_per_second: float
@@ -52,7 +56,8 @@ class Ingest:
 
 
 async def webhooks(url: str, master_key: bytes, seconds: float, progress: Progress) -> Ingest:
-    """Greenhouse's news of an application, stored by one worker, beside INSERTs of those rows by one process.
+    """Greenhouse's news of an application, stored by one worker, beside INSERTs of those rows by one process: in turns,
+    over as many connections, each answered after its commit. The middle one of three pairs.
 
     The database keeps what it is given: it is one of the bench's own.
     """
@@ -68,14 +73,19 @@ async def webhooks(url: str, master_key: bytes, seconds: float, progress: Progre
         headers = (("Content-Type", "application/json"), ("Signature", signed), ("Greenhouse-Event-ID", SERIAL))
         asked = Request(f"{server.address}/ats/greenhouse/{integration}", "POST", headers, body)
         await load(asked, 1)
-        await _drained(watching)
-        progress("Webhooks")
-        began = time.perf_counter()
-        measured = await load(asked, seconds)
-        await _drained(watching)
-        applied = measured.answers / (time.perf_counter() - began)
-        progress("Plain INSERTs")
-        return Ingest(measured.per_second, await _inserts(url, integration, body, seconds), applied)
+        pairs: list[tuple[float, float]] = []
+        for turn in range(ROUNDS):
+            progress(f"Webhooks, round {turn + 1}")
+            await watching.execute(EMPTY)
+            stored = (await load(asked, seconds)).per_second
+            progress(f"Plain INSERTs, round {turn + 1}")
+            await watching.execute(EMPTY)  # what was not applied yet: the limit has the machine for itself
+            pairs.append((stored, await _inserts(url, integration, body, seconds)))
+        progress("Applying")
+        await watching.execute(EMPTY)
+        await load(asked, 1)
+        pairs.sort(key=lambda pair: pair[0] / pair[1])
+        return Ingest(*pairs[ROUNDS // 2], await _applied(watching, seconds))
 
 
 async def _integration(url: str, company_id: Any) -> Any:
@@ -87,29 +97,23 @@ async def _integration(url: str, company_id: Any) -> Any:
         await db.disconnect()
 
 
-async def _drained(watching: Any) -> None:
-    for _ in range(DRAINED_SECONDS * 20):
-        if not await watching.fetchval(PENDING):
-            return
-        await asyncio.sleep(0.05)
-    raise RuntimeError(f"the courier did not apply what came within {DRAINED_SECONDS} s")
+async def _applied(watching: Any, seconds: float) -> float:
+    before, began = await watching.fetchval(PENDING), time.perf_counter()
+    await asyncio.sleep(seconds)
+    return (before - await watching.fetchval(PENDING)) / (time.perf_counter() - began)
 
 
 async def _inserts(url: str, integration: Any, body: bytes, seconds: float) -> float:
-    named = ADAPTERS["GREENHOUSE"].name({}, body, {"action": "new_candidate_application", "payload": {}})
-    store = queries("delivery").store
-    sealed = seal.seal(body, context=b"bench")
-    words = {"integration_id": integration, "subject": None, "state": "IGNORED", "sealed": sealed}
-    words["action"] = named.action if named else ""
-    count = 0
+    sealed, count = seal.seal(body, context=b"bench"), 0
     async with asyncpg.create_pool(**db.credentials(url), min_size=CONNECTIONS, max_size=CONNECTIONS) as pool:
         end = time.perf_counter() + seconds
 
         async def insert() -> None:
             nonlocal count
             async with pool.acquire() as connection:
+                statement = await connection.prepare(INSERT)
                 while time.perf_counter() < end:
-                    await store(connection, id=uuid7(), event_id=str(uuid7()), **words)
+                    await statement.fetchval(uuid7(), integration, str(uuid7()), sealed)
                     count += 1
 
         began = time.perf_counter()
