@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
-from auth import assertion, bridge, grants
+from auth import assertion, bridge
 from auth.keys import Keyring, derive
 from auth.server import CONFIDENTIAL_METHODS, Request
 from auth.tokens import Tokens
@@ -108,6 +108,8 @@ class Refusals:
     async def refusal(self, method: str, client_id: str) -> float:
         """The seconds that it takes to refuse a client with a wrong proof of itself."""
         asked = self._request(method, client_id)
+        from auth import grants  # it brings the whole schema, which no other command for clients waits for
+
         server = grants.server(self.connection, self.tokens, self.refresh_key)
         began = perf_counter()
         answer = await bridge.call(server.create_token_response, asked)
