@@ -11,7 +11,7 @@ import websockets
 from tests.served import Served
 
 PROTOCOL = "graphql-transport-ws"
-SECONDS = 20
+SECONDS = 60
 """How long a test waits for a message before it gives up."""
 
 
@@ -62,7 +62,8 @@ class Conversation:
 async def conversation(served: Served, token: str | None = None, **given: Any) -> AsyncIterator[Conversation]:
     """A conversation; begun, when a token is given."""
     url = served.issuer.replace("http://", "ws://") + "/graphql"
-    async with websockets.connect(url, **{"subprotocols": [PROTOCOL], "compression": None, **given}) as socket:
+    options = {"subprotocols": [PROTOCOL], "compression": None, "open_timeout": SECONDS, **given}
+    async with websockets.connect(url, **options) as socket:
         talk = Conversation(socket)
         if token:
             await talk.init(token)

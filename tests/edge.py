@@ -161,7 +161,7 @@ async def edge(connected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     while not server.started:  # noqa: ASYNC110  (uvicorn tells by this flag alone)
         await asyncio.sleep(0.01)
     owner = await asyncpg.connect(**credentials(connected))
-    async with httpx.AsyncClient(base_url=issuer, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=issuer, timeout=60) as http:
         yield Edge(issuer, settings, courier, http, owner, log)
     await owner.close()
     structlog.reset_defaults()

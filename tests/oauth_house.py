@@ -84,6 +84,10 @@ class House:
             return await self.http.post(path, data={"client_id": client.client_id, **form})
         return await self.http.post(path, data=form, auth=(client.client_id, client.client_secret))
 
+    def visitor(self, **given: Any) -> httpx.AsyncClient:
+        """Another browser, as patient as a busy machine needs it."""
+        return httpx.AsyncClient(base_url=self.issuer, timeout=IDLE_SECONDS, **given)
+
     async def log_in(self, browser: httpx.AsyncClient, email: str = EMAIL, password: str = PASSWORD) -> httpx.Response:
         """Fills in the login form the way a browser does."""
         form = fields((await browser.get("/login")).text)

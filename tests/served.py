@@ -146,7 +146,7 @@ async def serving(database: str, directory: Path, *, port: int = 0, **settings: 
                 raise RuntimeError("the application did not start: see its log")
             await asyncio.sleep(0.01)
         try:
-            async with httpx.AsyncClient(base_url=issuer, timeout=20) as http:
+            async with httpx.AsyncClient(base_url=issuer, timeout=60) as http:
                 yield Served(issuer, http, database, directory / "mail", statements, app)
         finally:
             server.should_exit = True

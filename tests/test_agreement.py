@@ -198,7 +198,7 @@ async def one_after_the_other(
         async with unit_of_work() as connection:
             answer = await first(connection)
             said_first.set()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await elsewhere.fetchval("select count(*) from pg_locks where not granted"):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             return answer

@@ -36,7 +36,7 @@ async def visitor(house: House, role: str, partner: Any = None) -> httpx.AsyncCl
     async with unit_of_work() as connection:
         facts = {"partner_id": partner or house.company, "name": "佐藤 一郎", "password": PASSWORD, "role": role}
         await member.create_member(connection, email=email, **facts)
-    browser = httpx.AsyncClient(base_url=house.issuer)
+    browser = house.visitor()
     assert (await house.log_in(browser, email)).status_code == 303
     return browser
 

@@ -193,7 +193,7 @@ async def test_this_server_is_a_provider_too(house: House):
 
         async def through() -> httpx.Response:
             address = sent_to(await begin(house, target="/sessions"))
-            async with httpx.AsyncClient(base_url=issuer) as browser:
+            async with httpx.AsyncClient(base_url=issuer, timeout=60) as browser:
                 sent = await browser.get(address)
                 form = fields((await browser.get(sent.headers["location"])).text)
                 filled = {**form, "email": EMAIL, "password": PASSWORD}
@@ -304,7 +304,7 @@ async def test_an_answer_counts_once_where_it_was_asked_for_and_from_who_was_ask
     asked = parameters(sent_to(await begin(house)))
     elsewhere.nonce = asked["nonce"]
     answer = {"code": "c", "state": asked["state"], "iss": elsewhere.issuer}
-    async with httpx.AsyncClient(base_url=house.issuer) as stranger:
+    async with house.visitor() as stranger:
         await stranger.get("/login")
         assert (await stranger.get(asked["redirect_uri"], params=answer)).status_code == 401
     assert elsewhere.asked == []

@@ -74,7 +74,7 @@ async def test_somebody_is_invited_and_comes_once(house: House):
     assert [tuple(line) for line in lines] == [("member.invited", "RECRUITER"), ("member.joined", "RECRUITER")]
     assert [(await house.http.get(path)).status_code, (await join(house, path)).status_code] == [404, 404]
     assert await house.count("joining") + await house.count("mail") == 0
-    assert (await house.log_in(httpx.AsyncClient(base_url=house.issuer), REN, FRESH)).status_code == 303
+    assert (await house.log_in(house.visitor(), REN, FRESH)).status_code == 303
 
 
 async def test_the_link_ends_with_its_time_a_new_one_and_the_administrators_word(house: House):
@@ -102,7 +102,7 @@ async def test_what_cannot_be_invited_is_said_and_nothing_is_sent(house: House):
         await member.create_member(connection, email="ichiro@aozora.example.jp", **facts)
     for email, role, status in ((EMAIL, "ANALYST", 409), ("nobody", "ANALYST", 422), (REN, "BOSS", 422)):
         assert (await invite(house, email, role)).status_code == status
-    async with httpx.AsyncClient(base_url=house.issuer) as theirs:
+    async with house.visitor() as theirs:
         await house.log_in(theirs, "ichiro@aozora.example.jp")
         token = fields((await theirs.get("/security")).text)["token"]
         own = {"token": token, "email": REN, "role": "ADMIN"}
@@ -136,7 +136,7 @@ async def test_somebody_comes_back_without_the_factors_and_apps_of_before(house:
     async with unit_of_work() as connection:
         facts = {"partner_id": house.company, "name": "前の名", "password": PASSWORD, "role": "ADMIN"}
         before = await member.create_member(connection, email=REN, **facts)
-    async with httpx.AsyncClient(base_url=house.issuer) as theirs:
+    async with house.visitor() as theirs:
         await house.log_in(theirs, REN)
         verifier, challenge = proof_key()
         allowed = await house.allow(theirs, house.query(app, challenge), **{"allow network:read": "1"})

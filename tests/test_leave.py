@@ -63,7 +63,7 @@ async def test_a_question_ends_with_its_reader(served: Served) -> None:
     token = await served.token(company)
     await served.ask(company, QUESTION)
     async with held_up(served.database) as owner:
-        async with httpx.AsyncClient(base_url=served.issuer, timeout=20) as leaving:
+        async with httpx.AsyncClient(base_url=served.issuer, timeout=60) as leaving:
             asking = asyncio.create_task(
                 leaving.post("/graphql", json={"query": QUESTION}, headers={"Authorization": f"Bearer {token}"})
             )

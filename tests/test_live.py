@@ -105,7 +105,7 @@ async def test_a_client_resumes_over_a_restart_without_a_gap(database: str, tmp_
         listening = asyncio.create_task(listen(served.issuer, token, 2))
         await listeners(served, 1)
         await happens(pair.company, 1, 2)
-        await asyncio.wait_for(listening, 20)
+        await asyncio.wait_for(listening, 60)
         await happens(pair.company, 3)
 
     await db.connect(database)
@@ -114,7 +114,7 @@ async def test_a_client_resumes_over_a_restart_without_a_gap(database: str, tmp_
     async with serving(database, tmp_path, port=port) as served:
         listening = asyncio.create_task(listen(served.issuer, token, 6))
         await happens(pair.company, 5, 6)
-        await asyncio.wait_for(listening, 20)
+        await asyncio.wait_for(listening, 60)
     assert ids(got) == expected
     assert [each["live"] for each in got][:4] == [True, True, False, False]
     assert len({each["cursor"] for each in got}) == 6
@@ -222,7 +222,7 @@ async def subscription(served: Served, pair: Pair, after: str | None) -> tuple[B
 async def taken(backlog: Backlog, number: int) -> list[dict[str, Any]]:
     """So many answers."""
     answers = backlog.taken()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [json.loads(await anext(answers))["data"]["outcomeEvents"] for _ in range(number)]
 
 
@@ -234,7 +234,7 @@ async def test_who_does_not_keep_up_is_closed_with_a_cursor_and_loses_nothing(
     await listeners(served, 1)
     expected = [f"evt_{await happen(pair.company, number)}" for number in range(12)]
     with pytest.raises(Ended) as ended:
-        await asyncio.wait_for(serving, 20)
+        await asyncio.wait_for(serving, 60)
     assert ended.value.code == "TOO_SLOW"
     assert served.app.state.endpoint.live.groups == {}
     backlog.end()

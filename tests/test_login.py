@@ -1,6 +1,5 @@
 """Logging in, allowing an app, logging out: the pages as a browser uses them."""
 
-import httpx
 import pytest
 from argon2 import PasswordHasher
 
@@ -95,7 +94,7 @@ async def test_a_consent_that_our_page_did_not_send_is_refused(house: House, bro
     query = house.query(app, proof_key()[1])
     form = {**fields((await house.browser.get("/oauth/authorize", params=query)).text), "decision": "allow"}
     headers = {"Origin": house.issuer}
-    async with httpx.AsyncClient(base_url=house.issuer) as other:
+    async with house.visitor() as other:
         await house.log_in(other)
         sender = other if broken == "session" else house.browser
         if broken == "token":
@@ -178,7 +177,7 @@ async def test_the_right_password_forgives_the_account(house: House):
     for n in range(9):
         await house.log_in(house.browser, password=f"wrong guess {n}")
     assert (await house.log_in(house.browser)).status_code == 303
-    assert (await house.log_in(httpx.AsyncClient(base_url=house.issuer), password="wrong")).status_code == 401
+    assert (await house.log_in(house.visitor(), password="wrong")).status_code == 401
 
 
 async def test_an_office_may_log_in_often_from_one_address_but_not_guess(house: House, monkeypatch: pytest.MonkeyPatch):
@@ -217,10 +216,10 @@ async def test_the_session_cookie_is_out_of_reach_and_new_at_each_login(house: H
     assert "HttpOnly" in cookie
     assert "SameSite=lax" in cookie
     one = house.browser.cookies["kyoso_session"]
-    async with httpx.AsyncClient(base_url=house.issuer, cookies={"kyoso_session": one}) as fixed:
+    async with house.visitor(cookies={"kyoso_session": one}) as fixed:
         await house.browser.get("/login")
         assert "山田" in (await fixed.get("/login")).text
-    async with httpx.AsyncClient(base_url=house.issuer, cookies={"kyoso_session": "chosen-by-a-stranger"}) as fixed:
+    async with house.visitor(cookies={"kyoso_session": "chosen-by-a-stranger"}) as fixed:
         await house.log_in(fixed)
         assert [c.value for c in fixed.cookies.jar if c.name == "kyoso_session"][-1] != "chosen-by-a-stranger"
     assert await house.count("login_session", "session_hash = sha256('chosen-by-a-stranger')") == 0

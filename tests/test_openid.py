@@ -267,7 +267,7 @@ async def test_a_hint_names_who_must_log_in(house: House):
     code, verifier = await house.code(app, "openid network:read")
     hint = (await house.redeem(app, code, verifier)).json()["id_token"]
     other = await add_person(house)
-    async with httpx.AsyncClient(base_url=house.issuer) as browser:
+    async with house.visitor() as browser:
         await house.log_in(browser, email=other)
         query = house.query(app, proof_key()[1], scope="openid", id_token_hint=hint)
         silent = await ask(house, browser, {**query, "prompt": "none"})

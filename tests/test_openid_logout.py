@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 
 from auth.tokens import InvalidTokenError
@@ -82,7 +81,7 @@ async def test_without_an_id_token_of_theirs_the_person_is_asked(house: House):
     assert forged.status_code == 403
     assert await house.count("login_session") == 1
     elsewhere = {**form, "post_logout_redirect_uri": "https://evil.example/bye"}
-    async with httpx.AsyncClient(base_url=house.issuer) as stranger:
+    async with house.visitor() as stranger:
         await house.log_in(stranger)
         mismatch = await stranger.get("/logout", params={**asked, "id_token_hint": tokens["id_token"][:-3] + "AAA"})
         assert mismatch.status_code == 400
@@ -109,7 +108,7 @@ async def test_an_id_token_of_somebody_else_ends_nothing_unasked(house: House):
             password="correct horse battery",
             role="ADMIN",
         )
-    async with httpx.AsyncClient(base_url=house.issuer) as other:
+    async with house.visitor() as other:
         await house.log_in(other, email="t@b.jp")
         shown = await other.get("/logout", params={"id_token_hint": tokens["id_token"]})
         assert shown.status_code == 200

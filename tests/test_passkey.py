@@ -26,7 +26,7 @@ async def house(connected: str, light_hashes: None) -> AsyncIterator[House]:  # 
 
 @pytest.fixture
 async def other(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=house.issuer) as browser:
+    async with house.visitor() as browser:
         yield browser
 
 
@@ -135,7 +135,7 @@ async def test_a_question_is_answered_once_and_by_the_browser_it_was_put_to(hous
     made = await with_passkey(house)
     options, hidden = asked((await other.get("/login")).text, "get")
     credential = made.get(options)
-    async with httpx.AsyncClient(base_url=house.issuer) as thief:
+    async with house.visitor() as thief:
         own = fields((await thief.get("/login")).text)["token"]
         assert (
             await post(
@@ -165,7 +165,7 @@ async def test_a_question_is_answered_once_and_by_the_browser_it_was_put_to(hous
 async def test_after_the_password_only_ones_own_passkey_will_do(house: House, other: httpx.AsyncClient):
     mine = await with_passkey(house)
     await colleague(house)
-    async with httpx.AsyncClient(base_url=house.issuer) as browser:
+    async with house.visitor() as browser:
         await house.log_in(browser, "ichiro@aozora.example.jp")
         theirs = Authenticator(house.issuer)
         assert (await register(house, browser, theirs)).status_code == 200

@@ -91,7 +91,7 @@ async def world(shared_database: str, tmp_path_factory: pytest.TempPathFactory) 
         patch.setattr(device, "INTERVAL_SECONDS", 1)
         async with (
             serving(shared_database, tmp_path_factory.mktemp("clients")) as served,
-            httpx.AsyncClient(base_url=served.issuer) as browser,
+            httpx.AsyncClient(base_url=served.issuer, timeout=60) as browser,
         ):
             facts = (shared_database, served.app, served.app.state.tokens, served.http, browser)
             house = House(served.issuer, *facts, *await move_in())

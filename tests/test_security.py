@@ -39,7 +39,7 @@ async def change(house: House, fresh: str, repeated: str | None = None) -> httpx
 async def test_a_new_password_logs_everybody_else_out(house: House):
     await house.log_in(house.browser)
     app = await house.client(public=True, redirect_uris=[CALLBACK])
-    async with httpx.AsyncClient(base_url=house.issuer) as thief:
+    async with house.visitor() as thief:
         await house.log_in(thief)
         verifier, challenge = proof_key()
         allowed = await house.allow(thief, house.query(app, challenge), **{"allow network:read": "1"})
@@ -71,7 +71,7 @@ async def test_what_may_not_be_a_password_is_said_and_changes_nothing(
     house: House, fresh: str, repeated: str | None, said: str
 ):
     await house.log_in(house.browser)
-    async with httpx.AsyncClient(base_url=house.issuer) as elsewhere:
+    async with house.visitor() as elsewhere:
         await house.log_in(elsewhere)
         answer = await change(house, fresh, repeated)
         assert answer.status_code == 422
@@ -113,7 +113,7 @@ async def test_a_change_that_our_page_did_not_send_is_refused(house: House):
         headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
         sent = await house.browser.post(f"/security/{path}", data={**form, "token": known}, headers=headers)
         assert sent.status_code == 403, path
-    assert (await house.log_in(httpx.AsyncClient(base_url=house.issuer))).status_code == 303
+    assert (await house.log_in(house.visitor())).status_code == 303
     assert await house.count("audit", "action like 'security.%'") == 0
 
 

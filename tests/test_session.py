@@ -10,7 +10,7 @@ from tests.oauth_house import EMAIL, PASSWORD, House, fields, light_hashes, runn
 
 
 async def browsers(house: House, number: int, email: str = EMAIL) -> list[httpx.AsyncClient]:
-    opened = [httpx.AsyncClient(base_url=house.issuer) for _ in range(number)]
+    opened = [house.visitor() for _ in range(number)]
     for browser in opened:
         assert (await house.log_in(browser, email)).status_code == 303
     return opened

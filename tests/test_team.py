@@ -112,7 +112,7 @@ async def test_a_lowered_role_ends_live_tokens_and_bounds_the_next_ones(house: H
 
 async def test_an_administrator_changes_a_role_and_ends_an_access(house: House):
     ichiro = await colleague(house)
-    async with httpx.AsyncClient(base_url=house.issuer) as theirs:
+    async with house.visitor() as theirs:
         await house.log_in(house.browser)
         await house.log_in(theirs, ICHIRO)
         page = await house.browser.get("/team")
@@ -138,7 +138,7 @@ async def test_an_administrator_changes_a_role_and_ends_an_access(house: House):
 async def test_nobody_else_looks_after_people(house: House):
     ichiro = await colleague(house)
     stranger = await colleague(house, "ADMIN", house.agency, "shiro@mirai.example.jp")
-    async with httpx.AsyncClient(base_url=house.issuer) as theirs:
+    async with house.visitor() as theirs:
         await house.log_in(theirs, ICHIRO)
         assert (await theirs.get("/team")).status_code == 403
         known = fields((await theirs.get("/security")).text)["token"]

@@ -53,7 +53,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def other(house: House):
-    async with httpx.AsyncClient(base_url=house.issuer) as browser:
+    async with house.visitor() as browser:
         yield browser
 
 
