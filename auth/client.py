@@ -103,7 +103,7 @@ async def read(connection: Connection, client_id: str, token: str, address: str)
 
 
 async def change(connection: Connection, client_id: str, token: str, document: object, address: str) -> dict[str, Any]:
-    """Replaces what is registered: scopes can shrink and not grow, the way to authenticate stays.
+    """Replaces what is registered: scopes can shrink and not grow, the way to authenticate stays, and who acts too.
 
     Raises InvalidTokenError and MetadataError.
     """
@@ -116,6 +116,9 @@ async def change(connection: Connection, client_id: str, token: str, document: o
     asked = checked(sent, row.scope)
     if asked.method != row.auth_method:
         raise MetadataError("token_endpoint_auth_method cannot change: register a new client")
+    if "client_credentials" in set(asked.grant_types) - row.grant_types:
+        # Its scopes were granted for people to allow within their roles, not for the whole partner.
+        raise MetadataError("grant_types cannot gain client_credentials: register a new client")
     await client.change(
         connection,
         client_id,

@@ -182,6 +182,7 @@ async def test_a_registration_is_read_changed_and_removed_by_its_own_token(house
         {**same, "registration_access_token": "x"},
         {**same, "scope": "network:read relay:write"},
         {**same, "token_endpoint_auth_method": "none"},
+        {**same, "grant_types": ["authorization_code", "client_credentials"]},
     ):
         refused = await house.http.put(path, json=wrong, headers=bearer(mine))
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata")
