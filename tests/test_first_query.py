@@ -49,7 +49,7 @@ async def test_a_program_of_the_page_gets_its_answer(world: World, block: Block,
         if "APP_ID" in text:
             word, _, address = (await running.stdout.readline()).decode().strip().partition(" ")
             assert word == "Open", (await running.communicate())[1].decode()
-            async with httpx.AsyncClient() as browser:
+            async with httpx.AsyncClient(timeout=60) as browser:
                 if block.language == "js":  # a browser asks whoever listens for an icon, whenever it likes
                     assert (await browser.get(f"http://127.0.0.1:{port}/favicon.ico")).status_code == 404
                 arrived = await browser.get(await world.do({"visit": address}))
