@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
-from auth import keys
+from api import oauth as edge
+from auth import keys, scopes
 from auth.tokens import InvalidTokenError, Tokens
 from models import oauth
 from models.db import pool, unit_of_work
@@ -53,12 +54,15 @@ async def test_a_backend_gets_a_token_and_the_token_says_who_asks(house: House):
 async def test_anybody_can_check_the_token_with_the_published_keys(house: House):
     """RFC 7517"""
     token = (await house.token(await house.client())).json()["access_token"]
-    published = KeySet.import_key_set((await house.http.get("/.well-known/jwks.json")).json())
+    found = await house.http.get("/.well-known/jwks.json")
+    published = KeySet.import_key_set(found.json())
     read = jwt.decode(token, published, ["ES256"])
     assert read.header == {"alg": "ES256", "typ": "at+jwt", "kid": published.keys[0].kid}
     assert (read.claims["iss"], read.claims["aud"]) == (house.issuer, f"{house.issuer}/graphql")
     assert (read.claims["partner_id"], read.claims["partner_kind"]) == (str(house.company), "COMPANY")
-    assert "d" not in (await house.http.get("/.well-known/jwks.json")).text.replace('"kid"', "").split('"')
+    assert "d" not in found.text.replace('"kid"', "").split('"')
+    assert found.headers["cache-control"] == "public, max-age=300"
+    assert edge.PUBLIC_SECONDS < keys.PUBLISHED_AHEAD_SECONDS, "no cache lacks a key that signs"
 
 
 async def test_metadata_says_what_is_there(house: House):
@@ -69,6 +73,17 @@ async def test_metadata_says_what_is_there(house: House):
     assert told["code_challenge_methods_supported"] == ["S256"]
     for name in ("token", "revocation", "introspection"):
         assert (await house.http.post(told[f"{name}_endpoint"], data={"x": "y"})).status_code in (400, 401)
+    resource = (await house.http.get("/.well-known/oauth-protected-resource/graphql")).json()
+    assert resource == {
+        "resource": house.tokens.resource,
+        "resource_name": "Kyoso 共創",
+        "authorization_servers": [told["issuer"]],
+        "scopes_supported": told["scopes_supported"][len(scopes.IDENTITY) :],
+        "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": told["dpop_signing_alg_values_supported"],
+        "dpop_bound_access_tokens_required": False,
+    }
+    assert told["protected_resources"] == [resource["resource"]]
 
 
 async def test_authlibs_own_client_gets_revokes_and_introspects(house: House):
