@@ -11,9 +11,10 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from api import page
 from api.cors import CrossSite, Origins, Public
 from api.settings import Settings
-from auth import bridge, device, exchange, grants, openid, pushed, scopes, signed
+from auth import bridge, device, exchange, grants, openid, pushed, scopes, session, signed
 from auth.identity_provider import Providers
 from auth.keys import ALGORITHM, Keyring, derive
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, NO_STORE, Answer, Request, Server
@@ -134,7 +135,9 @@ async def token(request: HttpRequest) -> Response:
 
 async def push(request: HttpRequest) -> Response:
     """RFC 9126."""
-    return await answered(request, pushed.push)
+    door: Door = request.app.state.door
+    address = session.attempt_key(door.attempt_key, "pushed", page.address_of(request))
+    return await answered(request, lambda server, asked: pushed.push(server, asked, address))
 
 
 async def revoke(request: HttpRequest) -> Response:

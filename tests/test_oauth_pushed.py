@@ -112,6 +112,18 @@ async def test_a_reference_is_for_its_client_and_its_time(house: House):
     assert await house.count("audit", "action = 'request.refused'") == len(wrong) + 1
 
 
+async def test_nobody_fills_the_table_in_the_name_of_a_client_that_proves_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("auth.pushed.UNPROVEN_MAX", 2)
+    app, web = await house.client(**WEB, public=True), await house.client(**WEB)
+    answers = [await push(house, app) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert (answers[2].json()["error"], answers[2].headers["retry-after"]) == ("temporarily_unavailable", "900")
+    assert [(await push(house, web)).status_code for _ in range(3)] == [201] * 3
+    assert await house.count("oauth_pushed_request") == 5
+
+
 async def test_a_wrong_request_is_refused_when_it_is_pushed(house: House):
     web = await house.client(**WEB)
     program = await house.client()
