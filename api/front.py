@@ -15,8 +15,8 @@ GRAPHQL_PATH = "/graphql"
 
 
 class Front(Starlette):
-    """Starlette, but `graphql` and `ats` answer what is theirs: routing among sixty addresses and four layers of
-    middleware take 70 to 200 µs a request.
+    """Starlette, but `graphql` and `ats` answer what is theirs: routing among sixty addresses and the layers of
+    middleware take 20 to 160 µs a request, by the address's place in the list.
 
     They catch their own failures and bound their own bodies, which is what those layers would do for them.
     """

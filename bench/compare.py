@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import tempfile
 import time
 from collections import defaultdict
@@ -16,7 +15,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import asyncpg
@@ -31,6 +29,7 @@ from bench.raw import stage
 from bench.same import Different, difference, plain
 from bench.stage import KYOSO, LIMIT, OURS, PGBOUNCER, TWO_WORKERS, UNFILTERED, Stage
 from bench.subject import Subject
+from bench.unseen import FirstUse, first_use
 from models import db, oauth
 from models.db import unit_of_work
 
@@ -44,12 +43,10 @@ FEW = {"N": 2, "S": 4}
 """Connections for those whom so many keep busy, and who over sixteen give no answer for seconds."""
 TWO_WORKERS_ASK = "Q2"
 TRIES, TRY_SECONDS = 20, 0.5
-UNSEEN = 10
 TOKEN_SECONDS = 180
 """After which another is asked for: it is good for five minutes, and a load may take one of them."""
 CONNECTIONS_PER_SERVER = 20
 """At most: a pool of 16 a worker, and those that listen."""
-ROOT_FIELD = re.compile(r"(\{\s*)(?:\w+: )?(\w+)\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +66,7 @@ class Results:
     bytes: dict[str, int]
     memory_mb: dict[str, tuple[float, float]]
     """Before the rounds, when everything was warm, and after them."""
-    first_use_ms: dict[str, float]
-    """How long a document took that Kyoso had not seen, planned by it and by PostgreSQL: the median of some."""
+    first_use: dict[str, FirstUse]
 
 
 @dataclass
@@ -167,19 +163,9 @@ class Bench:
             self._tokens[server.address] = token, time.monotonic()
         return request(KYOSO if ours else kind, query, server.address, self._subject, token)
 
-    async def _first_use(self, query: str) -> float:
-        taken: list[float] = []
-        asked = await self._request(query, KYOSO)
-        async with httpx.AsyncClient() as http:
-            for number in range(UNSEEN):
-                document = json.loads(asked.body)
-                document["query"] = ROOT_FIELD.sub(rf"\1unseen{number}: \2(", document["query"], count=1)
-                began = time.perf_counter()
-                answer = await http.post(asked.url, headers=dict(asked.headers), content=json.dumps(document))
-                taken.append((time.perf_counter() - began) * 1000)
-                if f"unseen{number}" not in answer.raise_for_status().json()["data"]:
-                    raise Different(f"{query}: a document that was not seen before has another answer")
-        return median(taken)
+    async def _first_use(self, query: str) -> FirstUse:
+        server = await self._stage.server(KYOSO)
+        return await first_use(await self._request(query, KYOSO), server.pid, self._watching)
 
     async def _same(self, query: str) -> int:
         """The size of Kyoso's answer, in bytes, once every server gives the same.

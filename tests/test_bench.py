@@ -84,7 +84,8 @@ async def test_every_server_gives_the_same_answers_and_is_measured(
         rate = {kind: found["per_second"] for kind, found in one["servers"].items()}
         assert one["ratios"]["L"]["median"] == rate["Kyoso"] / rate["L"]
     assert all(one["after"] > 20 for one in told["memory_mb"].values())
-    assert told["first_use_ms"].keys() == set(queries) - {"Q7"}
+    assert told["first_use"].keys() == set(queries) - {"Q7"}
+    assert all(one["app_ms"] > 0 and one["database_ms"] > 0 for one in told["first_use"].values())
 
 
 async def test_raw_rows_are_the_rollup(network: str) -> None:
