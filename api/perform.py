@@ -42,7 +42,7 @@ async def perform(
     mutation_id = str(given.client_mutation_id)
     if "\0" in mutation_id:  # it could not even be sent back
         raise GraphQLError("A clientMutationId cannot contain NUL.", extensions={"code": "BAD_REQUEST"})
-    told: dict[str, Any] = vars(given)
+    told = cast("dict[str, Any]", vars(given))
     spelled = idempotency.spelled(told)
     key = idempotency.Key(context.viewer.caller, mutation_id, name, idempotency.fingerprint(spelled))
     try:
