@@ -47,8 +47,9 @@ SILENT_SECONDS = 5.0
 PAUSE_SECONDS = (0.001, 0.032)
 """Between two looks at a replica that has not replayed far enough: at first, and at most."""
 
-LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""How asyncpg says that a server is gone, as it happens to notice."""
+LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, AttributeError)
+"""How asyncpg says that a server is gone, as it happens to notice: AttributeError where a connection is ended between
+two of its own steps. A mistake of ours is not hidden by it, since the primary is asked the same."""
 
 Acquire = Callable[[], AbstractAsyncContextManager[Any]]
 Answer = TypeVar("Answer")

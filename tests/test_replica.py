@@ -178,6 +178,19 @@ async def test_a_replica_that_dies_is_missed_by_nobody(house: House) -> None:
     assert await house.jobs_on_the_replica() == 1
 
 
+async def test_a_connection_that_is_ended_between_two_steps_is_missed_by_nobody(house: House) -> None:
+    def primary() -> Any:
+        raise NotImplementedError
+
+    async def read(acquire: Any) -> str:
+        if acquire is not primary:
+            raise AttributeError("'NoneType' object has no attribute 'bind_execute'")  # as asyncpg says it
+        return "the primary's"
+
+    await house.ready()
+    assert await house.served.app.state.endpoint.replicas.ask(read, primary) == "the primary's"
+
+
 async def test_a_primary_that_answers_before_it_writes_is_refused(servers: Standby, tmp_path: Path) -> None:
     """No position of the log would cover what was answered."""
     told = Settings(
