@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api import postgres
+from bench.imported import imports
 from bench.ingest import Ingest, networks, webhooks
 from models import db, seal
 
@@ -22,12 +23,12 @@ REFERRALS_PER_CANDIDATE, CANDIDATES_PER_PARTNER, MONTHS = 2, 50, 24
 console, stderr = Console(), Console(stderr=True)
 
 
-@click.command(short_help="Measure webhooks and `simulate` beside plain INSERTs and COPYs.")
+@click.command(short_help="Measure webhooks, `import` and `simulate` beside plain INSERTs and COPYs.")
 @click.option("--partners", default=500, show_default=True, type=click.IntRange(100), help="Size of the networks.")
 @click.option("--seconds", default=5, show_default=True, type=click.IntRange(1, 60), help="Of webhooks, and INSERTs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def ingest(partners: int, seconds: int, as_json: bool) -> None:
-    """Measure Greenhouse webhooks and `simulate` beside plain INSERTs and COPYs of the rows that they write.
+    """Measure Greenhouse webhooks, `import` and `simulate` beside plain INSERTs and COPYs of the rows that they write.
 
     In a database of its own, which waits for the disk at each commit, and is removed afterwards. Docs:
     docs/performance.md.
@@ -68,5 +69,7 @@ async def _measure(server: str, partners: int, seconds: int, progress: Callable[
     asked = {"partners": partners, "candidates": candidates, "months": MONTHS}
     asked |= {"referrals": candidates * REFERRALS_PER_CANDIDATE}
     found = {"simulate, rows": await networks(server, master_key, asked, 1, progress)}
-    simulated = urlunsplit(urlsplit(server)._replace(path="/simulated"))
+    simulated, copied = [urlunsplit(urlsplit(server)._replace(path=path)) for path in ("/simulated", "/copied")]
+    progress("Import")
+    found["import, rows"] = Ingest(*await imports(simulated, copied, master_key))
     return found | {"webhooks": await webhooks(simulated, master_key, seconds, progress)}

@@ -65,7 +65,7 @@ def import_(file: Path, partner: str, form: str, data_dir: Path, as_json: bool) 
     except Unreadable as error:
         raise click.ClickException(f"{file}: {error}") from None
     with installation(data_dir) as installed:
-        report, bad = asyncio.run(_import(installed, partner, table))
+        report, bad = asyncio.run(take_in(installed, partner, table))
     if bad:
         bad_file = file.with_name(f"{file.name.removesuffix('.csv')}.bad.csv")
         try:
@@ -80,7 +80,8 @@ def import_(file: Path, partner: str, form: str, data_dir: Path, as_json: bool) 
         raise SystemExit(1)
 
 
-async def _import(installed: Settings, slug: str, table: Table) -> tuple[Report, list[Row]]:
+async def take_in(installed: Settings, slug: str, table: Table) -> tuple[Report, list[Row]]:
+    """Takes a file into the company of that short name, a row a transaction. Returns what came of it, and bad rows."""
     seal.use(installed.master_key)
     await db.connect(installed.database_url, pool_max=2)
     try:
