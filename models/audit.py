@@ -22,7 +22,7 @@ async def record(
     member_id: UUID | None = None,
     client_id: str | None = None,
     grant_id: UUID | None = None,
-    **detail: str,
+    **detail: str | list[str],
 ) -> None:
     """Appends one line in the caller's transaction.
 
@@ -36,7 +36,12 @@ async def record(
         member_id=member_id,
         client_id=_printable(client_id[:CLIENT_ID_CHARACTERS]) if client_id else None,
         grant_id=grant_id,
-        detail=orjson.dumps({name: _printable(said) for name, said in detail.items()}).decode(),
+        detail=orjson.dumps(
+            {
+                name: _printable(said) if isinstance(said, str) else [*map(_printable, said)]
+                for name, said in detail.items()
+            }
+        ).decode(),
     )
 
 

@@ -1,6 +1,7 @@
 """Agreements share while they are in force, and only then; nobody accepts what they have not read."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -83,7 +84,10 @@ async def test_accepting_twice_changes_nothing(connected: str) -> None:
     for _ in range(2):
         assert await do(agreement.accept, said=said(two), agreement_id=agreement_id, version_hash_read=digest) is True
     assert await pool().fetchval("select count(*) from agreement_acceptance") == 2
-    assert await pool().fetchval("select count(*) from audit where action = 'agreement.accepted'") == 1
+    recorded = await pool().fetch(
+        "select detail ->> 'versions' as versions from audit where action = 'agreement.accepted'"
+    )
+    assert [json.loads(row["versions"]) for row in recorded] == [[digest]]
 
 
 async def test_only_the_version_that_was_read_is_accepted(connected: str) -> None:
