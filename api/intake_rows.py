@@ -160,8 +160,8 @@ def read_table(data: bytes, form: str) -> Table:
 
 def read_row(table: Table, row: Row, now: datetime) -> tuple[ApplicationState | None, list[Problem]]:
     """The application that a row tells of, as it stands at `now`; None, and why, when it cannot be read."""
-    reader = _Cells(table, row)
-    told = reader.application(now)
+    reader = _Cells(table, row, now)
+    told = reader.application()
     return (None if reader.problems else told), reader.problems
 
 
@@ -182,13 +182,13 @@ def read_day(text: str) -> date | None:
 class _Cells:
     """The cells of one row by our words, and what was wrong with them."""
 
-    def __init__(self, table: Table, row: Row) -> None:
-        self._table, self._row = table, row
+    def __init__(self, table: Table, row: Row, now: datetime) -> None:
+        self._table, self._row, self._now = table, row, now
         self.problems: list[Problem] = []
 
-    def application(self, now: datetime) -> ApplicationState:
+    def application(self) -> ApplicationState:
         status = self._status()
-        received_at = self._instant("received_on", required=True) or now
+        received_at = self._instant("received_on") or self._now
         decided_at = self._decided(status)
         starts_on = self._day("starts_on", required=status is Told.HIRED and self._table.form == "generic")
         email, title = self._email(), self._text("job")
@@ -207,7 +207,7 @@ class _Cells:
                 prefecture=prefecture_in(self._text("prefecture")),
             ),
             status=status,
-            as_of=now,
+            as_of=self._now,
             received_at=received_at,
             job=self._job(title),
             stage=stage_of(self._text("stage")),
@@ -245,7 +245,7 @@ class _Cells:
     def _decided(self, status: Told) -> datetime | None:
         if status is Told.ACTIVE:
             return None
-        return self._instant(self._decision_word(status), required=True)
+        return self._instant(self._decision_word(status))
 
     def _day(self, word: str, *, required: bool = False) -> date | None:
         text = self._text(word)
@@ -258,10 +258,15 @@ class _Cells:
             self._wrong(word, "is not a day: write 2026-04-01, 2026年4月1日, 令和8年4月1日 or R8.4.1")
         return found
 
-    def _instant(self, word: str, *, required: bool = False) -> datetime | None:
-        """The first moment of the day in Japan."""
-        found = self._day(word, required=required)
-        return datetime.combine(found, time(), JAPAN) if found else None
+    def _instant(self, word: str) -> datetime | None:
+        """The first moment in Japan of a day on which something happened."""
+        found = self._day(word, required=True)
+        if found is None:
+            return None
+        instant = datetime.combine(found, time(), JAPAN)
+        if instant > self._now:
+            self._wrong(word, "lies in the future")
+        return instant
 
     def _email(self) -> str | None:
         text = self._text("email")

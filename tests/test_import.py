@@ -17,7 +17,7 @@ from uuid import UUID
 import pytest
 
 from api.intake import JAPAN
-from api.intake_rows import Unreadable, read_day, read_table
+from api.intake_rows import Unreadable, read_day, read_row, read_table
 from tests import builders
 from tests.edge import Edge, edge, fixture
 
@@ -300,6 +300,21 @@ async def test_an_unknown_company_says_so_in_one_line(edge: Edge, run: Run) -> N
 )
 def test_days_as_they_are_written_in_japan(text: str, day: date | None) -> None:
     assert read_day(text) == day
+
+
+def test_nothing_was_received_or_decided_tomorrow() -> None:
+    """A day that began in Japan is past; a year mistaken for another, such as 令和50年, is named."""
+    now = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)  # midnight in Japan
+    head = "email,received_on,status,decided_on,starts_on\n"
+    rows = "a@b.jp,R50.4.1,採用,2026-11-23,2027-04-01\na@b.jp,2026-11-22,不採用,2026-11-22,\n"
+    table = read_table((head + rows).encode(), "generic")
+    wrong, right = (read_row(table, row, now)[1] for row in table.rows)
+    assert [(each.line, each.column, each.problem) for each in wrong] == [
+        (2, "received_on", "lies in the future"),
+        (2, "decided_on", "lies in the future"),
+        (2, "decided_on", "is before the application was received"),
+    ]
+    assert right == []
 
 
 def test_a_quoted_cell_over_two_lines_keeps_the_line_numbers() -> None:
