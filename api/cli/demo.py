@@ -165,7 +165,10 @@ def _welcome(settings: Settings, card: Card) -> str:
         f"  Mails          {settings.data_dir / 'mail'}",
         "",
         "  Log in as",
-        *(f"    {login.email:<{widest}}  {login.password}  {login.partner}" for login in card.logins),
+        *(
+            f"    {login.email:<{widest}}  {login.password}  {login.partner}  {login.slug}".rstrip()
+            for login in card.logins
+        ),
         "",
         f"  client_id      {card.client_id}",
         f"  client_secret  {card.client_secret}",

@@ -89,7 +89,7 @@ async def _register_people(settings: Settings) -> Card:
 
 async def _register_person(connection: asyncpg.Connection[asyncpg.Record], player: Player) -> Login:
     email = f"{player.kind.lower()}@demo.example"
-    login = Login(player.kind, player.name, email, secrets.token_urlsafe(PASSWORD_BYTES))
+    login = Login(player.kind, player.name, email, secrets.token_urlsafe(PASSWORD_BYTES), player.slug)
     await create_member(
         connection,
         partner_id=player.id,

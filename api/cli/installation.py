@@ -41,6 +41,7 @@ class Login:
     partner: str
     email: str
     password: str
+    slug: str = ""  # of the partner; the cards of older demos lack it
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class Player:
     id: UUID
     kind: str
     name: str
+    slug: str
 
 
 @dataclass(frozen=True, slots=True)

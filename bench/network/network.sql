@@ -72,7 +72,7 @@ order by i.sent_at desc, i.id;
 -- name: players_for_demo
 -- The company and the agency, and a school, a community and a referrer of the company's own: those who took part in
 -- most hires of that company, then of all.
-select distinct on (p.kind) p.id, p.kind, p.name
+select distinct on (p.kind) p.id, p.kind, p.name, p.slug
 from partner p left join contribution c on c.contributor_id = p.id
 where p.id in (:company_id, :agency_id) or p.kind in ('SCHOOL', 'COMMUNITY')
   or (p.kind = 'REFERRER' and p.company_id = :company_id)
