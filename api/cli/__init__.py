@@ -24,6 +24,17 @@ COMMANDS = {
 }
 """Each command: where it is written, and what it does in one sentence."""
 
+SENTENCE_CHARACTERS_MAX = 200
+
+
+class Sentences(click.Group):
+    """Commands whose list says a whole sentence of each, on as many lines as it takes."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            commands = [(name, self.commands[name]) for name in sorted(self.commands)]
+            formatter.write_dl([(name, each.get_short_help_str(SENTENCE_CHARACTERS_MAX)) for name, each in commands])
+
 
 class Commands(click.Group):
     """The commands of COMMANDS; a command's file is read only when that command runs."""

@@ -14,6 +14,7 @@ import asyncpg
 import click
 
 from api.ats import ADAPTERS
+from api.cli import Sentences
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from models import db, delivery, seal
@@ -28,7 +29,7 @@ _partner = click.option("--partner", required=True, metavar="SLUG", help="The co
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group(short_help="Connect an applicant-tracking system and look after its deliveries.")
+@click.group(cls=Sentences, short_help="Connect an applicant-tracking system and look after its deliveries.")
 def ats() -> None:
     """Connect a company's applicant-tracking system (ATS) and look after its deliveries."""
 

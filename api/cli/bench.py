@@ -14,6 +14,7 @@ from rich.console import Console
 
 from api import postgres
 from api import settings as installed
+from api.cli import Sentences
 from api.cli.bench_ingest import ingest
 from api.cli.bench_plans import plans
 from api.cli.bench_subscribers import subscribers
@@ -37,7 +38,7 @@ SERVERS = (LIMIT, *PEERS, UNFILTERED, TWO_WORKERS)
 console, stderr = Console(), Console(stderr=True)
 
 
-@click.group(invoke_without_command=True, short_help="Measure the questions beside other servers.")
+@click.group(cls=Sentences, invoke_without_command=True, short_help="Measure the questions beside other servers.")
 @click.option("--rounds", default=7, show_default=True, type=click.IntRange(1, 100), help="Each measures in turns.")
 @click.option("--seconds", default=2, show_default=True, type=click.IntRange(1, 60), help="Per server and query.")
 @click.option("--only", multiple=True, type=click.Choice(QUERIES), help="A query; may be repeated.  [default: all]")

@@ -9,7 +9,7 @@ import click
 import httpx
 
 from api import settings
-from api.cli import clients
+from api.cli import Sentences, clients
 from api.cli.installation import DataDirectory, data_dir_option, installation
 from api.cli.timing import measure
 from api.settings import Settings
@@ -22,7 +22,7 @@ from models.partner import Partner
 TOKEN_ANSWER_SECONDS = 10
 
 
-@click.group(short_help="Register programs that may use the API.")
+@click.group(cls=Sentences, short_help="Register programs that may use the API.")
 def client() -> None:
     """Register programs (OAuth clients) that may use the API, and look after them."""
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import click
 
+from api.cli import Sentences
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from auth import guarded
@@ -28,7 +29,7 @@ _partner = click.option("--partner", required=True, metavar="SLUG", help="The pa
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.group(short_help="Let a partner's people log in with their own organisation's accounts.")
+@click.group(cls=Sentences, short_help="Let a partner's people log in with their own organisation's accounts.")
 def idp() -> None:
     """Let a partner's people log in with their own organisation's accounts (OpenID Connect).
 

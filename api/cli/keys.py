@@ -10,6 +10,7 @@ from time import perf_counter
 
 import click
 
+from api.cli import Sentences
 from api.cli.installation import data_dir_option, installation
 from api.oauth import GRAPHIQL_CLIENT
 from api.settings import Settings
@@ -20,7 +21,7 @@ from models import db, oauth
 MEASURED_TOKENS = 500
 
 
-@click.group(short_help="Look after the keys that sign access tokens.")
+@click.group(cls=Sentences, short_help="Look after the keys that sign access tokens.")
 def keys() -> None:
     """Look after the keys that sign access tokens."""
 

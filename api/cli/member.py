@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import click
 
+from api.cli import Sentences
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from auth.tokens import REVOCATION_KEPT_SECONDS
@@ -23,7 +24,7 @@ Work = Callable[[Connection], Awaitable[None]]
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.group(short_help="Let people log in for a partner.")
+@click.group(cls=Sentences, short_help="Let people log in for a partner.")
 def member() -> None:
     """Let people log in for a partner: the operator's, or whoever runs the installation."""
 
