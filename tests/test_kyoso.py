@@ -262,8 +262,8 @@ def test_the_printed_curl_works_when_pasted(demo: Demo) -> None:
     with demo.serving() as told:
         answer = subprocess.run(["sh", "-c", told["curl"]], capture_output=True, text=True, check=True)
         viewer = json.loads(answer.stdout)["data"]["viewer"]
-        company = next(login["partner"] for login in told["logins"] if login["kind"] == "COMPANY")
-        assert viewer["partner"] == {"__typename": "Company", "name": company}
+        company = next(login for login in told["logins"] if login["kind"] == "COMPANY")
+        assert viewer["partner"] == {"__typename": "Company", "name": company["partner"], "slug": company["slug"]}
 
 
 def test_what_prevents_a_demo_is_said_in_one_line(demo: Demo, tmp_path: Path) -> None:
