@@ -20,11 +20,16 @@ class RequestError(GraphQLError):
 
 
 class InvalidRequestError(Exception):
-    """A request that cannot be answered at all; `errors` are for the answer's `errors`, without `data`."""
+    """A request that cannot be answered at all; `errors` are for the answer's `errors`, without `data`.
+
+    Each has a code: those of graphql-core, which has none, get BAD_REQUEST.
+    """
 
     def __init__(self, errors: Sequence[GraphQLError]) -> None:
         super().__init__("; ".join(error.message for error in errors))
         self.errors = tuple(errors)
+        for error in self.errors:
+            error.extensions = {"code": BAD_REQUEST} | (error.extensions or {})
 
 
 BAD_PAGE = "BAD_PAGE"
