@@ -29,6 +29,7 @@ PAUSE_SECONDS = 2.0  # after a failure, so that a database that is away is not a
 BEHIND_SECONDS = 0.2  # between two that are applied, while senders wait for theirs to be stored
 STOP_SECONDS = 25.0  # the longest a mail server may take over the letter in hand
 
+NO_ADDRESS = "NO_ADDRESS"
 CARRY_URL = ("REJECTION", "RELAY_LINK")
 TERMS: tuple[Callable[[Connection, datetime], Awaitable[object]], ...] = (
     relay.accept_silent,
@@ -159,7 +160,7 @@ class Courier:
             async with unit_of_work() as connection:
                 letter = await letters.write(connection, lent, issuer=self._settings.issuer)
             if letter is None:
-                raise post.NotSent("NO_ADDRESS", for_good=True)
+                raise post.NotSent(NO_ADDRESS, for_good=True)
             await self._sender.send(post.message(letter, self._settings))
         except post.NotSent as error:
             await self._not_sent(lent, error)
@@ -178,7 +179,9 @@ class Courier:
             given_up = await mail.failed(connection, lent, failure=error.code, now=now, for_good=error.for_good)
             if given_up and lent.kind in CARRY_URL and lent.invitation_id:
                 await invitation.bounced(connection, invitation_id=lent.invitation_id)
-        log.warning("mail not sent", action=lent.kind, reason=error.code, attempt=lent.attempts)
+        # A partner without people is nobody's failure: the letter's state tells of it.
+        say = log.info if error.code == NO_ADDRESS else log.warning
+        say("mail not sent", action=lent.kind, reason=error.code, attempt=lent.attempts)
 
     async def _until_idle(self, one: Callable[[], Awaitable[bool]]) -> int:
         count = 0
