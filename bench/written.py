@@ -16,7 +16,10 @@ from bench.subject import Subject
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
-TABLES = ("idempotency_key", "mail", "outcome_event", "referral", "personal_data", "candidate", "person")
+TABLES = (
+    *("idempotency_key", "mail", "outcome_event", "referral"),
+    *("personal_data", "candidate", "person_key", "person_email", "person"),
+)
 UNFINISHED_SECONDS = 0.2
 
 
@@ -39,6 +42,7 @@ async def remove(connection: Connection, subject: Subject, since: datetime) -> d
             found = sql().people(connection, since=since, referrer_id=subject.id, company_id=subject.company_id)
             asked = {"people": [row["person_id"] async for row in found], "since": since}
             total.update(dict(await sql().rows(connection, **asked)))
+            await sql().remove_unchecked(connection)
             for table in TABLES:
                 await getattr(sql(), f"remove_{table}")(connection, **asked)
         if not asked["people"]:
