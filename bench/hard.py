@@ -101,7 +101,6 @@ async def slow(url: str, master_key: bytes, subscribers: int, progress: Callable
                 await kyoso.happen(BURST)
                 lasts.append((fast.hear(BURST)[-1] - began) * 1000)
             after = pss_mb(kyoso.server.pid)
-            print(sorted(e.messages for e in slow.all.values()), "unread yet")
             ends = [json.loads(said) for said in slow.hear_out()]
             had = [each.messages for each in slow.all.values()]
         cursors = [each["payload"][0]["extensions"]["cursor"] for each in ends if _too_slow(each)]
