@@ -30,6 +30,9 @@ class Listener:
 
     socket: socket.socket
     messages: int = 0
+    due: int = 0
+    """How many answers whoever listens has waited for."""
+    begun: bool = False
     rest: bytes = b""
     last: bytes = b""
     """The latest answer."""
@@ -77,22 +80,24 @@ class Listeners:
                 one.sendall(_frame(json.dumps({**subscribe, "id": f"{place:036d}"}).encode()))
                 one.sendall(_frame(b'{"type":"ping"}'))
             for one in opened:
-                _until(one, b"pong")
+                each = self.all[one.fileno()] = Listener(one)
+                while not each.begun:  # the first answers of a replay may come before the pong, and with it
+                    self._read(each)
                 one.setblocking(False)
-                self.all[one.fileno()] = Listener(one)
                 self._ready.register(one.fileno(), select.EPOLLIN)
             for descriptor, _ in self._ready.poll(0):  # the first are pinged before the last have come
                 self._read(self.all[descriptor])
 
     def hear(self, messages: int, *, seconds: float = SECONDS) -> list[float]:
-        """When each listener had so many more answers, in the clock of `time.perf_counter`.
+        """When each listener had so many answers more than were waited for before, in the clock of `time.perf_counter`.
 
         Raises RuntimeError when somebody waits in vain.
         """
-        goal = {number: each.messages + messages for number, each in self.all.items()}
-        times: list[float] = []
-        for number, before in self._reading(seconds, lambda: len(times) < len(goal)):
-            if before < goal[number] <= self.all[number].messages:
+        for each in self.all.values():
+            each.due += messages
+        times = [time.perf_counter() for each in self.all.values() if each.messages >= each.due]
+        for number, before in self._reading(seconds, lambda: len(times) < len(self.all)):
+            if before < self.all[number].due <= self.all[number].messages:
                 times.append(time.perf_counter())
         return times
 
@@ -134,6 +139,8 @@ class Listeners:
             elif kind == TEXT and b'"next"' in text[:80]:
                 each.messages += 1
                 each.last = text
+            elif text.startswith(b'{"type":"pong"'):
+                each.begun = True
             else:
                 each.ended = each.ended or text
             start = head + length
