@@ -114,8 +114,8 @@ async def test_questions_verbs_and_errors_share_a_conversation(served: Served, c
             assert await talk.said() == {"id": "verb", "type": "complete"}
 
         for text, code in (
-            ("{ nothing }", None),
-            ("{", None),
+            ("{ nothing }", "BAD_REQUEST"),
+            ("{", "BAD_REQUEST"),
             (" ", "BAD_REQUEST"),
             ("{ partners(first: 0) { totalCount } }", "BAD_PAGE"),
         ):
@@ -123,7 +123,7 @@ async def test_questions_verbs_and_errors_share_a_conversation(served: Served, c
             wrong = await talk.said()
             assert (wrong["id"], wrong["type"]) == ("wrong", "error")
             assert wrong["payload"][0]["message"]
-            assert wrong["payload"][0].get("extensions", {}).get("code") == code
+            assert wrong["payload"][0]["extensions"]["code"] == code
 
         # A subscription that its client has completed is gone, and its id is free.
         await talk.subscribe(EVENTS, "events")
