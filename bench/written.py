@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
-import aiosql
 import asyncpg
 
 from bench.subject import Subject
+from models import named
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -23,10 +24,9 @@ TABLES = (
 UNFINISHED_SECONDS = 0.2
 
 
+@cache
 def sql() -> Any:
-    return cast(Any, aiosql).from_path(
-        Path(__file__).with_name("queries") / "written.sql", "asyncpg", mandatory_parameters=False
-    )
+    return named.statements(Path(__file__).with_name("queries") / "written.sql")
 
 
 async def now(connection: Connection) -> datetime:
