@@ -115,7 +115,7 @@ async def store(connection: Connection, arrived: Iterable[Arrived]) -> set[UUID]
     """Keeps deliveries, encrypted, until they are applied. Returns the ids of those that were not known already."""
     # In one order everywhere: whoever waits for another worker's same event holds none that the other waits for.
     ordered = sorted(arrived, key=lambda each: (each.integration_id, each.event_id))
-    rows = queries("delivery").store_all(
+    rows = queries("delivery").store(
         connection,
         ids=[each.id for each in ordered],
         integration_ids=[each.integration_id for each in ordered],
@@ -132,14 +132,13 @@ async def take(
 ) -> UUID | None:
     """Keeps what the caller applies in the same transaction, such as a row of a file; None when it is kept already."""
     delivery_id = uuid7()
-    return await queries("delivery").store(
+    return await queries("delivery").take(
         connection,
         id=delivery_id,
         integration_id=integration_id,
         event_id=event_id,
         action=action,
         subject=subject,
-        state="APPLIED",
         sealed=seal.seal(body, context=delivery_id.bytes),
     )
 

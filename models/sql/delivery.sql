@@ -13,14 +13,14 @@ update ats_integration set secret_sealed = :secret_sealed where id = :id;
 -- Integrations, by the ids that their addresses carry.
 select id, company_id, system, secret_sealed from ats_integration where id = any(:ids::uuid[]);
 
--- name: store$
--- One delivery, as it came; nothing when its event id is known already.
+-- name: take$
+-- One delivery that is applied by whoever brings it; nothing when its event id is known already.
 insert into ats_delivery (id, integration_id, event_id, action, subject, sealed, received_at, state, due_at)
-values (:id, :integration_id, :event_id, :action, :subject, :sealed, clock_timestamp(), :state, clock_timestamp())
+values (:id, :integration_id, :event_id, :action, :subject, :sealed, clock_timestamp(), 'APPLIED', clock_timestamp())
 on conflict (integration_id, event_id) do nothing
 returning id;
 
--- name: store_all
+-- name: store
 -- Deliveries that came together, as they came, in the given order; without those whose event id is known already.
 insert into ats_delivery (id, integration_id, event_id, action, subject, sealed, received_at, state, due_at)
 select a.id, a.integration_id, a.event_id, a.action, a.subject, a.sealed, clock_timestamp(), 'PENDING', clock_timestamp()
