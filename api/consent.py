@@ -188,7 +188,7 @@ def not_theirs(visitor: Visitor, person: Member, client: Client, again: str) -> 
 
 def harmless(offered: frozenset[str]) -> frozenset[str]:
     """What a page may tick for the person: nothing sensitive."""
-    return frozenset(name for name in offered if not (scopes.IDENTITY | scopes.VOCABULARY)[name].sensitive)
+    return frozenset(scope.name for _, members in grouped(offered) for scope in members if not scope.sensitive)
 
 
 def grouped(offered: frozenset[str]) -> list[tuple[tuple[str, str], list[Scope]]]:

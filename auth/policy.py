@@ -109,14 +109,14 @@ async def visible(connection: Connection, table: str, row_id: UUID, partner_id: 
 
 async def all_visible(connection: Connection, rows: Sequence[tuple[str, UUID]], partner_id: UUID) -> list[bool]:
     """Whether each of these rows, by table and id, is there and visible: `visible` for several in one statement."""
+    if not rows:
+        return []
     asked = [
         f"exists (select from {table} r where r.id = ${place} and $1::uuid is not null and "
         + PREDICATES[table].replace("{row}", "r").replace(VIEWER, "$1::uuid")
         + ")"
         for place, (table, _) in enumerate(rows, 2)
     ]
-    if not rows:
-        return []
     return list(await connection.fetchrow(f"select {', '.join(asked)}", partner_id, *(each for _, each in rows)) or ())
 
 
