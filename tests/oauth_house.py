@@ -50,6 +50,7 @@ from models.oauth import Credentials
 MASTER_KEY = bytes(range(32))
 EMAIL = "hanako@aozora.example.jp"
 PASSWORD = "correct horse battery"
+FRESH = "zakuro to kumo no densha"
 CALLBACK = "https://app.example.jp/callback"
 IDLE_SECONDS = 120  # longer than a busy machine lets a connection wait: a closing one cannot be told from a failure
 

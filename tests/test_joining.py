@@ -12,6 +12,7 @@ from models.db import pool, unit_of_work
 from tests.oauth_house import (
     CALLBACK,
     EMAIL,
+    FRESH,
     PASSWORD,
     House,
     fields,
@@ -22,7 +23,6 @@ from tests.oauth_house import (
 )
 
 REN = "ren@aozora.example.jp"
-FRESH = "zakuro to kumo no densha"
 
 
 async def invite(house: House, email: str = REN, role: str = "RECRUITER", **form: str) -> httpx.Response:

@@ -10,6 +10,7 @@ from models.password import WeakPasswordError
 from tests.oauth_house import (
     CALLBACK,
     EMAIL,
+    FRESH,
     PASSWORD,
     House,
     fields,
@@ -18,8 +19,6 @@ from tests.oauth_house import (
     proof_key,
     running_house,  # noqa: F401  (fixture)
 )
-
-FRESH = "zakuro to kumo no densha"
 
 
 async def post(house: House, path: str, **form: str) -> httpx.Response:
