@@ -41,4 +41,4 @@ def test_a_large_table_that_is_read_from_end_to_end_is_named(network: str, monke
     monkeypatch.setattr(plans, "LARGE_ROWS", 1)
     told = CliRunner().invoke(main, ["bench", "plans", "--database-url", network])
     assert told.exit_code == 1
-    assert "Q2 partner" in told.output
+    assert "Q3 partner" in told.output

@@ -5,10 +5,7 @@
 -- One partner.
 select '{"data":{"partner":' || row_to_json(x) || '}}' from (
   select 'par_' || p.id as id,
-    case when p.kind = 'REFERRER' and (:viewer::uuid in (p.id, p.company_id)
-        or exists (select from referral r where r.referrer_id = p.id and r.company_id = :viewer)
-        or exists (select from agreement_party a join agreement_party b using (agreement_id) join agreement g on g.id = agreement_id
-          where a.partner_id = p.id and b.partner_id = :viewer and g.accepted_at is not null))
+    case when p.kind = 'REFERRER' and names_referrer(p.id, p.company_id, :viewer, null)
       then p.legal_name else p.name end as name,
     p.slug, p.prefecture, p.url, p.joined_at as "joinedAt"
   from partner p where p.id = :of) x;
@@ -17,7 +14,7 @@ select '{"data":{"partner":' || row_to_json(x) || '}}' from (
 -- The first 50 contributions to a company's hires: a walk along the index, then what each row links to. Whether all of
 -- the company's are to be seen is asked once; else only those that the viewer made.
 with seen as materialized (
-  select :of = :viewer::uuid or :of = any (array(select s from shared_with(:viewer, 'OUTCOMES') s)) as whole
+  select :of = :viewer::uuid or :of = any ((select givers_to(:viewer, 'OUTCOMES'))::uuid[]) as whole
 ), page as materialized (
   select * from (
     (select c.* from contribution c where c.company_id = :of and (select whole from seen)
@@ -33,15 +30,12 @@ select '{"data":{"company":' || row_to_json(x) || '}}' from (
       select (select row_to_json(n) from (
         select 'ctb_' || c.id as id, c.role, c.share::text as share, c.occurred_at as "occurredAt",
           (select row_to_json(o) from (select initcap(o.kind) as "__typename", 'par_' || o.id as id,
-            case when o.kind = 'REFERRER' and (:viewer::uuid in (o.id, o.company_id)
-        or exists (select from referral r where r.referrer_id = o.id and r.company_id = :viewer)
-        or exists (select from agreement_party a join agreement_party b using (agreement_id) join agreement g on g.id = agreement_id
-          where a.partner_id = o.id and b.partner_id = :viewer and g.accepted_at is not null))
+            case when o.kind = 'REFERRER' and names_referrer(o.id, o.company_id, :viewer, null)
       then o.legal_name else o.name end as name) o) as contributor,
           (select row_to_json(h) from (
             select 'hire_' || h.id as id, h.decided_at as "decidedAt" from hire h
             where h.id = c.hire_id and (h.company_id = :viewer or (
-        h.company_id = any (array(select s from shared_with(:viewer, 'OUTCOMES') s))
+        h.company_id = any ((select givers_to(:viewer, 'OUTCOMES'))::uuid[])
         and exists (select from contribution m where m.hire_id = h.id and m.contributor_id = :viewer)))) h) as hire) n) as node
       from page c join partner o on o.id = c.contributor_id
       order by c.occurred_at desc, c.id desc) e) as contributors
@@ -50,7 +44,7 @@ select '{"data":{"company":' || row_to_json(x) || '}}' from (
 -- name: q3$
 -- The first 100 referrals to a company, in the same way.
 with seen as materialized (
-  select :of = :viewer::uuid or :of = any (array(select s from shared_with(:viewer, 'REFERRALS') s)) as whole
+  select :of = :viewer::uuid or :of = any ((select givers_to(:viewer, 'REFERRALS'))::uuid[]) as whole
 ), page as materialized (
   select * from (
     (select r.* from referral r where r.company_id = :of and (select whole from seen)
@@ -70,16 +64,16 @@ select '{"data":{"company":{"referrals":{"edges":' || coalesce(json_agg(e), '[]'
       (select row_to_json(j) from (
         select 'job_' || j.id as id, j.title from job j
         where j.id = r.job_id and (j.company_id = :viewer or (j.status <> 'DRAFT'
-          and (j.open_to_network or j.company_id = any (array(select s from shared_with(:viewer, 'JOBS') s)))))) j) as job,
+          and (j.open_to_network or j.company_id = any ((select givers_to(:viewer, 'JOBS'))::uuid[]))))) j) as job,
       (select row_to_json(a) from (
         select 'app_' || a.id as id, a.stage, a.status, a.received_at as "receivedAt", a.decided_at as "decidedAt",
           (select row_to_json(h) from (
             select 'hire_' || h.id as id, h.starts_on as "startsOn" from hire h
             where h.id = a.hire_id and (h.company_id = :viewer or (
-        h.company_id = any (array(select s from shared_with(:viewer, 'OUTCOMES') s))
+        h.company_id = any ((select givers_to(:viewer, 'OUTCOMES'))::uuid[])
         and exists (select from contribution m where m.hire_id = h.id and m.contributor_id = :viewer)))) h) as hire
         from application a where a.referral_id = r.id and (a.company_id = :viewer
-          or a.company_id = any (array(select s from shared_with(:viewer, 'APPLICATIONS') s)))) a) as application) n) as node
+          or a.company_id = any ((select givers_to(:viewer, 'APPLICATIONS'))::uuid[]))) a) as application) n) as node
   from page r join partner o on o.id = r.company_id
   order by r.submitted_at desc, r.id desc) e;
 
@@ -101,10 +95,7 @@ select '{"data":{"neighbourhood":{"edges":' || coalesce(json_agg(e), '[]') || '}
   select n.distance, n.contributions, n.roles,
     (select row_to_json(x) from (
       select initcap(p.kind) as "__typename", 'par_' || p.id as id,
-        case when p.kind = 'REFERRER' and (:viewer::uuid in (p.id, p.company_id)
-        or exists (select from referral r where r.referrer_id = p.id and r.company_id = :viewer)
-        or exists (select from agreement_party a join agreement_party b using (agreement_id) join agreement g on g.id = agreement_id
-          where a.partner_id = p.id and b.partner_id = :viewer and g.accepted_at is not null))
+        case when p.kind = 'REFERRER' and names_referrer(p.id, p.company_id, :viewer, null)
       then p.legal_name else p.name end as name,
         p.slug) x) as node,
     (select row_to_json(v) from (select 'par_' || n.via_id as id) v) as via
@@ -125,11 +116,11 @@ left join lateral (select row_to_json(o) as found from (
 left join lateral (select row_to_json(o) as found from (
   select 'Application' as "__typename", 'app_' || p.id as id, p.stage, p.status, p.received_at as "receivedAt"
   from application p where asked.kind = 'Application' and p.id = asked.id and (p.company_id = :viewer::uuid
-    or p.company_id = any (array(select s from shared_with(:viewer, 'APPLICATIONS') s)))) o) p on true
+    or p.company_id = any ((select givers_to(:viewer, 'APPLICATIONS'))::uuid[]))) o) p on true
 left join lateral (select row_to_json(o) as found from (
   select 'Contribution' as "__typename", 'ctb_' || c.id as id, c.role, c.share::text as share, c.occurred_at as "occurredAt"
   from contribution c where asked.kind = 'Contribution' and c.id = asked.id and (c.contributor_id = :viewer
-    or c.company_id = :viewer or c.company_id = any (array(select s from shared_with(:viewer, 'OUTCOMES') s)))) o) t on true;
+    or c.company_id = :viewer or c.company_id = any ((select givers_to(:viewer, 'OUTCOMES'))::uuid[]))) o) t on true;
 
 -- name: q7_claim^
 -- Takes the key, and says what decides whether this partner may refer to that job.
@@ -143,7 +134,7 @@ select coalesce((select fresh from claimed), false) as fresh, r.kind as referrer
 from partner r
 left join partner c on c.id = :company_id
 left join job j on j.id = :job_id and (j.company_id = :viewer::uuid or (j.status <> 'DRAFT'
-  and (j.open_to_network or j.company_id = any (array(select s from shared_with(:viewer, 'JOBS') s)))))
+  and (j.open_to_network or j.company_id = any ((select givers_to(:viewer, 'JOBS'))::uuid[]))))
 left join lateral (
   select g.kind
   from agreement g
