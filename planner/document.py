@@ -22,10 +22,10 @@ from graphql import (
     parse,
     specified_rules,
     type_from_ast,  # pyright: ignore[reportUnknownVariableType]
-    validate,
     visit,
 )
 from graphql.execution.values import get_variable_values
+from graphql.language.ast import QUERY_DOCUMENT_KEYS
 
 from planner.catalog import Catalogue
 from planner.codec import is_plural, named, read_global_id, type_of
@@ -33,10 +33,13 @@ from planner.coerce import Quickly, UnclearError
 from planner.errors import BAD_REQUEST, TOO_LARGE, InvalidRequestError, RequestError
 from planner.limits import MAXIMUM_ROWS_PER_PAGE, Limits, bucket
 from planner.lookup import entity_shape
+from planner.validate import errors
 
 Shaper = Callable[[Any], Hashable]
-MAXIMUM_VALIDATION_ERRORS = 10
 MAXIMUM_VARIABLE_ERRORS = 5
+_HOLDING = ("definitions", "variable_definitions", "selection_set", "selections", "directives")
+_COUNTED = {kind: tuple(key for key in keys if key in _HOLDING) for kind, keys in QUERY_DOCUMENT_KEYS.items()}
+"""What of each node may hold a field or a directive."""
 
 
 @dataclass
@@ -76,7 +79,7 @@ def read(text: str, limits: Limits) -> DocumentNode:
         raise RequestError(TOO_LARGE, f"A document may have {limits.characters} characters at most.")
     ast = parse(text, max_tokens=limits.tokens, allow_empty_selection_sets=False)
     counts = _Counts()
-    visit(ast, counts)
+    visit(ast, counts, _COUNTED)
     if counts.aliases > limits.aliases:
         raise RequestError(TOO_LARGE, f"A document may have {limits.aliases} aliases at most.")
     if counts.directives > limits.directives:
@@ -91,7 +94,7 @@ def checked(
     rules: list[Any] = [] if known else list(specified_rules)
     if gate is not None:
         rules.append(gate)
-    return validate(schema, ast, rules, max_errors=MAXIMUM_VALIDATION_ERRORS, allow_empty_selection_sets=False)
+    return errors(schema, ast, rules)
 
 
 def document(catalogue: Catalogue, text: str, ast: DocumentNode) -> Document:
@@ -190,9 +193,10 @@ class _Counts(Visitor):
         self.aliases = 0
         self.directives = 0
 
-    def enter(self, node: Any, *_args: Any) -> None:
-        """Count one node."""
-        if isinstance(node, FieldNode) and node.alias is not None:
-            self.aliases += 1
-        elif isinstance(node, DirectiveNode):
-            self.directives += 1
+    def enter_field(self, node: FieldNode, *_args: Any) -> None:
+        """Count a field's alias."""
+        self.aliases += node.alias is not None
+
+    def enter_directive(self, _node: DirectiveNode, *_args: Any) -> None:
+        """Count a directive."""
+        self.directives += 1
