@@ -30,6 +30,16 @@ join pg_index i on i.indrelid = to_regclass(n.name)
 where i.indisvalid
 """
 
+_REFERENCES = """
+select n.name, a.attname as column, t.relname as table, k.attname as key
+from unnest($1::text[]) n(name)
+join pg_constraint c on c.conrelid = to_regclass(n.name) and c.contype = 'f' and c.convalidated and not c.condeferrable
+  and cardinality(c.conkey) = 1
+join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+join pg_class t on t.oid = c.confrelid
+join pg_attribute k on k.attrelid = c.confrelid and k.attnum = c.confkey[1]
+"""
+
 _FUNCTIONS = """
 select n.name, o.name as column, format_type(o.type, null) as type
 from unnest($1::text[]) n(name)
@@ -50,10 +60,12 @@ order by n.name, o.place
 
 @dataclass(frozen=True)
 class Fact:
-    """A column: its SQL type, and whether the database can give null."""
+    """A column: its SQL type, whether the database can give null, and the columns of tables it refers to (a foreign
+    key), each as table and column."""
 
     type: str
     notnull: bool
+    refers: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -72,8 +84,12 @@ async def read(connection: asyncpg.Connection[Any], names: Iterable[str]) -> dic
     wanted = list(names)
     found: dict[str, Relation] = {}
     columns: dict[str, dict[str, Fact]] = {}
+    refers: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for row in await connection.fetch(_REFERENCES, wanted):
+        refers.setdefault((row["name"], row["column"]), set()).add((row["table"], row["key"]))
     for row in await connection.fetch(_COLUMNS, wanted):
-        columns.setdefault(row["name"], {})[row["column"]] = Fact(row["type"], row["notnull"])
+        to = frozenset(refers.get((row["name"], row["column"]), ()))
+        columns.setdefault(row["name"], {})[row["column"]] = Fact(row["type"], row["notnull"], to)
     unique: dict[str, set[frozenset[str]]] = {}
     leading: dict[str, set[str]] = {}
     for row in await connection.fetch(_INDEXES, wanted):

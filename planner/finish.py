@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,9 +10,9 @@ from graphql import GraphQLError
 
 from planner import tree
 from planner.errors import INTERNAL
+from planner.marks import ARM, MARK, distinct, record_of, variant_of
 from planner.tree import Field, Record
 from planner.words import Finisher
-from planner.write import ARM, MARK
 
 Path = tuple[str | int, ...]
 
@@ -33,8 +33,8 @@ def promises(fields: Sequence[Field]) -> tuple[bytes, ...]:
 
 
 def marked(fields: Sequence[Field]) -> bool:
-    """Whether the records of the answer tell which variant or arm they are of."""
-    return any(isinstance(each, tree.Lookup) or _varies(each) for each in walk(fields))
+    """Whether records of the answer have to tell which variant or arm they are of."""
+    return any(not distinct(_records(each)) for each in walk(fields))
 
 
 def finishing(fields: Sequence[Field]) -> bool:
@@ -73,10 +73,6 @@ def _unsure(each: Field) -> bool:
     if isinstance(each, (tree.Object, tree.Listed)):
         return each.nonnull and not each.sure
     return False
-
-
-def _varies(each: Field) -> bool:
-    return any(len(record.variants) > 1 for record in _records(each))
 
 
 class _NulledError(Exception):
@@ -162,16 +158,16 @@ class Completion:
     def _found(self, each: tree.Lookup, item: dict[str, Any] | None, path: Path) -> Any:
         if item is None:
             return None
-        number: int = item.pop(ARM)
-        arm = each.arms[number]
+        record = record_of(_records(each), item)
+        item.pop(ARM, None)
         try:
-            self._record(arm.record, item, path)
+            self._record(record, item, path)
         except _NulledError:
             return None
         return item
 
     def _record(self, record: Record, value: dict[str, Any], path: Path) -> None:
-        fields = _variant(record, value)
+        fields = variant_of(record, value).fields
         value.pop(MARK, None)
         self._object(fields, value, path)
 
@@ -194,11 +190,6 @@ class _Place:
         return self.field.finisher
 
 
-def _variant(record: Record, value: Mapping[str, Any]) -> Sequence[Field]:
-    number: int = value.get(MARK, 0)
-    return record.variants[number].fields
-
-
 def _places(fields: Sequence[Field], data: dict[str, Any], path: Path, found: list[_Place]) -> None:
     for each in fields:
         value = data.get(each.key)
@@ -210,15 +201,15 @@ def _places(fields: Sequence[Field], data: dict[str, Any], path: Path, found: li
         elif isinstance(each, (tree.Page, tree.Info)):
             _places(each.fields, value, here, found)
         elif isinstance(each, (tree.Object, tree.Here)):
-            _places(_variant(each.record, value), value, here, found)
+            _places(variant_of(each.record, value).fields, value, here, found)
         elif isinstance(each, (tree.Listed, tree.Edges)):
             for place, item in enumerate(value):
-                _places(_variant(each.record, item), item, (*here, place), found)
+                _places(variant_of(each.record, item).fields, item, (*here, place), found)
         elif isinstance(each, tree.Lookup):
             for place, item in enumerate(value):
                 if item is not None:
-                    number: int = item[ARM]
-                    _places(_variant(each.arms[number].record, item), item, (*here, place), found)
+                    record = record_of(_records(each), item)
+                    _places(variant_of(record, item).fields, item, (*here, place), found)
 
 
 def _projected(record: Record | None, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.marks import distinct
 from planner.text import quoted, where
 from planner.tree import Arm, Lookup
 
@@ -16,14 +17,15 @@ def lookup(writer: Writer, field: Lookup) -> str:
     places = f'generate_series(1, {writer.bound(field.length)}) "g"("o")'
     if not field.arms:
         return f"(select coalesce(json_agg(null::json), '[]') from {places})"
-    arms = " union all ".join(_arm(writer, each, number) for number, each in enumerate(field.arms))
+    told = not writer.marked or distinct([each.record for each in field.arms])
+    arms = " union all ".join(_arm(writer, each, None if told else number) for number, each in enumerate(field.arms))
     return (
         f'(select coalesce(json_agg("u"."j" order by "g"."o"), \'[]\') from {places}'
         f' left join ({arms}) "u" on "u"."o" = "g"."o")'
     )
 
 
-def _arm(writer: Writer, arm: Arm, number: int) -> str:
+def _arm(writer: Writer, arm: Arm, number: int | None) -> str:
     row, out, sought = writer.alias(), writer.alias(), writer.alias()
     scope = {"row": row, "own": row, "parent": "", "key": f'{sought}."k"'}
     joins: list[str] = []

@@ -123,7 +123,7 @@ class Compiler:
             sql if fields else "",
             binds,
             tuple(fields),
-            cost(fields),
+            cost(fields).folded(),
             promises,
             marked,
             finishing,

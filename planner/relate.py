@@ -8,6 +8,7 @@ from graphql import GraphQLNonNull
 
 from planner import connect, lookup, tree, words
 from planner.arguments import Bind, RowValue
+from planner.catalog import Home
 from planner.codec import inner, json_text, named, plain, type_of
 from planner.door import order_of, rows_of, target
 from planner.facts import Fact
@@ -56,7 +57,14 @@ def _one(selector: Selector, asked: Asked, word: words.One) -> Field:
     limit = 1 if word.where is not None or word.source is not None else None
     rows = rows_of(selector, type_, home, call, name, conditions, limit)
     record = selector.record(type_, asked.nodes, Spot(relation.columns, home), asked.depth)
-    return tree.Object(**asked.common, record=record, rows=rows, sure=word.total)
+    sure = word.total or (call is None and len(rows.conditions) == 1 and _always_there(asked, word, home))
+    return tree.Object(**asked.common, record=record, rows=rows, sure=sure)
+
+
+def _always_there(asked: Asked, word: words.One, home: Home | None) -> bool:
+    """Whether the database itself sees to it that the row is there: every value of the column refers to one."""
+    column = asked.spot.columns.get(word.column or "")
+    return column is not None and home is not None and column.notnull and (home.name, home.key) in column.refers
 
 
 def _listed(selector: Selector, asked: Asked, word: words.Listed) -> Field:

@@ -14,9 +14,9 @@ from graphql import GraphQLError
 from planner.arguments import Run
 from planner.errors import BAD_VALUE, INTERNAL, TIMEOUT, RequestError
 from planner.finish import Completion
+from planner.marks import ARM, MARK
 from planner.plan import Plan, Step, Steps
 from planner.words import Verb
-from planner.write import ARM, MARK
 
 Acquire = Callable[[], AbstractAsyncContextManager[Any]]
 """Gives an asyncpg connection for a while."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from graphql import FieldNode
 
@@ -79,6 +80,11 @@ class Variant:
 
     kinds: tuple[str, ...]
     fields: tuple[Field, ...]
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The response keys."""
+        return frozenset(each.key for each in self.fields)
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from planner import lookups, pages, tree
 from planner.arguments import Bind, Constant, Run
 from planner.errors import DeclarationError
+from planner.marks import ARM, MARK, distinct
 from planner.text import quoted, where
 from planner.tree import Field, Record, Rows, Sql
 from planner.words import HOLE
 
 LONGEST_NAME_BYTES = 63
 """PostgreSQL cuts longer identifiers with a mere notice."""
-
-MARK = "#"
-ARM = "##"
-"""Keys of the variant's and the lookup arm's number in records that Python walks. No GraphQL name holds such a sign,
-and no text can: inside a string its quotes would be escaped."""
 
 Scope = Mapping[str, str]
 """The SQL names of `row`, `parent`, `edge`, `own` (what a child calls parent), and on edges `cursor` and `key`."""
@@ -36,7 +32,7 @@ _MARKER = re.compile("\x01([0-9]+)\x01")
 
 
 class Writer:
-    """Writes one statement. With `marked`, records of several variants carry the number of theirs."""
+    """Writes one statement. With `marked`, records whose keys do not tell their variant carry its number."""
 
     def __init__(self, marked: bool = False) -> None:
         self.marked = marked
@@ -102,14 +98,17 @@ class Writer:
     def made(
         self, record: Record, scope: Scope, joins: list[str] | None, arm: int | None = None
     ) -> tuple[str, Reference]:
-        """What to select for a record, and how to refer to it by the alias of that selection."""
-        marks = [(ARM, str(arm))] if arm is not None and self.marked else []
+        """What to select for a record, and how to refer to it by the alias of that selection.
+
+        `arm`: the number that its objects carry.
+        """
+        marks = [(ARM, str(arm))] if arm is not None else []
         if len(record.variants) == 1:
             return self.laid(self.columns(record.variants[0].fields, scope, joins) + marks)
         arms = ""
         for number, variant in enumerate(record.variants):
             columns = self.columns(variant.fields, scope, None) + marks
-            if self.marked:
+            if self.marked and not distinct([record]):
                 columns.append((MARK, str(number)))
             text, refer = self.laid(columns)
             alias = self.alias()
