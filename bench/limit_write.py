@@ -14,7 +14,7 @@ from models.candidate import plain_email
 from models.db import uuid7
 from models.partner import alias_of
 from models.referral import CONFIRM_DAYS, NAME_CHARACTERS, RELATIONSHIPS, role_of
-from models.seal import email_index, new_person_key, open_person_key, seal_item
+from models.seal import email_index, new_person_key, open_person_key, seal_items
 
 CLIENT = "limit"
 
@@ -66,7 +66,7 @@ async def submit(connection: Any, named: Any, viewer: UUID, asked: Mapping[str, 
         at=at,
         confirm_by=at + timedelta(days=CONFIRM_DAYS),
         items=list(items),
-        sealed=[seal_item(person_key, candidate, item, text) for item, text in items.items()],
+        sealed=seal_items(person_key, candidate, items),
         mail_id=uuid7(),
         event_id=uuid7(),
         parties=sorted({viewer, company}),

@@ -25,7 +25,7 @@ from models.seal import (
     fold_email,
     new_person_key,
     open_person_key,
-    seal_item,
+    seal_items,
     unseal_item,
 )
 
@@ -208,7 +208,7 @@ async def _keep(
         alias=f"候補者 {alias_of(fresh_candidate)}",
         at=at,
         items=list(items),
-        sealed=_sealed(key, fresh_candidate, items),
+        sealed=seal_items(key, fresh_candidate, items),
     )
     kept = Kept(row["candidate_id"], row["person_id"])
     if row["sealed_key"] is None:
@@ -221,14 +221,10 @@ async def _keep(
             partner_id=partner_id,
             person_id=kept.person_id,
             items=list(items),
-            sealed=_sealed(key, kept.candidate_id, items),
+            sealed=seal_items(key, kept.candidate_id, items),
             at=at,
         )
     return kept
-
-
-def _sealed(key: bytes, candidate_id: UUID, items: Mapping[str, str]) -> list[bytes]:
-    return [seal_item(key, candidate_id, item, text) for item, text in items.items()]
 
 
 def _plain(item: str, text: str) -> str:

@@ -10,7 +10,7 @@ import binascii
 import hmac
 import os
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -112,9 +112,10 @@ def open_person_key(sealed: bytes, person_id: UUID) -> bytes:
     return _opened(_ready().people, sealed, person_id.bytes)
 
 
-def seal_item(key: bytes, candidate_id: UUID, item: str, text: str, *, random: Random = os.urandom) -> bytes:
-    """Seals one item of personal data (項目) under its person's key, for one candidate's row."""
-    return _sealed(AESGCM(key), text.encode(), candidate_id.bytes + item.encode(), random)
+def seal_items(key: bytes, candidate_id: UUID, items: Mapping[str, str], *, random: Random = os.urandom) -> list[bytes]:
+    """Seals items of personal data (項目) under their person's key, each for its own row of one candidate."""
+    cipher, row = AESGCM(key), candidate_id.bytes
+    return [_sealed(cipher, text.encode(), row + item.encode(), random) for item, text in items.items()]
 
 
 def unseal_item(key: bytes, candidate_id: UUID, item: str, sealed: bytes) -> str:

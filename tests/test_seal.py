@@ -28,7 +28,7 @@ def test_a_ciphertext_moved_to_another_row_does_not_open() -> None:
     """proof 5.10: bound to candidate, item and person."""
     key, _ = seal.new_person_key(PERSON)
     other_key, _ = seal.new_person_key(OTHER_PERSON)
-    sealed = seal.seal_item(key, CANDIDATE, "NAME", "山田 太郎")
+    (sealed,) = seal.seal_items(key, CANDIDATE, {"NAME": "山田 太郎"})
 
     assert seal.unseal_item(key, CANDIDATE, "NAME", sealed) == "山田 太郎"
     for place in ((key, OTHER_CANDIDATE, "NAME"), (key, CANDIDATE, "KANA"), (other_key, CANDIDATE, "NAME")):

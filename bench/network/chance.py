@@ -10,7 +10,7 @@ import hmac
 import random
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from struct import Struct
 from typing import Generic, TypeVar
 
@@ -21,11 +21,11 @@ from bench.network.rows import UNIX_EPOCH, Field
 T = TypeVar("T")
 
 KEYSTREAM_BYTES = 1 << 16
-_pairs = Struct(">QQ")
+_tails = Struct("6x10s").iter_unpack
 # Of 128 bits, the last 12 and 62 are drawn and version and variant are given; for a whole keystream at once.
 _DRAWN = int.from_bytes((0xFFF << 64 | (1 << 62) - 1).to_bytes(16, "big") * (KEYSTREAM_BYTES // 16), "big")
 _GIVEN = int.from_bytes((0x7000 << 64 | 1 << 63).to_bytes(16, "big") * (KEYSTREAM_BYTES // 16), "big")
-_id = Struct(">iQQ").pack
+_ID_LENGTH = b"\0\0\0\x10"
 
 
 class Weighted(Generic[T]):
@@ -46,18 +46,18 @@ class Weighted(Generic[T]):
 class Chance:
     """One stream of chance, named by `label` under the network's seed."""
 
-    __slots__ = ("_keystream", "_numbers", "random")
+    __slots__ = ("_keystream", "_tail", "random")
 
     def __init__(self, seed: int, label: str) -> None:
         key = hmac.digest(b"kyoso synthetic network", f"{seed}/{label}".encode(), "sha256")
         self._keystream = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
-        self._numbers = self._pairs()
+        self._tail = chain.from_iterable(self._drawn_tails()).__next__
         self.random = random.Random(int.from_bytes(key, "big")).random
 
     def id(self, at: int) -> Field:
         """A uuid7 (RFC 9562) of that instant, as a COPY field."""
-        high, low = next(self._numbers)
-        return _id(16, (at + UNIX_EPOCH) // 1000 << 16 | high, low)
+        (tail,) = self._tail()
+        return _ID_LENGTH + ((at + UNIX_EPOCH) // 1000).to_bytes(6, "big") + tail
 
     def bytes(self, length: int) -> bytes:
         """Bytes for keys and nonces."""
@@ -74,7 +74,8 @@ class Chance:
         """A Pareto-distributed weight, 1 at least: few are large and most are small."""
         return (1.0 - self.random()) ** (-1.0 / exponent)
 
-    def _pairs(self) -> Iterator[tuple[int, int]]:
+    def _drawn_tails(self) -> Iterator[Iterator[tuple[bytes]]]:
+        """What follows the 48 bits of time."""
         while True:
             drawn = int.from_bytes(self._keystream.update(bytes(KEYSTREAM_BYTES)), "big") & _DRAWN | _GIVEN
-            yield from _pairs.iter_unpack(drawn.to_bytes(KEYSTREAM_BYTES, "big"))
+            yield _tails(drawn.to_bytes(KEYSTREAM_BYTES, "big"))

@@ -70,7 +70,7 @@ class Crowd:
             due -= count
             self._referrals_left -= count
             self._live(number, count)
-        tables = {table: b"".join(sheet.rows) for table, sheet in self._sheets.items() if sheet.rows}
+        tables = {table: sheet.packed() for table, sheet in self._sheets.items() if sheet.rows}
         rows = {table: len(sheet.rows) for table, sheet in self._sheets.items() if sheet.rows}
         rows["outcome_event"] = sum(len(week) for week in self._events.weeks.values())
         return Part(tables, self._events.packed(), self._passing.counts, self._hiring.offers, rows)

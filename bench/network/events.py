@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import marshal
+from collections import defaultdict
 
 from bench.network.chance import Chance
-from bench.network.rows import COLUMNS, DAY, MINUTE, NULL, Field, Sheet, instant, uuids, word
+from bench.network.rows import COLUMNS, DAY, MINUTE, NULL, Field, head, instants, uuids, word
 from models.outbox import CATEGORY
 
 WEEK = 7 * DAY
 LAG = 10 * MINUTE  # at most, from when something happens to its record
 
+_HEAD = head(len(COLUMNS["outcome_event"]))
 _HEADS = {kind: word(kind) + word(category) for kind, category in CATEGORY.items()}
 API, ATS, CANDIDATE, SYSTEM = word("API"), word("ATS"), word("CANDIDATE"), word("SYSTEM")
 
@@ -26,8 +28,7 @@ class Events:
     def __init__(self, chance: Chance, until: int) -> None:
         self._chance = chance
         self._until = until
-        self._sheet = Sheet(len(COLUMNS["outcome_event"]))
-        self.weeks: dict[int, list[tuple[int, bytes]]] = {}
+        self.weeks: defaultdict[int, list[tuple[int, bytes]]] = defaultdict(list)
 
     def say(
         self,
@@ -50,12 +51,14 @@ class Events:
     ) -> Field:
         """Records one event; returns its id."""
         event = self._chance.id(at)
-        recorded = min(at + 1 + int(self._chance.random() * LAG), self._until)
-        row = self._sheet.row(
+        recorded = at + 1 + int(self._chance.random() * LAG)
+        if recorded > self._until:
+            recorded = self._until
+        fields = (
+            _HEAD,
             event,
             _HEADS[kind],
-            instant(at),
-            instant(recorded),
+            instants(at, recorded),
             by,
             source,
             source_event,
@@ -70,11 +73,7 @@ class Events:
             hire,
             corrects,
         )
-        week = recorded // WEEK
-        if week in self.weeks:
-            self.weeks[week].append((recorded, row))
-        else:
-            self.weeks[week] = [(recorded, row)]
+        self.weeks[recorded // WEEK].append((recorded, b"".join(fields)))
         return event
 
     def packed(self) -> dict[int, bytes]:

@@ -6,13 +6,11 @@ from bench.network.calendar import first_day
 from bench.network.chance import Chance
 from bench.network.events import API, Events, parties
 from bench.network.rows import (
-    COLUMNS,
     DAY,
     HOUR,
     MILLION,
     NULL,
     Field,
-    Sheet,
     day,
     instant,
     integer,
@@ -43,7 +41,6 @@ class Hiring:
     def __init__(self, world: World, chance: Chance, sheets: Sheets, events: Events) -> None:
         self._chance, self._sheets, self._events = chance, sheets, events
         self._until = world.size.until
-        self._hires = Sheet(len(COLUMNS["hire"]))
         self.due = 0.0
         self.offers: list[Offer] = []
 

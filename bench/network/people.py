@@ -10,7 +10,7 @@ from bench.network.chance import Chance
 from bench.network.rows import Field, blob, instant, optional_instant, text, texts, uuid, word
 from bench.network.world import Partner, Region, Sheets
 from models.partner import ALIAS_ALPHABET
-from models.seal import email_index, new_person_key, seal_item
+from models.seal import email_index, new_person_key, seal_items
 
 WITHDRAWN = 0.015  # consents taken back later
 TEXT_VERSION = "2026-04"
@@ -77,14 +77,15 @@ class People:
         candidate = self.known(person, partner, at)
         if partner not in person.told:
             person.told.add(partner)
-            items = [("NAME", person.name), ("EMAIL", person.email)]
+            items = {"NAME": person.name, "EMAIL": person.email}
             if recommendation:
-                items.append(("RECOMMENDATION", recommendation))
+                items["RECOMMENDATION"] = recommendation
             elif person.number % 3 == 0:
-                items.append(("PHONE", f"000-{person.number // 10_000 % 10_000:04d}-{person.number % 10_000:04d}"))
-            candidate_uuid, recorded = uuid(candidate), instant(at)
-            for item, value in items:
-                sealed = seal_item(person.key, candidate_uuid, item, value, random=self._chance.bytes)
+                items["PHONE"] = f"000-{person.number // 10_000 % 10_000:04d}-{person.number % 10_000:04d}"
+            recorded = instant(at)
+            for item, sealed in zip(
+                items, seal_items(person.key, uuid(candidate), items, random=self._chance.bytes), strict=True
+            ):
                 self._sheets["personal_data"].add(candidate, word(item), partner, person.id, blob(sealed), recorded)
         return candidate
 

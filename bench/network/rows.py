@@ -27,17 +27,25 @@ JAPAN = 9 * HOUR  # ahead of UTC, the whole year
 UNIX_EPOCH = 946_684_800 * SECOND  # from 1970 to 2000
 
 _instant = Struct(">iq").pack
+_instants = Struct(">iqiq").pack
 _int = Struct(">ii").pack
 _length = Struct(">i").pack
-_array = Struct(">iiIii").pack
+_dimension = Struct(">iiIii").pack
+_empty = Struct(">iiI").pack
 _numeric = Struct(">iHhHHHHH").pack
 
 TEXT_OID, UUID_OID = 25, 2950
+UUID_BYTES = 20  # as a field
 MILLION = 1_000_000
 
 
 def instant(at: int) -> Field:
     return _instant(8, at)
+
+
+def instants(first: int, second: int) -> bytes:
+    """Two fields that stand side by side."""
+    return _instants(8, first, 8, second)
 
 
 def optional_instant(at: int | None) -> Field:
@@ -80,18 +88,21 @@ def share(millionths: int) -> Field:
     return _numeric(14, 3, 0, 0, 6, millionths // MILLION, millionths // 100 % 10_000, millionths % 100 * 100)
 
 
+@cache
 def texts(values: tuple[str, ...]) -> Field:
-    return _list(TEXT_OID, [word(value) for value in values])
+    fields = b"".join([word(value) for value in values])
+    return _array(TEXT_OID, len(values), len(fields)) + fields
 
 
 def uuids(values: list[Field]) -> Field:
-    return _list(UUID_OID, values)
+    return _array(UUID_OID, len(values), len(values) * UUID_BYTES) + b"".join(values)
 
 
-def _list(oid: int, values: list[Field]) -> Field:
-    if not values:
-        return blob(Struct(">iiI").pack(0, 0, oid))
-    return blob(_array(1, 0, oid, len(values), 1) + b"".join(values))
+@cache
+def _array(oid: int, count: int, length: int) -> bytes:
+    """What the fields of an array stand behind; `length`: theirs."""
+    head = _dimension(1, 0, oid, count, 1) if count else _empty(0, 0, oid)
+    return _length(len(head) + length) + head
 
 
 def uuid(field: Field) -> UUID:
@@ -112,21 +123,26 @@ def midnight(number: int) -> int:
     return number * DAY - JAPAN
 
 
+def head(columns: int) -> bytes:
+    """What a row of so many columns begins with."""
+    return columns.to_bytes(2, "big")
+
+
 class Sheet:
     """The rows of one table, in the order in which they are added."""
 
-    __slots__ = ("_head", "rows")
+    __slots__ = ("_head", "rows")  # `rows`: without their head, the count of columns
 
     def __init__(self, columns: int) -> None:
-        self._head = columns.to_bytes(2, "big")
+        self._head = head(columns)
         self.rows: list[bytes] = []
 
     def add(self, *fields: Field) -> None:
-        self.rows.append(self._head + b"".join(fields))
+        self.rows.append(b"".join(fields))
 
-    def row(self, *fields: Field) -> bytes:
-        """A row that is kept elsewhere."""
-        return self._head + b"".join(fields)
+    def packed(self) -> bytes:
+        """All rows, as COPY wants them."""
+        return self._head + self._head.join(self.rows) if self.rows else b""
 
 
 # Tables in an order in which each one's references come before it, with the columns that are written.

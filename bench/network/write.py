@@ -160,7 +160,7 @@ class _Load:
     async def _copy_sheets(self, filled: Sheets) -> None:
         for table, sheet in filled.items():
             if sheet.rows:
-                await self._copy(table, b"".join(sheet.rows), len(sheet.rows))
+                await self._copy(table, sheet.packed(), len(sheet.rows))
 
     async def _copy(self, table: str, rows: bytes, count: int) -> None:
         self._hashes[table].update(rows)

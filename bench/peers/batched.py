@@ -16,7 +16,7 @@ from strawberry.dataloader import DataLoader
 from models import named
 from models.db import uuid7
 from models.partner import alias_of
-from models.seal import email_index, new_person_key, seal_item
+from models.seal import email_index, new_person_key, seal_items
 
 SQL = named.statements(Path(__file__).with_name("batched.sql"))
 
@@ -142,7 +142,7 @@ class Batched:
             partner_id=self.viewer,
             person_id=person,
             items=list(items),
-            sealed=[seal_item(key, candidate, item, text) for item, text in items.items()],
+            sealed=seal_items(key, candidate, items),
             at=at,
         )
         return person

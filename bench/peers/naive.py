@@ -16,7 +16,7 @@ from bench.peers import tables
 from bench.peers.batched import SQL
 from models.db import uuid7
 from models.partner import alias_of
-from models.seal import email_index, new_person_key, seal_item
+from models.seal import email_index, new_person_key, seal_items
 
 LINKS = SQL.links.sql.replace(":ids", "$1").replace(":viewer", "$2").replace(":sharing", "$3")
 """What no ORM says: sums over both ends of a link."""
@@ -135,13 +135,14 @@ class Naive:
             alias=f"候補者 {alias_of(identity)}",
             created_at=at,
         )
-        for item, text in (("NAME", given["name"]), ("EMAIL", given["email"])):
+        items = {"NAME": given["name"], "EMAIL": given["email"]}
+        for item, sealed in zip(items, seal_items(key, candidate.id, items), strict=True):
             await tables.PersonalData.create(
                 candidate_id=candidate.id,
                 item=item,
                 partner_id=self.viewer,
                 person_id=person.id,
-                sealed=seal_item(key, candidate.id, item, text),
+                sealed=sealed,
                 recorded_at=at,
             )
         return person.id
