@@ -97,7 +97,7 @@ def test_what_chance_breaks_has_the_same_errors() -> None:
         told = _slow(ast)
         refused += bool(told)
         assert quick.errors(JUDGE_SCHEMA, ast, specified_rules) == told
-    assert refused > 8
+    assert refused > 5
 
 
 def test_fragments_that_nest_too_deep_are_refused_alike() -> None:
