@@ -1,20 +1,19 @@
-"""How a verb runs: in one transaction with the reading of its payload, once per key, and a refusal changes nothing."""
+"""How a verb runs: in one transaction with the reading of its payload; once per key; and a refusal changes nothing."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import asyncpg
 from graphql import GraphQLError
 
 from auth.viewer import Viewer
 from models import idempotency
-from models.db import pool, unit_of_work
+from models.db import unit_of_work
 from models.errors import Refusal
+from planner import Answer, Read
 from planner.words import Verb
 from schema.act import Act, invalid
 
@@ -30,11 +29,12 @@ class Context:
     language: str
 
 
-@asynccontextmanager
-async def perform(
-    verb: Verb, context: Context, given: Any
-) -> AsyncGenerator[tuple[Mapping[str, Any], asyncpg.Connection[asyncpg.Record]]]:
-    """Yields the verb's row and the connection on which its payload is read before the transaction ends.
+class _TakenError(Exception):
+    """The key was taken before, or by a call at the same time: what this one did is undone."""
+
+
+async def perform(verb: Verb, context: Context, given: Any, read: Read) -> Answer:
+    """What `read` gives of the verb's row, before its transaction ends; of the first call's, where this is a retry.
 
     Raises GraphQLError(IDEMPOTENCY_CONFLICT) when the key came with another input, BAD_REQUEST when it is no text.
     """
@@ -48,11 +48,32 @@ async def perform(
     try:
         _check(mutation_id, b"\\u0000" in spelled and _has_nul(dataclasses.asdict(given)))
         async with unit_of_work() as connection:
-            row = await _once(verb, Act(context.viewer, connection), given, key)
-            yield {"client_mutation_id": mutation_id, "user_errors": [], **row}, connection
-    except Refusal as refusal:
-        async with pool().acquire() as connection:
-            yield {"client_mutation_id": mutation_id, "user_errors": [_said(refusal, context.language)]}, connection
+            row = await verb(Act(context.viewer, connection), given)
+            answer = await read(_payload(mutation_id, row), connection, idempotency.claim(key, row))
+            if answer is None:
+                raise _TakenError
+            return answer
+    except (Refusal, _TakenError) as stopped:
+        # What refuses a retry may be what the first call did.
+        return await _first(key, context.language, read, stopped)
+
+
+async def _first(key: idempotency.Key, language: str, read: Read, stopped: Refusal | _TakenError) -> Answer:
+    async with unit_of_work() as connection:
+        try:
+            row = await idempotency.find(connection, key)
+        except idempotency.ConflictError:
+            raise GraphQLError(CONFLICT, extensions={"code": "IDEMPOTENCY_CONFLICT"}) from None
+        if row is None and isinstance(stopped, _TakenError):
+            raise stopped  # taken, and swept in between: its caller waited for KEPT_DAYS
+        errors = [] if isinstance(stopped, _TakenError) or row is not None else [_said(stopped, language)]
+        answer = await read(_payload(key.client_mutation_id, row or {}, errors), connection)
+        assert answer is not None
+        return answer
+
+
+def _payload(mutation_id: str, row: Mapping[str, Any], errors: Sequence[Any] = ()) -> dict[str, Any]:
+    return {"client_mutation_id": mutation_id, "user_errors": list(errors), **row}
 
 
 def _check(mutation_id: str, nul: bool) -> None:
@@ -72,18 +93,6 @@ def _has_nul(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(_has_nul(each) for each in cast("Mapping[str, Any]", value).values())
     return isinstance(value, list) and any(_has_nul(each) for each in cast("list[Any]", value))
-
-
-async def _once(verb: Verb, act: Act, given: Any, key: idempotency.Key) -> Mapping[str, Any]:
-    try:
-        earlier = await idempotency.claim(act.connection, key)
-    except idempotency.ConflictError:
-        raise GraphQLError(CONFLICT, extensions={"code": "IDEMPOTENCY_CONFLICT"}) from None
-    if earlier is not None:
-        return earlier
-    row = await verb(act, given)
-    await idempotency.keep(act.connection, key, row)
-    return row
 
 
 def _said(refusal: Refusal, language: str) -> dict[str, Any]:

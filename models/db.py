@@ -1,7 +1,7 @@
 """The database: one pool, one way to open a transaction, one way to find named SQL, and the migrations.
 
-The pool is Tortoise's own, so that a model's `create()` and a named statement inside one `unit_of_work` share one
-connection and one transaction. Statements live in `models/sql/<word>.sql` and are read once by aiosql.
+The pool is Tortoise's own; its models are read outside of units of work, which speak named SQL alone. Statements live
+in `models/sql/<word>.sql` and are read once by aiosql.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from uuid import UUID
 
 import asyncpg
 from tortoise import Tortoise
-from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.connection import get_connection
 from tortoise.migrations.api import migrate as run_migrations
-from tortoise.transactions import in_transaction
 
 from models import named
 
@@ -184,6 +182,10 @@ class Borrowed(
     """A connection on its way: `async with` gives it back at the end, `await` leaves that to `Pool.release`."""
 
 
+Acquire = Callable[[], AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]]
+"""Gives a connection for as long as a block lasts."""
+
+
 class Pool(Protocol):
     """What the application asks of a pool: a connection for a while."""
 
@@ -209,6 +211,7 @@ def pool() -> Pool:
 
 _settle: Callable[[], Awaitable[None]] | None = None
 _together: ContextVar[bool] = ContextVar("settled_together", default=False)
+_within: ContextVar[asyncpg.Connection[asyncpg.Record] | None] = ContextVar("unit_of_work", default=None)
 
 
 def after_commit(settle: Callable[[], Awaitable[None]] | None) -> None:
@@ -218,15 +221,24 @@ def after_commit(settle: Callable[[], Awaitable[None]] | None) -> None:
 
 
 @asynccontextmanager
-async def unit_of_work() -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
+async def unit_of_work(acquire: Acquire | None = None) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
     """One transaction; inside another it is a savepoint. The edge opens it, verbs never commit.
 
-    Yields the asyncpg connection. Tortoise models used inside take part by themselves.
+    `acquire` gives the connection, where it is not the pool that does.
     """
-    within = isinstance(get_connection("default"), TransactionalDBClient)
-    async with in_transaction("default") as transaction:
-        yield transaction._connection  # pyright: ignore[reportPrivateUsage]
-    if _settle is not None and not within and not _together.get():
+    outer = _within.get()
+    if outer is not None:
+        async with outer.transaction():
+            yield outer
+        return
+    async with (acquire or pool().acquire)() as connection:
+        given = _within.set(connection)
+        try:
+            async with connection.transaction():
+                yield connection
+        finally:
+            _within.reset(given)
+    if _settle is not None and not _together.get():
         await _settle()
 
 

@@ -1,6 +1,7 @@
-"""Idempotency keys (冪等キー): a verb runs once per client and clientMutationId, and a retry gets its first result.
+"""Idempotency keys (冪等キー): a verb takes effect once per client and clientMutationId; a retry gets that result.
 
-Only ids are kept; the retry's selection is read anew. A refusal changes nothing and keeps nothing.
+A key is taken with the result, at the end of the verb's transaction: of two calls at once both run, and the one that
+finds the key taken is undone. Only ids are kept; the retry's selection is read anew. A refusal keeps nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ KEPT_DAYS = 30
 
 
 class ConflictError(Exception):
-    """The same key came with another input or for another verb: nothing was run."""
+    """The same key came with another input or for another verb: nothing is changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,35 +44,26 @@ def fingerprint(spelled: bytes) -> bytes:
     return hashlib.sha256(spelled).digest()
 
 
-async def claim(connection: asyncpg.Connection[asyncpg.Record], key: Key) -> Mapping[str, Any] | None:
-    """Claims the key for this transaction; the first result where it was used before.
+def claim(key: Key, answer: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The statement that takes a key with the verb's result, and its values, to be run in the verb's own transaction.
 
-    A concurrent call with the same key waits here until this transaction ends. Raises ConflictError.
+    It gives no row when the key was taken before; a call at the same time is waited for.
     """
-    sql = queries("idempotency")
-    claimed = await sql.claim(
-        connection,
-        client_id=key.client_id,
-        client_mutation_id=key.client_mutation_id,
-        verb=key.verb,
-        input_hash=key.fingerprint,
+    kept = orjson.dumps(answer, default=str).decode()
+    # In the order in which the statement names them.
+    return queries("idempotency").claim.sql, [key.client_id, key.client_mutation_id, key.verb, key.fingerprint, kept]
+
+
+async def find(connection: asyncpg.Connection[asyncpg.Record], key: Key) -> Mapping[str, Any] | None:
+    """The result that a key was taken with; None for one that is free. Raises ConflictError."""
+    found = await queries("idempotency").find(
+        connection, client_id=key.client_id, client_mutation_id=key.client_mutation_id
     )
-    if claimed:
+    if found is None:
         return None
-    found = await sql.find(connection, client_id=key.client_id, client_mutation_id=key.client_mutation_id)
-    if found is None or found["verb"] != key.verb or found["input_hash"] != key.fingerprint:
+    if found["verb"] != key.verb or found["input_hash"] != key.fingerprint:
         raise ConflictError
     return orjson.loads(found["answer"])
-
-
-async def keep(connection: asyncpg.Connection[asyncpg.Record], key: Key, answer: Mapping[str, Any]) -> None:
-    """Keeps the verb's result under its claimed key, in the verb's own transaction."""
-    await queries("idempotency").keep(
-        connection,
-        client_id=key.client_id,
-        client_mutation_id=key.client_mutation_id,
-        answer=orjson.dumps(answer, default=str).decode(),
-    )
 
 
 async def sweep(connection: asyncpg.Connection[asyncpg.Record], now: datetime) -> None:

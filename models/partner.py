@@ -16,6 +16,7 @@ import jaconv
 from tortoise import fields
 from tortoise.models import Model
 
+from models import audit
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.registry import (
@@ -80,6 +81,11 @@ def alias_of(row_id: UUID) -> str:
         number, place = divmod(number, len(ALIAS_ALPHABET))
         signs += ALIAS_ALPHABET[place]
     return signs
+
+
+async def by_slug(connection: audit.Connection, slug: str, kind: str | None = None) -> UUID | None:
+    """The partner of that short name; with `kind`, of that kind alone."""
+    return await queries("partner").by_slug(connection, slug=slug, kind=kind)
 
 
 async def register_company(

@@ -7,7 +7,7 @@ from planner.catalog import Catalogue
 from planner.engine import Bound, Planner, Prepared, Request, Stream, body
 from planner.errors import DeclarationError, InvalidRequestError, RequestError
 from planner.limits import Limits
-from planner.run import Acquire, Answer, Perform, Viewer
+from planner.run import Acquire, Answer, Perform, Read, Viewer
 
 __all__ = [
     "Acquire",
@@ -20,6 +20,7 @@ __all__ = [
     "Perform",
     "Planner",
     "Prepared",
+    "Read",
     "Request",
     "RequestError",
     "Stream",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import asyncpg
@@ -20,15 +21,18 @@ from planner.words import Verb
 
 Acquire = Callable[[], AbstractAsyncContextManager[Any]]
 """Gives an asyncpg connection for a while."""
-Perform = Callable[[Verb, Any, Any], AbstractAsyncContextManager[tuple[Mapping[str, Any], Any]]]
-"""Runs a verb with (context, input) in its own unit of work; yields the payload's row and the connection it ran on."""
+Claim = tuple[str, Sequence[Any]]
+"""A statement with its values, run together with a reading: where it gives no row, nothing is read."""
 
+_PARAMETER = re.compile(r"\$(\d+)")
 _LATER = re.compile(f',"(?:{ARM}|{MARK})":[0-9]+'.encode())
 _FIRST = re.compile(f'{{"(?:{ARM}|{MARK})":[0-9]+'.encode())
 """Marks that Python did not take off. Each pattern begins with plain bytes, which `re` finds seventy times faster."""
 
 QUERY_CANCELED = "57014"
 DATA_EXCEPTIONS = "22"
+CLAIMED_KEPT = 256
+"""Texts of statements with their claims; a product knows few mutations."""
 
 
 class Viewer(Protocol):
@@ -54,6 +58,18 @@ class Answer(NamedTuple):
     statements: int = 0
 
 
+class Read(Protocol):
+    """Reads a payload by its row, on the connection of its verb; None where the claim gives no row."""
+
+    async def __call__(self, row: Mapping[str, Any], connection: Any, claim: Claim | None = None) -> Answer | None:
+        """See above."""
+        ...
+
+
+Perform = Callable[[Verb, Any, Any, Read], Awaitable[Answer]]
+"""Runs a verb with (context, input) in a unit of work, reads its payload before that ends, and gives the answer."""
+
+
 class Runner:
     """Runs plans. `session` names the settings of a personal plan, each with the viewer's value it takes."""
 
@@ -63,11 +79,14 @@ class Runner:
         self._set = f"select {calls}" if pairs else ""
         self._session = pairs
 
-    async def read(self, plan: Plan, connection: asyncpg.Connection[Any], run: Run) -> bytes:
-        """The answer of a plan's statement. Raises RequestError where the request's values are at fault."""
-        values = plan.values(run)
+    async def read(self, plan: Plan, connection: asyncpg.Connection[Any], run: Run, claim: Claim | None = None) -> Any:
+        """The answer of a plan's statement, as bytes. Raises RequestError where the request's values are at fault."""
+        sql, values = plan.sql, plan.values(run)
+        if claim:
+            sql = _claimed(sql, claim[0], len(values))
+            values += claim[1]
         try:
-            return await connection.fetchval(plan.sql, *values)
+            return await connection.fetchval(sql, *values)
         except asyncpg.PostgresError as error:
             if isinstance(error, asyncpg.DataError) or (error.sqlstate or "").startswith(DATA_EXCEPTIONS):
                 raise RequestError(BAD_VALUE, "A value of this request cannot be what the field needs.") from error
@@ -139,11 +158,22 @@ class Runner:
 
     async def _step(self, step: Step, plan: Plan, given: Any, perform: Perform, run: Run, context: Any) -> Answer:
         assert step.verb is not None
-        async with perform(step.verb, context, given) as (row, connection):
+
+        async def read(row: Mapping[str, Any], connection: Any, claim: Claim | None = None) -> Answer | None:
             if plan.personal:
                 await self.identify(connection, run)
-            body = await self.read(plan, connection, run._replace(row=row))
+            body = await self.read(plan, connection, run._replace(row=row), claim)
+            if body is None:
+                return None
             return await self._finished(plan, body, context, 1) if plan.finishing else self.checked(plan, body)
+
+        return await perform(step.verb, context, given, read)
+
+
+@lru_cache(CLAIMED_KEPT)
+def _claimed(sql: str, claim: str, taken: int) -> str:
+    later = _PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", claim.rstrip().rstrip(";"))
+    return f"with claimed as ({later}) select ({sql}) from claimed"
 
 
 def _located(failure: Exception, step: Step, completion: Completion) -> GraphQLError:

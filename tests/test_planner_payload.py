@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from planner import InvalidRequestError, Request
+from planner import Answer, InvalidRequestError, Read, Request
 from tests.planner_world.compare import Context, World, viewer
 from tests.planner_world.fixture import toy  # noqa: F401
 from tests.planner_world.schema import PostJobInput
@@ -45,10 +44,11 @@ async def _post(toy: World, given: PostJobInput) -> Mapping[str, Any]:  # noqa: 
 async def _mutate(toy: World, text: str, variables: dict[str, Any]) -> dict[str, Any]:  # noqa: F811
     await toy.connection.execute("reset role; grant insert on job to world_reader; set role world_reader")
 
-    @contextlib.asynccontextmanager
-    async def perform(verb: Any, context: Any, given: Any) -> AsyncIterator[tuple[Any, Any]]:
+    async def perform(verb: Any, context: Any, given: Any, read: Read) -> Answer:
         async with toy.connection.transaction():
-            yield await verb(context, given), toy.connection
+            answer = await read(await verb(context, given), toy.connection)
+            assert answer is not None
+            return answer
 
     context = Context(post_job=lambda given: _post(toy, given))
     body, _ = await toy.ask(text, variables, context=context, perform=perform)

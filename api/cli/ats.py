@@ -18,7 +18,7 @@ from api.cli import Sentences
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from models import db, delivery, seal
-from models.partner import Partner
+from models.partner import by_slug
 
 SECRET_BYTES = 32
 
@@ -95,9 +95,9 @@ async def _with(installed: Settings, slug: str, work: Work) -> Any:
     await db.connect(installed.database_url, pool_max=1)
     try:
         async with db.unit_of_work() as connection:
-            company = await Partner.get_or_none(slug=slug, kind="COMPANY")
-            if company is None:
+            company_id = await by_slug(connection, slug, "COMPANY")
+            if company_id is None:
                 raise click.ClickException(f"there is no company {slug!r}: --partner takes its short name (slug)")
-            return await work(connection, company.id)
+            return await work(connection, company_id)
     finally:
         await db.disconnect()

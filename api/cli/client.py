@@ -17,7 +17,7 @@ from auth import assertion, scopes
 from auth.signed import UnacceptableError
 from models import audit, db, oauth
 from models.oauth import Credentials
-from models.partner import Partner
+from models.partner import by_slug
 
 TOKEN_ANSWER_SECONDS = 10
 
@@ -124,14 +124,14 @@ async def _create(
     await db.connect(installed.database_url, pool_max=1)
     try:
         async with db.unit_of_work() as connection:
-            found = await Partner.get_or_none(slug=partner) if partner else None
-            if partner and found is None:
+            partner_id = await by_slug(connection, partner) if partner else None
+            if partner and partner_id is None:
                 raise ValueError(f"there is no partner {partner!r}: --partner takes its short name (slug)")
             made = await oauth.create_client(
                 connection,
                 name=name or partner or "operator",
                 scope=scope,
-                partner_id=found.id if found else None,
+                partner_id=partner_id,
                 redirect_uris=redirect_uris,
                 post_logout_redirect_uris=after_logout,
                 devices=devices,
@@ -139,8 +139,7 @@ async def _create(
                 jwks=jwks,
                 dpop_bound=dpop_bound,
             )
-            owner = found.id if found else None
-            await audit.record(connection, "client.registered", partner_id=owner, client_id=made.client_id)
+            await audit.record(connection, "client.registered", partner_id=partner_id, client_id=made.client_id)
             return made
     finally:
         await db.disconnect()

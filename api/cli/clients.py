@@ -16,7 +16,7 @@ from models import db, oauth
 from models.audit import Connection
 from models.client import Listed
 from models.oauth import Client
-from models.partner import Partner
+from models.partner import by_slug
 
 Result = TypeVar("Result")
 
@@ -34,10 +34,10 @@ def list_(partner: str | None, operator: bool, data_dir: Path, as_json: bool) ->
         raise click.UsageError("say whose: --partner SLUG, or --operator")
 
     async def work(connection: Connection) -> list[Listed]:
-        found = await Partner.get_or_none(slug=partner) if partner else None
-        if partner and found is None:
+        partner_id = await by_slug(connection, partner) if partner else None
+        if partner and partner_id is None:
             raise click.ClickException(f"there is no partner {partner!r}: --partner takes its short name (slug)")
-        return await clients.listed(connection, found.id if found else None)
+        return await clients.listed(connection, partner_id)
 
     for each in _with_database(data_dir, work):
         told = _told(each)

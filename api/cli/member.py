@@ -16,7 +16,7 @@ from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import audit, db, factor, oauth, team
 from models import member as people
 from models.audit import Connection
-from models.partner import Partner
+from models.partner import by_slug
 
 PASSWORD_BYTES = 12
 
@@ -43,16 +43,16 @@ def create(partner: str, email: str, name: str, role: str, data_dir: Path, as_js
     password = secrets.token_urlsafe(PASSWORD_BYTES)
 
     async def work(connection: Connection) -> None:
-        found = await Partner.get_or_none(slug=partner)
-        if found is None:
+        partner_id = await by_slug(connection, partner)
+        if partner_id is None:
             raise ValueError(f"there is no partner {partner!r}: --partner takes its short name (slug)")
         try:
             member_id = await people.create_member(
-                connection, partner_id=found.id, email=email, name=name, password=password, role=role
+                connection, partner_id=partner_id, email=email, name=name, password=password, role=role
             )
         except asyncpg.UniqueViolationError:
             raise ValueError("somebody logs in with this address already: `member password` resets theirs") from None
-        await audit.record(connection, "member.created", partner_id=found.id, member_id=member_id, role=role)
+        await audit.record(connection, "member.created", partner_id=partner_id, member_id=member_id, role=role)
 
     _do(data_dir, work)
     _print({"email": email, "password": password, "role": role}, as_json)

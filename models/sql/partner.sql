@@ -29,3 +29,7 @@ returning community_id;
 -- name: unlicensed
 -- The agencies among these partners whose licence has run out on this day.
 select id from partner where id = any(:partner_ids::uuid[]) and kind = 'AGENCY' and license_expires_on < :on;
+
+-- name: by_slug$
+-- The partner of that short name, of that kind where one is asked for.
+select id from partner where slug = :slug and kind = coalesce(:kind::text, kind);
