@@ -37,7 +37,7 @@ def test_what_does_not_divide_goes_to_the_first() -> None:
 
 async def link(world: World, contributor_id: UUID, company_id: UUID, amount: int, role: str = "REFERRED") -> None:
     await world.owner.execute(
-        "insert into contribution_link (contributor_id, company_id, role, contributions) values ($1, $2, $3, $4)",
+        "insert into contribution_link_delta (contributor_id, company_id, role, contributions) values ($1, $2, $3, $4)",
         *(contributor_id, company_id, role, amount),
     )
 

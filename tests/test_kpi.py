@@ -365,7 +365,7 @@ async def test_the_application_cannot_write_a_figure(world: World) -> None:
     for statement in (
         "insert into kpi_month values (gen_random_uuid(), 'HIRE_RATE', '2025-04-01', 1, 1, 1, now())",
         "update kpi_month set numerator = 0",
-        "update contribution_link set contributions = 0",
+        "update contribution_link set returned = 0",
         "select kpi_rebuild()",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

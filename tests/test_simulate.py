@@ -184,12 +184,22 @@ async def test_shares_sum_to_one_and_rest_on_evidence(connection: asyncpg.Connec
         """
         select count(*) from (select contributor_id, c.company_id, role, count(*)::int as contributions
           from contribution c join hire h on h.id = c.hire_id where h.reverted_at is null group by 1, 2, 3) c
-        full join contribution_link l using (contributor_id, company_id, role)
+        full join (
+          select l.contributor_id, l.company_id, r.role, r.contributions
+          from contribution_link l cross join lateral link_by_role(l) r
+        ) l using (contributor_id, company_id, role)
         where c.contributions is distinct from l.contributions
         """
     )
+    back = await connection.fetchval(
+        """
+        select count(*) from contribution_link l
+        left join contribution_link b on b.contributor_id = l.company_id and b.company_id = l.contributor_id
+        where l.returned <> coalesce(b.contributions, 0)
+        """
+    )
     own = await connection.fetchval("select count(*) from contribution where contributor_id = company_id")
-    assert (wrong, bare, links, own) == ([], 0, 0, 0)
+    assert (wrong, bare, links, back, own) == ([], 0, 0, 0, 0)
 
 
 async def test_states_are_what_the_events_tell(connection: asyncpg.Connection) -> None:

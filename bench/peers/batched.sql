@@ -32,16 +32,20 @@ select id, referral_id, hire_id, stage, status, received_at, decided_at from app
 
 -- name: links
 -- The twenty heaviest neighbours of each of these partners, both ways together.
-select c.id as centre_id, l.neighbour_id, l.contributions, l.roles
+select c.id as centre_id, l.neighbour_id, l.contributions, array_remove(array[case when l.educated > 0 then 'EDUCATED' end,
+  case when l.hired_through > 0 then 'HIRED_THROUGH' end, case when l.hosted > 0 then 'HOSTED' end,
+  case when l.placed > 0 then 'PLACED' end, case when l.referred > 0 then 'REFERRED' end,
+  case when l.relayed > 0 then 'RELAYED' end], null) as roles
 from unnest(:ids::uuid[]) as c (id) cross join lateral (
-  select k.neighbour_id, sum(k.contributions)::int as contributions, array_agg(distinct k.role order by k.role) as roles
+  select k.neighbour_id, sum(k.contributions)::int as contributions, sum(k.educated) as educated,
+    sum(k.hired_through) as hired_through, sum(k.hosted) as hosted, sum(k.placed) as placed, sum(k.referred) as referred,
+    sum(k.relayed) as relayed
   from (
-    select o.company_id as neighbour_id, o.company_id, o.role, o.contributions from contribution_link o where o.contributor_id = c.id
+    select o.company_id as neighbour_id, o.* from contribution_link o where o.contributor_id = c.id and o.contributions > 0
     union all
-    select i.contributor_id, i.company_id, i.role, i.contributions from contribution_link i where i.company_id = c.id
+    select i.contributor_id, i.* from contribution_link i where i.company_id = c.id and i.contributions > 0
   ) k
-  where k.contributions > 0 and k.neighbour_id <> c.id
-    and (:viewer::uuid in (c.id, k.neighbour_id) or k.company_id = any(:sharing::uuid[]))
+  where (:viewer::uuid in (c.id, k.neighbour_id) or k.company_id = any(:sharing::uuid[]))
   group by 1 order by 2 desc, 1 limit 20
 ) l
 order by 1, 3 desc, 2;
