@@ -8,7 +8,7 @@ is believed; what is wrong with one is always graphql-core's to tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from graphql import (
@@ -33,6 +33,8 @@ from graphql.validation.validate import FragmentNestingVisitor
 from graphql.validation.validation_context import VariableUsage, VariableUsageVisitor
 
 MAXIMUM_ERRORS = 10
+MAXIMUM_TABLES = 1_000
+"""Of who speaks of which kind of node: some twenty for each standing, whose gate is a rule of its own."""
 Rules = Collection[type[ASTValidationRule]]
 Heard = Callable[..., Any] | None
 
@@ -61,7 +63,7 @@ def _sound(schema: GraphQLSchema, ast: DocumentNode, rules: Rules) -> bool:
     try:
         if fragments:
             visit(ast, FragmentNestingVisitor(fragments))
-        visit(ast, _Walk(types, [_Voice(rule, context) for rule in rules]), _WALKED)
+        visit(ast, _Walk(types, tuple(rules), lambda rule: rule(context)), _WALKED)
     except (_UnsoundError, GraphQLError, RecursionError):
         return False
     return True
@@ -84,7 +86,7 @@ class _Context(ValidationContext):
         """The variables in one operation or fragment, which the document keeps alive."""
         if id(node) not in self._used:
             found = VariableUsageVisitor(self._types, node if isinstance(node, FragmentDefinitionNode) else None)
-            visit(node, _Walk(self._types, [found]), _WALKED)
+            visit(node, _Walk(self._types, (VariableUsageVisitor,), lambda _: found), _WALKED)
             self._used[id(node)] = found.usages
         return self._used[id(node)]
 
@@ -97,52 +99,50 @@ class _Context(ValidationContext):
         return [] if self._lone else super().get_recursively_referenced_fragments_for_operations(operations)
 
 
-class _Voice:
-    """A rule, made when a node of a kind comes by of which it has something to say."""
+@lru_cache(MAXIMUM_TABLES)
+def _speaking(classes: tuple[type, ...], kind: str) -> tuple[tuple[int, str | None, str | None], ...]:
+    """Which of these have methods for a kind of node, its own or else those of every kind, and their names."""
 
-    def __init__(self, rule: type[ASTValidationRule], context: ValidationContext) -> None:
-        self._rule = rule
-        self._context = context
-        self._made: ASTValidationRule | None = None
-
-    def get_enter_leave_for_kind(self, kind: str) -> tuple[Heard, Heard]:
-        """What it does at entering and at leaving a node of this kind."""
-        entering, leaving = _methods(self._rule, kind)
-        if not entering and not leaving:
-            return None, None
-        rule = self._made = self._made or self._rule(self._context)
-        return getattr(rule, entering) if entering else None, getattr(rule, leaving) if leaving else None
-
-
-@cache
-def _methods(class_: type, kind: str) -> tuple[str | None, str | None]:
-    """The names of its methods for a kind: those of the kind, or else those of every kind."""
-
-    def named(when: str) -> str | None:
+    def named(class_: type, when: str) -> str | None:
         return next((name for name in (f"{when}_{kind}", when) if hasattr(class_, name)), None)
 
-    return named("enter"), named("leave")
+    found = [(place, named(each, "enter"), named(each, "leave")) for place, each in enumerate(classes)]
+    return tuple(each for each in found if each[1] or each[2])
 
 
 class _Walk(Visitor):
-    """All that listen, at each node: as graphql-core's ParallelVisitor within its TypeInfoVisitor."""
+    """All that listen, at each node: as graphql-core's ParallelVisitor within its TypeInfoVisitor.
 
-    def __init__(self, types: TypeInfo, heard: Collection[Any]) -> None:
+    `make` gives the visitor of a class, when a node comes by of which it has something to say.
+    """
+
+    def __init__(self, types: TypeInfo, classes: tuple[type, ...], make: Callable[[Any], Visitor]) -> None:
         super().__init__()
         self._types = types
-        self._heard = heard
-        self._silent: list[Any] = [None] * len(heard)
+        self._classes = classes
+        self._make = make
+        self._there: dict[int, Visitor] = {}
+        self._silent: list[Any] = [None] * len(classes)
         self._calls: dict[str, EnterLeaveVisitor] = {}
 
     def get_enter_leave_for_kind(self, kind: str) -> EnterLeaveVisitor:
         """What happens at nodes of this kind."""
         if kind not in self._calls:
-            self._calls[kind] = self._made(kind)
+            self._calls[kind] = self._told(kind)
         return self._calls[kind]
 
-    def _made(self, kind: str) -> EnterLeaveVisitor:
-        found = [(place, *each.get_enter_leave_for_kind(kind)) for place, each in enumerate(self._heard)]
-        calls = [call for call in found if call[1] or call[2]]
+    def _visitor(self, place: int) -> Visitor:
+        if place not in self._there:
+            self._there[place] = self._make(self._classes[place])
+        return self._there[place]
+
+    def _told(self, kind: str) -> EnterLeaveVisitor:
+        calls: list[tuple[int, Heard, Heard]] = []
+        for place, entering, leaving in _speaking(self._classes, kind):
+            own = self._visitor(place)
+            calls.append(
+                (place, getattr(own, entering) if entering else None, getattr(own, leaving) if leaving else None)
+            )
         silent = self._silent
         tell = getattr(self._types, f"enter_{kind}", None)
         untell = getattr(self._types, f"leave_{kind}", None)
