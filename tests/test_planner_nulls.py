@@ -26,6 +26,21 @@ async def test_a_null_leaf_goes_up_to_the_nearest_place_that_may_be_null(toy: Wo
     assert statements == 1
 
 
+async def test_objects_of_equal_keys_are_told_apart(toy: World) -> None:  # noqa: F811
+    await _set(toy, "update partner set level = null, joined_at = '2099-01-01' where kind = 'SCHOOL'")
+    text = "{ partners(first: 1, orderBy: NEWEST) { edges { node {\n... on Company { level: loud }\n... on School { level } } } } }"
+    body, statements = await toy.ask(text)
+    (error,) = body["errors"]
+    assert error["locations"] == [{"line": 3, "column": 17}]
+    text = "query ($ids: [ID!]!) { nodes(ids: $ids) {\n... on Job { level: title }\n... on School { level } } }"
+    job = toy.rows["job"][0]["id"]
+    school = next(row["id"] for row in toy.rows["partner"] if row["kind"] == "SCHOOL")
+    body, _ = await toy.ask(text, {"ids": [f"job_{job}", f"par_{school}"]})
+    (error,) = body["errors"]
+    assert (error["path"], error["locations"]) == (["nodes", 1, "level"], [{"line": 3, "column": 17}])
+    assert statements == 1
+
+
 async def test_a_null_item_takes_its_list(toy: World) -> None:  # noqa: F811
     await _set(toy, "update partner set moods = array['a', null], joined_at = '2099-01-01' where number = 'N0'")
     body, _ = await toy.ask('{ company(number: "N0") { name moods } }')
