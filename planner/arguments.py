@@ -19,7 +19,7 @@ from graphql import (
     value_from_ast,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from planner.codec import key_value, named, plain, read_cursor, read_key, type_of
+from planner.codec import named, plain, read_cursor, read_key, type_of
 from planner.errors import BAD_PAGE, BAD_VALUE, RequestError
 from planner.limits import MAXIMUM_ROWS_PER_PAGE
 
@@ -249,48 +249,3 @@ class Length:
         if len(value) > self.most:
             raise RequestError(BAD_VALUE, f"At most {self.most} in one request; {len(value)} were asked.")
         return len(value)
-
-
-@dataclass(frozen=True)
-class Sought:
-    """Picks, from ids or representations, the keys of one arm: each at its place, null where another arm's stands.
-
-    For representations, `type` is their `__typename`, `keys` the keys it declares and `field` the one of this arm.
-    """
-
-    prefix: str | None
-    key_type: str
-    type: str | None = None
-    keys: tuple[str, ...] = ()
-    field: str = "id"
-
-    @property
-    def sql_type(self) -> str:
-        """The SQL type of what it gives. UUIDs, once they are read, need no quotes and go as one text: asyncpg asks of
-        every member of an array whether it is an array itself."""
-        return "text::uuid[]" if self.key_type == "uuid" else f"{self.key_type}[]"
-
-    def __call__(self, value: Any) -> Any:
-        type_ = self.type
-        keys = [
-            self._key(each) if type_ is None or (isinstance(each, dict) and each.get("__typename") == type_) else None  # pyright: ignore
-            for each in value
-        ]
-        return f"{{{','.join([each or 'null' for each in keys])}}}" if self.key_type == "uuid" else keys
-
-    def _key(self, each: Any) -> Any:
-        if self.type is not None:
-            if key_field(each, self.keys) != self.field:
-                return None
-            each = each[self.field]
-        if self.field == "id":
-            return read_key(each, self.prefix, self.key_type)
-        return None if "\0" in each else key_value(each, self.key_type)
-
-
-def key_field(representation: dict[str, Any], keys: tuple[str, ...]) -> str | None:
-    """The key by which a representation is looked up: the first of those its type declares that it carries."""
-    for key in keys:
-        if isinstance(representation.get(key), str):
-            return key
-    return None

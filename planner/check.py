@@ -25,8 +25,8 @@ from planner.codec import is_plural, named, type_of
 from planner.directives import word_of
 from planner.errors import DeclarationError
 from planner.limits import Limits
-from planner.lookup import entity_shape
 from planner.plan import Compiler, Plan, Steps
+from planner.sought import represented
 from planner.spot import Policy
 
 UNBOUNDED = Limits(depth=100, fields=100_000, fields_per_set=10_000, aliases=10_000, tokens=100_000)
@@ -159,7 +159,7 @@ def _call(
 def _shape(catalogue: Catalogue, type_: Any, concrete: Any) -> Hashable:
     base = named(type_)
     if base.name == "_Any":
-        return tuple(entity_shape(_represented(catalogue), catalogue.keys))
+        return tuple(sorted(represented(_represented(catalogue), catalogue.keys)))
     if base.name == "ID":
         home = catalogue.homes.get(concrete.name) if concrete is not None else None
         prefixes = (home.prefix,) if home is not None and home.prefix else tuple(sorted(catalogue.by_prefix))

@@ -46,7 +46,9 @@ TEXTS = ("text", "character varying", "character", "citext", "name")
 AS_TEXT = frozenset({"Decimal", "BigInt", "ID"})
 """Written as JSON strings: a number would lose its scale or its last digits on the way."""
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+"""How PostgreSQL spells one."""
+_UUID = re.compile(UUID)
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 

@@ -22,6 +22,7 @@ from graphql import (
 )
 
 from planner.codec import type_of
+from planner.sought import Several
 
 Quick = Callable[[Any], Any]
 LARGEST_INT = 2**31 - 1
@@ -73,7 +74,12 @@ def _optional(inner: Quick) -> Quick:
 
 def _present(type_: Any) -> Quick:
     if isinstance(type_, GraphQLList):
-        item = quick(cast("Any", type_).of_type)
+        within = cast("Any", type_).of_type
+        if isinstance(within, GraphQLNonNull) and cast("Any", within).of_type.name == "_Any":
+            return _several
+        item = quick(within)
+        if isinstance(within, GraphQLNonNull) and cast("Any", within).of_type.name == "ID":
+            return lambda value: Several(map(item, _exactly(value, list)))
         return lambda value: [item(each) for each in _exactly(value, list)]
     if isinstance(type_, GraphQLEnumType):
         members: dict[str, Any] = {name: type_.coerce_input_value(name) for name in type_.values}
@@ -93,6 +99,13 @@ def _exactly(value: Any, type_: type) -> Any:
     if type(value) is not type_:
         raise UnclearError
     return value
+
+
+def _several(value: Any) -> Several:
+    """Representations may hold anything; only null has no place among them."""
+    if None in _exactly(value, list):
+        raise UnclearError
+    return Several(value)
 
 
 def _int(value: Any) -> int:

@@ -32,7 +32,7 @@ from planner.codec import is_plural, named, read_global_id, type_of
 from planner.coerce import Quickly, UnclearError
 from planner.errors import BAD_REQUEST, TOO_LARGE, InvalidRequestError, RequestError
 from planner.limits import MAXIMUM_ROWS_PER_PAGE, Limits, bucket
-from planner.lookup import entity_shape
+from planner.sought import represented
 from planner.validate import errors
 
 Shaper = Callable[[Any], Hashable]
@@ -141,7 +141,7 @@ def shaper(type_: Any, catalogue: Catalogue) -> Shaper:
     must not be able to mint keys."""
     base = named(type_)
     if base.name == "_Any":
-        return lambda value: tuple(entity_shape(value if isinstance(value, list) else [value], catalogue.keys))
+        return lambda value: tuple(sorted(represented(value, catalogue.keys)))
     if base.name == "ID":
         known = catalogue.by_prefix
         if is_plural(type_):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import FieldNode, GraphQLInterfaceType, GraphQLObjectType, Undefined
 
 from planner import tree, words
-from planner.arguments import Bind, Constant, KeyOf, Length, Ref, Sought, Together, Variable, given, key_field
+from planner.arguments import Bind, Constant, KeyOf, Length, Ref, Together, Variable, given
 from planner.catalog import Home
 from planner.codec import named, read_global_id, type_of
 from planner.declare import word_of
 from planner.directives import python_name
 from planner.door import rows_of
 from planner.errors import BAD_VALUE, RequestError
+from planner.sought import Group, KeysOf, Places, Sought, represented
 from planner.spot import Asked, Spot
 from planner.text import quoted
 from planner.tree import Arm, Field, Sql
@@ -49,7 +50,7 @@ def _nodes(selector: Selector, asked: Asked) -> Field:
     for prefix in sorted(_prefixes(selector, ref)):
         home = selector.catalogue.by_prefix.get(prefix)
         if home is not None:
-            arms.append(_arm(selector, home, type_, type_, asked.nodes, asked.depth, ref))
+            arms.append(_arm(selector, home, type_, asked.nodes, asked.depth, ref, Sought((prefix, ""))))
     return tree.Lookup(**asked.common, arms=tuple(arms), length=_length(selector, ref))
 
 
@@ -61,49 +62,28 @@ def entities(selector: Selector, nodes: Sequence[FieldNode], common: Mapping[str
     if not isinstance(ref, (Constant, Variable)) or (isinstance(ref, Constant) and not isinstance(ref.value, list)):
         raise RequestError(BAD_VALUE, "Send `representations` as a variable.", nodes[0])
     arms: list[Arm] = []
-    for type_name, key in represented(ref, selector.shape, selector.catalogue.keys):
+    keys = selector.catalogue.keys
+    held = selector.shape[ref.path[0]] if isinstance(ref, Variable) else sorted(represented(ref.value, keys))  # pyright: ignore
+    for type_name, key in cast("Sequence[Group]", held):
         type_ = selector.catalogue.schema.type_map[type_name]
         home = selector.catalogue.homes[type_name]
         assert isinstance(type_, (GraphQLObjectType, GraphQLInterfaceType))
-        arms.append(_arm(selector, home, type_, type_, nodes, depth, ref, key))
+        arms.append(_arm(selector, home, type_, nodes, depth, ref, Sought((type_name, key), keys)))
     return tree.Lookup(**common, arms=tuple(arms), length=_length(selector, ref))
 
 
-def represented(ref: Ref, shape: Mapping[str, Hashable], keys: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
-    """The types, each with the key, among representations: of a variable, its shape; of a literal, counted here."""
-    if isinstance(ref, Variable):
-        return list(shape[ref.path[0]])  # pyright: ignore
-    assert isinstance(ref, Constant)
-    return entity_shape(ref.value, keys)
-
-
-def entity_shape(representations: Any, keys: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
-    """Sorted (type, key) pairs that occur; what cannot be looked up is left out."""
-    found: set[tuple[str, str]] = set()
-    for each in representations:
-        name = each.get("__typename") if isinstance(each, dict) else None  # pyright: ignore
-        if isinstance(name, str) and name in keys:
-            key = key_field(each, keys[name])  # pyright: ignore
-            if key is not None:
-                found.add((name, key))
-    return sorted(found)
-
-
 def _arm(
-    selector: Selector, home: Home, type_: Any, asked: Any, nodes: Sequence[FieldNode], depth: int, ref: Ref,
-    key: str | None = None,
+    selector: Selector, home: Home, type_: Any, nodes: Sequence[FieldNode], depth: int, ref: Ref, sought: Sought
 ) -> Arm:  # fmt: skip
-    keys = selector.catalogue.keys.get(type_.name, ()) if key is not None else ()
-    column = home.key if key in (None, "id") else _column(type_, key)
-    key_type = home.relation.columns[column].type
-    sought = Sought(home.prefix, key_type, type_.name if key is not None else None, keys, key or "id")
-    call = selector.sql.sql(home.source) if home.source else None
+    key = sought.group[1]
+    column = home.key if key in ("", "id") else _column(type_, key)
+    keys, places = KeysOf(sought, home.prefix, home.relation.columns[column].type), Places(sought)
     return Arm(
-        rows=rows_of(selector, type_, home, call, home.name, []),
-        record=selector.record(asked, nodes, Spot(home.relation.columns, home), depth),
-        keys=Bind(ref, sought.sql_type, sought),
+        rows=rows_of(selector, type_, home, selector.sql.sql(home.source) if home.source else None, home.name, []),
+        record=selector.record(type_, nodes, Spot(home.relation.columns, home), depth),
+        keys=Bind(ref, keys.type, keys),
+        places=Bind(ref, places.type, places),
         column=column,
-        key_type=key_type,
     )
 
 

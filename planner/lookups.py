@@ -35,7 +35,7 @@ def _arm(writer: Writer, arm: Arm, number: int | None) -> str:
         source = f"cross join lateral {writer.fill(arm.rows.call, scope)} {row}"
     else:
         source = f'join {quoted(arm.rows.table)} {row} on {row}.{quoted(arm.column)} = {sought}."k"'
-    asked = f'unnest({writer.bound(arm.keys)}) with ordinality {sought}("k", "o")'
+    asked = f'unnest({writer.bound(arm.keys)}, {writer.bound(arm.places)}) {sought}("k", "o")'
     return (
         f'select {sought}."o", to_json({refer(out)}) as "j" from {asked} {source}{"".join(joins)}'
         f" cross join lateral (select {text}) {out}{where(conditions)}"

@@ -198,13 +198,13 @@ class Page(Field):
 
 @dataclass(frozen=True)
 class Arm:
-    """One table of a lookup: the bind of its keys, null at the others' places, and the column they are looked up in."""
+    """One table of a lookup: the binds of its keys and of their places in the answer, and the column of the keys."""
 
     rows: Rows
     record: Record
     keys: Bind
+    places: Bind
     column: str
-    key_type: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,8 @@ async def test_a_null_leaf_goes_up_to_the_nearest_place_that_may_be_null(toy: Wo
 
 async def test_objects_of_equal_keys_are_told_apart(toy: World) -> None:  # noqa: F811
     await _set(toy, "update partner set level = null, joined_at = '2099-01-01' where kind = 'SCHOOL'")
-    text = "{ partners(first: 1, orderBy: NEWEST) { edges { node {\n... on Company { level: loud }\n... on School { level } } } } }"
+    kinds = "\n... on Company { level: loud }\n... on School { level }"
+    text = f"{{ partners(first: 1, orderBy: NEWEST) {{ edges {{ node {{{kinds} }} }} }} }}"
     body, statements = await toy.ask(text)
     (error,) = body["errors"]
     assert error["locations"] == [{"line": 3, "column": 17}]
