@@ -179,14 +179,16 @@ async def test_where_bad_rows_cannot_be_written_it_says_so_and_good_ones_are_in(
 ) -> None:
     _, slug = await company(edge)
     (tmp_path / "applications.bad.csv").mkdir()
-    answer = await run("\n".join([HEAD, GOOD[0], BAD[0]]).encode(), "--partner", slug)
+    refused = GOOD[1].replace("1002", "1009").replace(GOOD[1].split(",")[1], "\u200b")
+    answer = await run("\n".join([HEAD, GOOD[0], refused, GOOD[2], BAD[0]]).encode(), "--partner", slug)
     assert answer.status == 1
     assert (
         f"cannot write {tmp_path}/applications.bad.csv (Is a directory): import a copy that lies where you may write"
         in answer.err.splitlines()
     )
-    assert "2 rows: 1 imported, 0 unchanged, 1 bad" in answer.out + answer.err
-    assert await edge.value("select count(*) from application") == 1
+    assert "line 3 INVALID: An item of personal data" in answer.err  # and undoes nobody else's of its transaction
+    assert "4 rows: 2 imported, 0 unchanged, 2 bad" in answer.out + answer.err
+    assert [row["external_id"] for row in await edge.rows(STATE)] == ["1001", "1003"]
 
 
 async def test_a_row_that_changed_is_brought_up_to_date(edge: Edge, run: Run) -> None:

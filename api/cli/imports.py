@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,14 @@ from api.intake_people import Source
 from api.intake_rows import Problem, Row, Table, Unreadable
 from api.settings import Settings
 from models import db, delivery, seal
+from models.delivery import Connection, System
 from models.errors import Refusal
 from models.partner import Partner
 
 FILE_BYTES_MAX = 200 * 1024 * 1024
 PROBLEMS_SHOWN = 20
+ROWS_AT_ONCE = 20
+"""In one transaction: few enough that whoever else writes about the same people or slots hardly waits."""
 
 
 @dataclass(slots=True)
@@ -81,7 +85,7 @@ def import_(file: Path, partner: str, form: str, data_dir: Path, as_json: bool) 
 
 
 async def take_in(installed: Settings, slug: str, table: Table) -> tuple[Report, list[Row]]:
-    """Takes a file into the company of that short name, a row a transaction. Returns what came of it, and bad rows."""
+    """Takes a file into the company of that short name. Returns what came of it, and bad rows."""
     seal.use(installed.master_key)
     await db.connect(installed.database_url, pool_max=2)
     try:
@@ -92,52 +96,67 @@ async def take_in(installed: Settings, slug: str, table: Table) -> tuple[Report,
             integration_id = await delivery.connect(
                 connection, company_id=company.id, system="CSV", secret=secrets.token_urlsafe(32)
             )
-        report, bad = Report(rows=len(table.rows)), list[Row]()
-        for row in table.rows:
-            await _import_row(table, row, company.id, integration_id, report, bad)
-        return report, bad
+        given = _Given(table, company.id, integration_id)
+        for start in range(0, len(table.rows), ROWS_AT_ONCE):
+            await given.take(table.rows[start : start + ROWS_AT_ONCE])
+        return given.report, given.bad
     finally:
         await db.disconnect()
 
 
-async def _import_row(
-    table: Table, row: Row, company_id: UUID, integration_id: UUID, report: Report, bad: list[Row]
-) -> None:
-    told, problems = intake_rows.read_row(table, row, datetime.now(UTC))
-    if told is not None:
+class _Given:
+    """A file on its way into a company, and what came of its rows so far."""
+
+    def __init__(self, table: Table, company_id: UUID, integration_id: UUID) -> None:
+        self.table, self.company_id, self.integration_id = table, company_id, integration_id
+        self.system: System = "GREENHOUSE" if table.form == "greenhouse-export" else "CSV"
+        self.report, self.bad = Report(rows=len(table.rows)), list[Row]()
+
+    async def take(self, rows: Sequence[Row]) -> None:
+        """Takes rows in, in one transaction; where one of them fails, each in one of its own."""
+        read = [(row, *intake_rows.read_row(self.table, row, datetime.now(UTC))) for row in rows]
         try:
-            if await _apply(table, row, told, company_id, integration_id):
-                report.imported += 1
-            else:
-                report.unchanged += 1
-        except Refusal as refusal:
-            problems = [Problem(row.line, "", f"{refusal.code}: {refusal.en}")]
-    if problems:
-        report.bad += 1
-        report.problems += problems
-        bad.append(row)
+            async with db.unit_of_work() as connection:
+                fresh = [await self._apply(connection, row, told) for row, told, _ in read if told is not None]
+        except Exception as failure:
+            if len(rows) > 1:
+                for row in rows:
+                    await self.take([row])
+                return
+            if not isinstance(failure, Refusal):
+                raise
+            self._refuse(rows[0], [Problem(rows[0].line, "", f"{failure.code}: {failure.en}")])
+            return
+        self.report.imported += sum(fresh)
+        self.report.unchanged += len(fresh) - sum(fresh)
+        for row, _, problems in read:
+            if problems:
+                self._refuse(row, problems)
 
+    def _refuse(self, row: Row, problems: list[Problem]) -> None:
+        self.report.bad += 1
+        self.report.problems += problems
+        self.bad.append(row)
 
-async def _apply(table: Table, row: Row, told: ApplicationState, company_id: UUID, integration_id: UUID) -> bool:
-    """Takes a row in, with the row itself kept like an ATS's delivery. False when it was taken in before."""
-    body = intake_rows.canonical(table, row)
-    event_id = hashlib.sha256(body).hexdigest()
-    async with db.unit_of_work() as connection:
+    async def _apply(self, connection: Connection, row: Row, told: ApplicationState) -> bool:
+        """Takes a row in, with the row itself kept like an ATS's delivery. False when it was taken in before."""
+        body = intake_rows.canonical(self.table, row)
+        event_id = hashlib.sha256(body).hexdigest()
         fresh = await delivery.take(
             connection,
-            integration_id=integration_id,
+            integration_id=self.integration_id,
             event_id=event_id,
-            action=table.form,
+            action=self.table.form,
             subject=f"application:{told.external_id}",
             body=body,
         )
         if fresh is None:
             return False
         applied = intake_apply.Applied()
-        source = Source(company_id, "GREENHOUSE" if table.form == "greenhouse-export" else "CSV", "IMPORT", event_id)
+        source = Source(self.company_id, self.system, "IMPORT", event_id)
         await intake_apply.apply(connection, source, told, applied)
         await delivery.is_of(connection, fresh, applied.person_id)
-    return True
+        return True
 
 
 def _print(report: Report, as_json: bool) -> None:
