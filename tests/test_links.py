@@ -81,7 +81,7 @@ async def test_a_walk_finds_what_adding_up_every_link_finds(world: World, seed: 
         if contributor in companies and chance.random() < 0.5:
             company, contributor = contributor, company
         written.append((contributor, company, chance.choice(ROLES), chance.randint(1, 3)))
-    written += [(*link, -amount) for *link, amount in chance.sample(written, 200)]  # taken back
+    written += [(give, take, role, -amount) for give, take, role, amount in chance.sample(written, 200)]  # taken back
     for contributor, company, role, amount in written:
         links[contributor, company, role] += amount
     await world.owner.executemany(WRITE, written)
