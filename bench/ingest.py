@@ -39,6 +39,7 @@ COLUMNS = """select string_agg(quote_ident(attname), ', ' order by attnum) from 
   where attrelid = $1::text::regclass and attnum > 0 and not attisdropped and attgenerated = ''"""
 
 Progress = Callable[[str], None]
+File = tuple[str, bytes]  # columns, and the rows in COPY's binary format
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,28 +122,43 @@ async def _inserts(url: str, integration: Any, body: bytes, seconds: float) -> f
         return count / (time.perf_counter() - began)
 
 
-async def networks(server: str, master_key: bytes, asked: dict[str, int], seed: int, progress: Progress) -> Ingest:
-    """`simulate` of that size beside COPYs of all the rows it wrote, figures too, with indexes made afterwards.
+async def networks(
+    server: str, master_key: bytes, asked: dict[str, int], seed: int, progress: Progress
+) -> tuple[Ingest, Ingest]:
+    """`simulate` of that size beside COPYs of all the rows that it wrote, figures too, from memory.
 
-    `server`: the URL of a superuser on a server of the bench's own, with the migrated database `template`.
+    First into the tables as they are, references unchecked and triggers off, as `pg_restore --data-only
+    --disable-triggers` would; then with all indexes that no constraint needs made afterwards. All three are analyzed.
+
+    `server`: the URL of a superuser on a server of the bench's own, with the migrated database `template_network`.
     """
-    first, second = await _database(server, "simulated"), await _database(server, "copied")
+    first = await _database(server, "simulated")
     progress("simulate")
     began = time.perf_counter()
     await write(first, master_key, size(**asked, until=this_month(datetime.now(UTC))), seed, lambda _, __: None)
     simulated = time.perf_counter() - began
-    source, target = [await asyncpg.connect(**db.credentials(url)) for url in (first, second)]
+    source = await asyncpg.connect(**db.credentials(first))
     try:
-        progress("Plain COPYs")
-        files = await _files(source)
-        seconds = await _copy(target, files)
-        rows = await _rows(source)
-        if rows != await _rows(target):
-            raise RuntimeError("the copy has other rows than the network")
+        files, rows = await _files(source), await _rows(source)
     finally:
         await source.close()
+    count = sum(rows.values())
+    progress("Plain COPYs")
+    plain = await _copied(await _database(server, "plain"), files, rows, indexes_after=False)
+    progress("COPYs, indexes afterwards")
+    sorted_ = await _copied(await _database(server, "copied"), files, rows, indexes_after=True)
+    return Ingest(count / simulated, count / plain), Ingest(count / simulated, count / sorted_)
+
+
+async def _copied(url: str, files: dict[str, File], rows: dict[str, int], *, indexes_after: bool) -> float:
+    target = await asyncpg.connect(**db.credentials(url))
+    try:
+        seconds = await _copy(target, files, indexes_after=indexes_after)
+        if rows != await _rows(target):
+            raise RuntimeError("the copy has other rows than the network")
+        return seconds
+    finally:
         await target.close()
-    return Ingest(sum(rows.values()) / simulated, sum(rows.values()) / seconds)
 
 
 async def _database(server: str, name: str) -> str:
@@ -154,8 +170,8 @@ async def _database(server: str, name: str) -> str:
     return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
 
 
-async def _files(source: Any) -> dict[str, tuple[str, bytes]]:
-    found: dict[str, tuple[str, bytes]] = {}
+async def _files(source: Any) -> dict[str, File]:
+    found: dict[str, File] = {}
     for row in await source.fetch(TABLES):
         if await source.fetchval(f'select exists (select from "{row["name"]}")'):
             columns, file = await source.fetchval(COLUMNS, row["name"]), BytesIO()
@@ -164,12 +180,12 @@ async def _files(source: Any) -> dict[str, tuple[str, bytes]]:
     return found
 
 
-async def _copy(target: Any, files: dict[str, tuple[str, bytes]]) -> float:
+async def _copy(target: Any, files: dict[str, File], *, indexes_after: bool) -> float:
     began, named = time.perf_counter(), sql()
     async with target.transaction():
         await named.prepare_session(target)
         await target.execute(await named.truncate_statement(target, tables=list(files)))
-        indexes = [row async for row in named.secondary_indexes(target, tables=list(files))]
+        indexes = [row async for row in named.secondary_indexes(target, tables=list(files))] if indexes_after else []
         for index in indexes:
             await target.execute(index["drop_statement"])
         for table, (columns, rows) in files.items():
