@@ -58,7 +58,7 @@ def _shares(results: Results, query: str, kinds: list[str]) -> dict[str, float]:
 
 def _legend(kinds: list[str]) -> str:
     parts: list[str] = []
-    x = LEFT
+    x = GAP  # from the edge: at LEFT the last name would be cut off
     for kind in kinds:
         parts.append(f'<rect x="{x}" y="10" width="12" height="12" fill="{COLOURS[kind]}"/>')
         parts.append(f'<text x="{x + 17}" y="20">{escape(NAMES[kind])}</text>')

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
 
-import aiosql
 import asyncpg
 
 from models import db
+from models.named import statements
 
 ROWS = "kyoso_bench_rows, public"
 """For whoever asks `kpi_figures`."""
@@ -21,7 +20,7 @@ MONTHS = "kyoso_bench, public"
 @asynccontextmanager
 async def stage(url: str) -> AsyncGenerator[None]:
     """The views of `raw.sql` stand while the block runs. `url`: of a login that may make a schema."""
-    named = cast(Any, aiosql).from_path(Path(__file__).with_name("raw.sql"), "asyncpg", mandatory_parameters=False)
+    named = statements(Path(__file__).with_name("raw.sql"))
     connection = await asyncpg.connect(**db.credentials(url))
     try:
         await named.raise_stage(connection)

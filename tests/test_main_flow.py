@@ -192,28 +192,8 @@ async def listen(served: Served, who: UUID, heard: list[str], ready: asyncio.Eve
                 heard.append(event["kind"])
 
 
-async def test_from_a_rejection_to_a_hire_without_a_fee(served: Served) -> None:
-    """proof 5.2 end to end: before a candidate acts, the agency sees nothing."""
-    company, agency = await register(served)
-    await agree(served, company, agency)
-    url = await connect(served, company)
-
-    for number in range(1, HANDOVERS_PER_SLOT + 1):
-        await deliver(served, url, told("reject_candidate", number))
-    for number in range(1, HANDOVERS_PER_SLOT + 1):
-        await mail_to(served, f"candidate{number}@example.com")
-
-    # Rejected, mailed, and nobody has clicked: for the agency nothing has happened.
-    before = await served.ask(agency, HANDOVERS)
-    assert before["handovers"] == {"totalCount": 0, "edges": []}
-    events = await served.ask(agency, "{ outcomes(first: 10) { totalCount } }")
-    assert events["outcomes"]["totalCount"] == 0
-
-    heard: list[str] = []
-    ready = asyncio.Event()
-    listening = asyncio.create_task(listen(served, agency, heard, ready))
-    await asyncio.wait_for(ready.wait(), 30)
-
+async def accept_everybody(served: Served, company: UUID, agency: UUID) -> None:
+    """Ten register with the agency, which accepts each: only then does it know them, and each counts."""
     for number in range(1, HANDOVERS_PER_SLOT + 1):
         await register_candidate(served, number, agency)
     inbox = (await served.ask(agency, HANDOVERS))["handovers"]
@@ -241,37 +221,64 @@ async def test_from_a_rejection_to_a_hire_without_a_fee(served: Served) -> None:
         progress = (await account(served, company))["progress"]
         assert progress == {"counted": place % HANDOVERS_PER_SLOT, "needed": HANDOVERS_PER_SLOT}
 
-    earned = await account(served, company)
-    assert earned["balance"] == {"handovers": 0, "available": 1, "reserved": 0, "redeemed": 0}
-    [slot] = [edge["node"] for edge in earned["slots"]["edges"]]
-    assert slot["status"] == "AVAILABLE"
-    assert (await account(served, agency))["balance"] == earned["balance"]
 
-    # The agency introduces somebody; the slot is reserved at the offer and pays for the hire.
+async def hire_by_slot(served: Served, company: UUID, agency: UUID, account_id: str, slot_id: str) -> None:
+    """The agency introduces somebody; the slot is reserved at the offer and pays for the hire."""
     application = await introduced(served, company, agency)
     reserved = await verb(
         served,
         company,
         "reserveSlot",
-        {"accountId": earned["id"], "applicationId": application},
+        {"accountId": account_id, "applicationId": application},
         "slot { id status } event { kind }",
     )
     assert reserved == {
         "userErrors": [],
-        "slot": {"id": slot["id"], "status": "RESERVED"},
+        "slot": {"id": slot_id, "status": "RESERVED"},
         "event": {"kind": "SLOT_MOVED"},
     }
     hired = await verb(
         served,
         company,
         "hireApplication",
-        {"applicationId": application, "startsOn": "2026-01-05", "slotId": slot["id"]},
+        {"applicationId": application, "startsOn": "2026-01-05", "slotId": slot_id},
         "application { status hire { id startsOn slot { id status } } }",
     )
     assert hired["application"]["status"] == "HIRED"
-    assert hired["application"]["hire"]["slot"] == {"id": slot["id"], "status": "REDEEMED"}  # the work has begun
+    assert hired["application"]["hire"]["slot"] == {"id": slot_id, "status": "REDEEMED"}  # the work has begun
     spent = await account(served, company)
     assert spent["balance"] == {"handovers": 0, "available": 0, "reserved": 0, "redeemed": 1}
+
+
+async def test_from_a_rejection_to_a_hire_without_a_fee(served: Served) -> None:
+    """proof 5.2 end to end: before a candidate acts, the agency sees nothing."""
+    company, agency = await register(served)
+    await agree(served, company, agency)
+    url = await connect(served, company)
+
+    for number in range(1, HANDOVERS_PER_SLOT + 1):
+        await deliver(served, url, told("reject_candidate", number))
+    for number in range(1, HANDOVERS_PER_SLOT + 1):
+        await mail_to(served, f"candidate{number}@example.com")
+
+    # Rejected, mailed, and nobody has clicked: for the agency nothing has happened.
+    before = await served.ask(agency, HANDOVERS)
+    assert before["handovers"] == {"totalCount": 0, "edges": []}
+    events = await served.ask(agency, "{ outcomes(first: 10) { totalCount } }")
+    assert events["outcomes"]["totalCount"] == 0
+
+    heard: list[str] = []
+    ready = asyncio.Event()
+    listening = asyncio.create_task(listen(served, agency, heard, ready))
+    await asyncio.wait_for(ready.wait(), 30)
+
+    await accept_everybody(served, company, agency)
+    earned = await account(served, company)
+    assert earned["balance"] == {"handovers": 0, "available": 1, "reserved": 0, "redeemed": 0}
+    [slot] = [edge["node"] for edge in earned["slots"]["edges"]]
+    assert slot["status"] == "AVAILABLE"
+    assert (await account(served, agency))["balance"] == earned["balance"]
+    await hire_by_slot(served, company, agency, earned["id"], slot["id"])
 
     for _ in range(600):
         if heard.count("RELAY_ACCEPTED") == HANDOVERS_PER_SLOT and "SLOT_MOVED" in heard:

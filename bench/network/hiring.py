@@ -19,7 +19,7 @@ from bench.network.rows import (
     share,
     word,
 )
-from bench.network.story import Applicant, Offer
+from bench.network.story import Applicant, Handover, Offer
 from bench.network.world import Relay, Sheets, World
 from models.contribution import ROLE_OF_KIND
 
@@ -69,18 +69,7 @@ class Hiring:
         )
         handover = applicant.handover
         if handover is not None:
-            if reverted is None:
-                handover.placement, handover.placed = hire, decided
-            self._events.say(
-                "PLACED",
-                decided,
-                handover.relay.agency.id,
-                API,
-                handover.relay.company.id,
-                parties(handover.relay.company.id, handover.relay.agency.id),
-                handover=handover.id,
-                invitation=handover.invitation,
-            )
+            self._place(handover, hire, decided, stands=reverted is None)
         self._contribute(applicant, hire, decided, event)
         left = None
         if reverted is None:
@@ -126,6 +115,14 @@ class Hiring:
                     left=left,
                 )
             )
+
+    def _place(self, handover: Handover, hire: Field, decided: int, *, stands: bool) -> None:
+        """A handover that the hire grew from; one that does not stand is told of, and kept as not placed."""
+        company, agency = handover.relay.company.id, handover.relay.agency.id
+        if stands:
+            handover.placement, handover.placed = hire, decided
+        about = {"handover": handover.id, "invitation": handover.invitation}
+        self._events.say("PLACED", decided, agency, API, company, parties(company, agency), **about)
 
     def _relay(self, applicant: Applicant) -> Relay | None:
         """The relay between the hiring company and the agency that brought the person."""

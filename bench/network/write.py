@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import aiosql
 import asyncpg
 
 from bench.network.accounts import keep_books
@@ -26,6 +25,7 @@ from bench.network.rows import COLUMNS, SIGNATURE, TRAILER, sheets
 from bench.network.story import Count, Offer
 from bench.network.world import Sheets, Size, World
 from models import db, kpi
+from models.named import statements
 
 Progress = Callable[[str, float], None]
 
@@ -180,4 +180,4 @@ class _Load:
 
 @cache
 def sql() -> Any:
-    return cast(Any, aiosql).from_path(Path(__file__).with_name("network.sql"), "asyncpg", mandatory_parameters=False)
+    return statements(Path(__file__).with_name("network.sql"))
