@@ -10,6 +10,7 @@ from bench.network.rows import COLUMNS, DAY, MINUTE, NULL, Field, head, instants
 from models.outbox import CATEGORY
 
 WEEK = 7 * DAY
+LENGTH_BYTES = 8
 LAG = 10 * MINUTE  # at most, from when something happens to its record
 
 _HEAD = head(len(COLUMNS["outcome_event"]))
@@ -77,11 +78,18 @@ class Events:
         return event
 
     def packed(self) -> dict[int, bytes]:
-        """The events of each week, for a file or another process."""
-        return {week: marshal.dumps(rows) for week, rows in self.weeks.items()}
+        """The events of each week, for a file or another process: each pack tells its length first."""
+        packs = {week: marshal.dumps(rows) for week, rows in self.weeks.items()}
+        return {week: len(pack).to_bytes(LENGTH_BYTES, "big") + pack for week, pack in packs.items()}
 
 
-def in_order(rows: list[tuple[int, bytes]]) -> bytes:
-    """The rows of one week in order of time; simultaneous ones have an order too, so that bytes repeat."""
+def in_order(packs: bytes) -> bytes:
+    """The rows of one week's packs in order of time; simultaneous ones have an order too, so that bytes repeat."""
+    rows: list[tuple[int, bytes]] = []
+    at, view = 0, memoryview(packs)
+    while at < len(packs):
+        begin = at + LENGTH_BYTES
+        at = begin + int.from_bytes(view[at:begin], "big")
+        rows += marshal.loads(view[begin:at])  # from a file it would ask for every value by itself
     rows.sort()
     return b"".join([row for _, row in rows])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import marshal
 import os
 import signal
 from collections import deque
@@ -128,10 +127,6 @@ def _live(first: int, last: int) -> Part:
 
 
 def _week(file: str) -> bytes:
-    rows: list[tuple[int, bytes]] = []
-    with open(file, "rb") as packs:
-        length = os.fstat(packs.fileno()).st_size
-        while packs.tell() < length:
-            rows += marshal.load(packs)
+    packs = Path(file).read_bytes()
     os.unlink(file)
-    return in_order(rows)
+    return in_order(packs)
