@@ -1,4 +1,4 @@
-"""Where Q4a looks: schemas of the bench's own in front of the network's, for as long as the bench runs."""
+"""Where Q4a looks: a schema of the bench's own in front of the network's, for as long as the bench runs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import asyncpg
 from models import db
 from models.named import statements
 
-ROWS = "kyoso_bench_rows, public"
-"""For whoever asks `kpi_figures`."""
-MONTHS = "kyoso_bench, public"
-"""For whoever reads the table."""
+SEARCHED = "kyoso_bench, public"
+"""Where whoever shall find rows looks, the bench's view first."""
 
 
 @asynccontextmanager
 async def stage(url: str) -> AsyncGenerator[None]:
-    """The views of `raw.sql` stand while the block runs. `url`: of a login that may make a schema."""
+    """The view of `raw.sql` stands while the block runs. `url`: of a login that may make a schema."""
     named = statements(Path(__file__).with_name("raw.sql"))
     connection = await asyncpg.connect(**db.credentials(url))
     try:

@@ -50,8 +50,7 @@ class Stage:
         """The server of that kind, started when it does not run yet. `from_rows`: finds rows where the rollup is."""
         async with self._starting:
             if (kind, from_rows) not in self._running:
-                rows = raw.MONTHS if kind in PYTHON else raw.ROWS
-                self._running[kind, from_rows] = await self._start(kind, rows if from_rows else "public")
+                self._running[kind, from_rows] = await self._start(kind, raw.SEARCHED if from_rows else "public")
             return self._running[kind, from_rows]
 
     @property
