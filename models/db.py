@@ -182,10 +182,6 @@ class Borrowed(
     """A connection on its way: `async with` gives it back at the end, `await` leaves that to `Pool.release`."""
 
 
-Acquire = Callable[[], AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]]
-"""Gives a connection for as long as a block lasts."""
-
-
 class Pool(Protocol):
     """What the application asks of a pool: a connection for a while."""
 
@@ -221,17 +217,14 @@ def after_commit(settle: Callable[[], Awaitable[None]] | None) -> None:
 
 
 @asynccontextmanager
-async def unit_of_work(acquire: Acquire | None = None) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
-    """One transaction; inside another it is a savepoint. The edge opens it, verbs never commit.
-
-    `acquire` gives the connection, where it is not the pool that does.
-    """
+async def unit_of_work() -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
+    """One transaction; inside another it is a savepoint. The edge opens it, verbs never commit."""
     outer = _within.get()
     if outer is not None:
         async with outer.transaction():
             yield outer
         return
-    async with (acquire or pool().acquire)() as connection:
+    async with pool().acquire() as connection:
         given = _within.set(connection)
         try:
             async with connection.transaction():
