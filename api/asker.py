@@ -78,11 +78,7 @@ def asker(viewer: Viewer, issuer: str, budget: Budget) -> Asker:
     return Asker(
         viewer.standing,
         {
-            "partner": viewer.partner_id,
-            "agreement": viewer.agreement_id,
-            "login": viewer.login,
-            "scopes": sorted(viewer.scopes),
-            "expires": viewer.expires_at,
+            **viewer.values,
             "issuer": issuer,
             "budget_maximum": budget.maximum,
             "budget_available": budget.available(viewer.caller),

@@ -26,7 +26,7 @@ from api.asker import Asker, Budget, asker
 from api.challenge import asks, lacking, refuses, repeats
 from api.cors import Origins, cross_site
 from api.lapse import Lapses
-from api.leave import GoneError, Watch
+from api.leave import Clock, GoneError
 from api.live import Live
 from api.perform import Context, perform
 from auth.dpop import InvalidProofError
@@ -87,7 +87,7 @@ class Endpoint:
     """`/graphql` over HTTP. `planner`, `live`, `tokens` and `lane` are set when the application has started."""
 
     def __init__(self, issuer: str, budget: Budget) -> None:
-        self.issuer, self.budget, self.lapses = issuer, budget, Lapses()
+        self.issuer, self.budget, self.lapses, self.clock = issuer, budget, Lapses(), Clock()
         self.planner: Planner
         self.live: Live
         self.tokens: Tokens
@@ -116,7 +116,7 @@ class Endpoint:
             prepared, who = self.prepare(request, viewer)
             operation = prepared.operation
             if operation is OperationType.QUERY:
-                with Watch(receive):
+                with self.clock.watch(receive):
                     answer = await self.run(prepared, context)
             elif operation is OperationType.SUBSCRIPTION:
                 return await self._events(request, who, viewer, accept, headers, receive, send)

@@ -1,8 +1,10 @@
 """Who is asking (閲覧者)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from auth.confined import ONE_AGREEMENT
@@ -45,3 +47,14 @@ class Viewer:
         """What decides whether a field may be asked for: the scopes with all that they imply, but for who one is."""
         granted = expand(self.scopes) - IDENTITY_SCOPES
         return granted | {ONE_AGREEMENT} if self.agreement_id else granted
+
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """What statements may ask about them, by name."""
+        return {
+            "partner": self.partner_id,
+            "agreement": self.agreement_id,
+            "login": self.login,
+            "scopes": sorted(self.scopes),
+            "expires": self.expires_at,
+        }

@@ -7,7 +7,8 @@ import binascii
 import enum
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import orjson
@@ -80,6 +81,12 @@ def key_value(key: str, key_type: str) -> Any:
     if key_type in ("bigint", "integer"):
         return int(key) if _INTEGER.fullmatch(key) else None
     return key
+
+
+@cache
+def spelled(prefix: str | None) -> Callable[[str], re.Match[str] | None]:
+    """Finds, as group 1, the UUID in a text that is nothing but one, behind the prefix where one is given."""
+    return re.compile(f"{re.escape(prefix)}_({UUID})" if prefix else f"({UUID})").fullmatch
 
 
 def cursor(order: str, *values: str) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, cast
 
-from planner.codec import UUID, key_value, read_global_id, read_key
+from planner.codec import key_value, read_global_id, read_key, spelled
 
 Group = tuple[str, str]
 """What one arm answers: a type and the key that it is sought by; of ids, their prefix and nothing."""
@@ -109,14 +107,8 @@ class KeysOf:
         by_id = self.sought.group[1] in ("", "id")
         texts = self.sought.of(value)[1]
         if self.key_type == "uuid":
-            match = _spelled(self.prefix if by_id else None)
+            match = spelled(self.prefix if by_id else None)
             return f"{{{','.join([found[1] if (found := match(text)) else 'null' for text in texts])}}}"
         if by_id:
             return [read_key(text, self.prefix, self.key_type) for text in texts]
         return [None if "\0" in text else key_value(text, self.key_type) for text in texts]
-
-
-@cache
-def _spelled(prefix: str | None) -> Callable[[str], re.Match[str] | None]:
-    """Finds the UUID in a text that is nothing but the prefix, where there is one, and a UUID."""
-    return re.compile(f"{re.escape(prefix)}_({UUID})" if prefix else f"({UUID})").fullmatch
