@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import asyncpg
 from graphql import GraphQLError
 
 from auth.viewer import Viewer
@@ -53,20 +54,20 @@ async def perform(verb: Verb, context: Context, given: Any, read: Read) -> Answe
             if answer is None:
                 raise _TakenError
             return answer
-    except (Refusal, _TakenError) as stopped:
-        # What refuses a retry may be what the first call did.
+    except (Refusal, _TakenError, asyncpg.IntegrityConstraintViolationError) as stopped:
+        # What stops a retry may be what the first call did.
         return await _first(key, context.language, read, stopped)
 
 
-async def _first(key: idempotency.Key, language: str, read: Read, stopped: Refusal | _TakenError) -> Answer:
+async def _first(key: idempotency.Key, language: str, read: Read, stopped: Exception) -> Answer:
     async with unit_of_work() as connection:
         try:
             row = await idempotency.find(connection, key)
         except idempotency.ConflictError:
             raise GraphQLError(CONFLICT, extensions={"code": "IDEMPOTENCY_CONFLICT"}) from None
-        if row is None and isinstance(stopped, _TakenError):
-            raise stopped  # taken, and swept in between: its caller waited for KEPT_DAYS
-        errors = [] if isinstance(stopped, _TakenError) or row is not None else [_said(stopped, language)]
+        if row is None and not isinstance(stopped, Refusal):
+            raise stopped  # of a taken key: it was swept in between, its caller waited for KEPT_DAYS
+        errors = [_said(stopped, language)] if row is None and isinstance(stopped, Refusal) else []
         answer = await read(_payload(key.client_mutation_id, row or {}, errors), connection)
         assert answer is not None
         return answer
