@@ -112,7 +112,7 @@ class Endpoint:
                 raise RefusedError(400, "BAD_REQUEST", "Send one Authorization header, and one DPoP header at most.")
             viewer = await self.viewer(headers, scope["method"])
             request = await _request(scope, headers, receive)
-            context = Context(viewer, language(headers))
+            context = Context(viewer, language(headers), self.lane.acquire)
             prepared, who = self.prepare(request, viewer)
             operation = prepared.operation
             if operation is OperationType.QUERY:

@@ -12,7 +12,7 @@ from graphql import GraphQLError
 
 from auth.viewer import Viewer
 from models import idempotency
-from models.db import unit_of_work
+from models.db import Acquire, unit_of_work
 from models.errors import Refusal
 from planner import Answer, Read
 from planner.words import Verb
@@ -24,10 +24,12 @@ CONFLICT = "This clientMutationId was used with another input. Use a new one for
 
 @dataclass
 class Context:
-    """One request's verbs: who acts, and in which language refusals speak (`ja` or `en`)."""
+    """One request's verbs: who acts, in which language refusals speak (`ja` or `en`), and what gives a connection for
+    their units of work: the pool, where nothing does."""
 
     viewer: Viewer
     language: str
+    acquire: Acquire | None = None
 
 
 class _TakenError(Exception):
@@ -48,7 +50,7 @@ async def perform(verb: Verb, context: Context, given: Any, read: Read) -> Answe
     key = idempotency.Key(context.viewer.caller, mutation_id, name, idempotency.fingerprint(spelled))
     try:
         _check(mutation_id, b"\\u0000" in spelled and _has_nul(dataclasses.asdict(given)))
-        async with unit_of_work() as connection:
+        async with unit_of_work(context.acquire) as connection:
             row = await verb(Act(context.viewer, connection), given)
             answer = await read(_payload(mutation_id, row), connection, idempotency.claim(key, row))
             if answer is None:
@@ -56,18 +58,18 @@ async def perform(verb: Verb, context: Context, given: Any, read: Read) -> Answe
             return answer
     except (Refusal, _TakenError, asyncpg.IntegrityConstraintViolationError) as stopped:
         # What stops a retry may be what the first call did.
-        return await _first(key, context.language, read, stopped)
+        return await _first(key, context, read, stopped)
 
 
-async def _first(key: idempotency.Key, language: str, read: Read, stopped: Exception) -> Answer:
-    async with unit_of_work() as connection:
+async def _first(key: idempotency.Key, context: Context, read: Read, stopped: Exception) -> Answer:
+    async with unit_of_work(context.acquire) as connection:
         try:
             row = await idempotency.find(connection, key)
         except idempotency.ConflictError:
             raise GraphQLError(CONFLICT, extensions={"code": "IDEMPOTENCY_CONFLICT"}) from None
         if row is None and not isinstance(stopped, Refusal):
             raise stopped  # of a taken key: it was swept in between, its caller waited for KEPT_DAYS
-        errors = [_said(stopped, language)] if row is None and isinstance(stopped, Refusal) else []
+        errors = [_said(stopped, context.language)] if row is None and isinstance(stopped, Refusal) else []
         answer = await read(_payload(key.client_mutation_id, row or {}, errors), connection)
         assert answer is not None
         return answer

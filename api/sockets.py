@@ -177,7 +177,7 @@ class Socket:
         if prepared.operation is OperationType.SUBSCRIPTION:
             await self.endpoint.live.deliver(self.endpoint.planner.stream(request, who), who, viewer, answers)
             return
-        context = Context(viewer, language(dict(self.socket.scope["headers"])))
+        context = Context(viewer, language(dict(self.socket.scope["headers"])), self.endpoint.lane.acquire)
         answer = await self.endpoint.run(prepared, context)
         self.endpoint.note(answer)
         await answers.ready()

@@ -194,6 +194,9 @@ class Pool(Protocol):
         ...
 
 
+Acquire = Callable[[], AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]]
+"""Gives a connection for a while."""
+
 _open: Pool | None = None
 """The pool while `connect` stands: each read asks for it, and Tortoise's own way to it costs as much as a plan's."""
 
@@ -217,14 +220,17 @@ def after_commit(settle: Callable[[], Awaitable[None]] | None) -> None:
 
 
 @asynccontextmanager
-async def unit_of_work() -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
-    """One transaction; inside another it is a savepoint. The edge opens it, verbs never commit."""
+async def unit_of_work(acquire: Acquire | None = None) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
+    """One transaction; inside another it is a savepoint. The edge opens it, verbs never commit.
+
+    `acquire`: gives the connection for it; the pool does where it is left out.
+    """
     outer = _within.get()
     if outer is not None:
         async with outer.transaction():
             yield outer
         return
-    async with pool().acquire() as connection:
+    async with (acquire or pool().acquire)() as connection:
         given = _within.set(connection)
         try:
             async with connection.transaction():

@@ -1,8 +1,8 @@
-"""The lane for reads: connections that stay taken from the pool, so that a read pays for its statement alone.
+"""The lane: connections that stay taken from the pool, so that a read, or a verb, pays for its statements alone.
 
 asyncpg's pool makes a proxy, a future, a timer and a task for every acquire and release: 60 to 90 µs, where handing a
-prepared statement to the database takes 40. A lane takes a connection from the pool once and passes it from read to
-read. Whatever ended otherwise than well goes back through the pool, which knows how to clean up or to close.
+prepared statement to the database takes 40. A lane takes a connection from the pool once and passes it from one to
+the next. Whatever ended otherwise than well goes back through the pool, which knows how to clean up or to close.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import asyncpg
 
 from models.db import POOL_MAX, Pool
 
-LANE_CONNECTIONS = POOL_MAX // 2
-VERBS_AT_ONCE = POOL_MAX - LANE_CONNECTIONS - 2
-"""Of the pool's: what reads cannot take verbs have, and two are left for logins, the clock and health."""
+LANE_CONNECTIONS = POOL_MAX - 4
+"""Of the pool's: four are left for logins, the clock, live events and health."""
+VERBS_AT_ONCE = LANE_CONNECTIONS // 2
+"""So that reads always have the other half."""
 WAIT_SECONDS = 0.8
 """Who finds no connection for so long is refused: the next would only wait longer."""
 
@@ -33,7 +34,8 @@ class Lane:
         self.connections = connections
         self._idle: list[Held] = []
         self._taken = 0
-        self._waiting: deque[asyncio.Future[Held]] = deque()
+        self._waiting: deque[tuple[float, asyncio.Future[Held]]] = deque()
+        self._watched = False
         self._growing: set[asyncio.Task[None]] = set()
 
     def acquire(self) -> Turn:
@@ -58,20 +60,33 @@ class Lane:
             self._taken -= 1
             await self.pool.release(found)
         self._ask()
-        waiting: asyncio.Future[Held] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[Held] = loop.create_future()
+        self._waiting.append((loop.time() + WAIT_SECONDS, waiting))
+        if not self._watched:  # one timer for all who wait
+            self._watched = True
+            loop.call_later(WAIT_SECONDS, self._refuse_late)
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                return await waiting
+            return await waiting
         except BaseException:
             if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
                 self.give(waiting.result())  # it came as the reader left
             raise
 
+    def _refuse_late(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting and self._waiting[0][0] <= loop.time():
+            _, waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(TimeoutError())
+        self._watched = bool(self._waiting)
+        if self._watched:
+            loop.call_at(self._waiting[0][0], self._refuse_late)
+
     def give(self, connection: Held) -> None:
-        """To whoever has waited longest; else it stays for the next read."""
+        """To whoever has waited longest; else it stays for the next."""
         while self._waiting:
-            waiting = self._waiting.popleft()
+            _, waiting = self._waiting.popleft()
             if not waiting.done():
                 waiting.set_result(connection)
                 return
@@ -101,14 +116,14 @@ class Lane:
             if isinstance(failure, asyncio.CancelledError):
                 raise
             while self._waiting:
-                waiting = self._waiting.popleft()
+                _, waiting = self._waiting.popleft()
                 if not waiting.done():
                     waiting.set_exception(failure)
                     return
 
 
 class Turn:
-    """One read's turn on a connection; `async with` it, once."""
+    """One turn on a connection; `async with` it, once."""
 
     __slots__ = ("_connection", "_lane")
 

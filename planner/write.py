@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from planner import lookups, pages, tree
 from planner.arguments import Bind, Constant, Run
@@ -28,6 +29,8 @@ Reference = Callable[[str], str]
 NOBODY = Run({}, {}, {})
 """Whose run: a constant's value is the same in all."""
 
+_WORD = re.compile("(?!NULL$)[A-Z][A-Z_]{1,40}")
+"""As members of enumerations are spelled, but for what would be null within an array."""
 _MARKER = re.compile("\x01([0-9]+)\x01")
 
 
@@ -52,12 +55,16 @@ class Writer:
         return f'"{self._aliases}"'
 
     def bound(self, bind: Bind) -> str:
-        """A parameter, with its type. A number, a truth value or null that the document itself says stands in the text:
-        PostgreSQL can then leave out what it rules out, and nobody can smuggle anything in with it."""
+        """A parameter, with its type. Numbers, truth values, null and words that the document itself says stand in the
+        text: PostgreSQL can then leave out what it rules out, and nobody can smuggle anything in with letters alone."""
         if isinstance(bind.ref, Constant):
             value = bind.read(NOBODY)
             if value is None or type(value) in (int, bool):
                 return f"{'null' if value is None else str(value).lower()}::{bind.type}"
+            if _is_word(value):
+                return f"'{value}'::{bind.type}"
+            if isinstance(value, list) and all(map(_is_word, cast("list[Any]", value))):
+                return f"'{{{','.join(cast('list[str]', value))}}}'::{bind.type}"
         return f"\x01{self._binds.setdefault(bind, len(self._binds))}\x01::{bind.type}"
 
     def fill(self, sql: Sql, scope: Scope) -> str:
@@ -221,3 +228,7 @@ def _member(alias: str) -> str:
 
 def _defined(rows: Rows) -> str:
     return ", ".join(f"{quoted(name)} {type_}" for name, type_ in rows.columns)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
