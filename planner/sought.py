@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -25,8 +25,23 @@ class Several(list[Any]):
 
 def represented(asked: Sequence[Any], keys: Keys) -> Sorted:
     """Representations by their type and the first of its keys that they carry; what has neither is left out."""
-    if isinstance(asked, Several) and hasattr(asked, "found"):
-        return asked.found
+    return _once(asked, lambda: _represented(asked, keys))
+
+
+def identified(asked: Sequence[Any]) -> Sorted:
+    """Global ids by their prefix; what cannot be one is left out."""
+    return _once(asked, lambda: _identified(asked))
+
+
+def _once(asked: Sequence[Any], sort: Callable[[], Sorted]) -> Sorted:
+    if not isinstance(asked, Several):
+        return sort()
+    if not hasattr(asked, "found"):
+        asked.found = sort()
+    return asked.found
+
+
+def _represented(asked: Sequence[Any], keys: Keys) -> Sorted:
     found: dict[Group, tuple[list[int], list[str]]] = {}
     for place, each in enumerate(asked, 1):
         if not isinstance(each, dict):
@@ -38,22 +53,15 @@ def represented(asked: Sequence[Any], keys: Keys) -> Sorted:
             if isinstance(text, str):
                 _add(found, (str(name), key), place, text)
                 break
-    if isinstance(asked, Several):
-        asked.found = found
     return found
 
 
-def identified(asked: Sequence[Any]) -> Sorted:
-    """Global ids by their prefix; what cannot be one is left out."""
-    if isinstance(asked, Several) and hasattr(asked, "found"):
-        return asked.found
+def _identified(asked: Sequence[Any]) -> Sorted:
     found: dict[Group, tuple[list[int], list[str]]] = {}
     for place, each in enumerate(asked, 1):
         parts = read_global_id(each) if isinstance(each, str) else None
         if parts is not None:
             _add(found, (parts[0], ""), place, each)
-    if isinstance(asked, Several):
-        asked.found = found
     return found
 
 
