@@ -19,7 +19,7 @@ from graphql import (
     value_from_ast,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from planner.codec import named, plain, read_cursor, read_key, spelled, type_of
+from planner.codec import named, plain, read_cursor, read_key, type_of
 from planner.errors import BAD_PAGE, BAD_VALUE, RequestError
 from planner.limits import MAXIMUM_ROWS_PER_PAGE
 
@@ -202,9 +202,6 @@ class KeyOf:
         if isinstance(value, list):
             keys = [read_key(each, self.prefix, self.type) for each in value]  # pyright: ignore
             return [each for each in keys if each is not None]
-        if self.prefix is not None and self.type == "uuid":
-            found = spelled(self.prefix)(value)
-            return found[1] if found else UNMATCHED["uuid"]
         key = read_key(value, self.prefix, self.type)
         return UNMATCHED.get(self.type) if key is None else key
 

@@ -68,7 +68,12 @@ def read_global_id(text: str) -> tuple[str, str] | None:
 
 def read_key(text: object, prefix: str | None, key_type: str) -> Any:
     """The key in a global id of this prefix, as asyncpg wants it; None for anything else."""
-    parts = read_global_id(text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return None
+    if key_type == "uuid" and prefix:
+        found = spelled(prefix)(text)
+        return found[1] if found else None
+    parts = read_global_id(text)
     if parts is None or parts[0] != prefix:
         return None
     return key_value(parts[1], key_type)
