@@ -61,6 +61,13 @@ class Served:
         )
         return await self.http.post("/graphql", json={"query": text, "variables": variables}, headers=headers)
 
+    async def insist(self, text: str, token: str | None, variables: dict[str, Any] | None = None) -> httpx.Response:
+        """`post`, coming again as told for as long as the answer is 503: where many ask at once and cores are short,
+        some are."""
+        while (answer := await self.post(text, token, variables)).status_code == 503:
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+        return answer
+
     async def ask(
         self,
         partner_id: UUID | None,

@@ -85,7 +85,7 @@ async def test_another_input_or_verb_under_the_same_key_is_a_conflict(served: Se
 async def test_of_calls_at_once_one_runs_and_the_others_wait(served: Served, company: UUID) -> None:
     """proof 4.6: ten times the same call at the same time: one verb, ten equal answers."""
     token = await served.token(company)
-    answers = await asyncio.gather(*(served.post(POST, token, {"key": "one"}) for _ in range(10)))
+    answers = await asyncio.gather(*(served.insist(POST, token, {"key": "one"}) for _ in range(10)))
     assert len({answer.content for answer in answers}) == 1
     assert answers[0].json()["data"]["postJob"]["job"]["title"] == "設計"
     assert await jobs() == 1

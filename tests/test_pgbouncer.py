@@ -121,9 +121,9 @@ async def test_the_whole_application_works(pooled: Pooled, tmp_path: Path) -> No
             which = number % len(companies)
             for other in range(len(people)):
                 asked = {"id": f"can_{people[other].candidate_id}"}
-                seen = (await served.post(PERSONAL, tokens[which], asked)).json()["data"]["node"]
+                seen = (await served.insist(PERSONAL, tokens[which], asked)).json()["data"]["node"]
                 assert seen == ({"personal": {"name": f"候補 {which}"}} if other == which else None)
-            done = (await served.post(POST_JOB, tokens[which], {"key": str(number)})).json()
+            done = (await served.insist(POST_JOB, tokens[which], {"key": str(number)})).json()
             assert done["data"]["postJob"]["job"] == {"title": "設計", "company": {"id": f"par_{companies[which]}"}}
 
         await asyncio.gather(*(ask(number) for number in range(40)))
