@@ -64,7 +64,7 @@ class Served:
     async def insist(self, text: str, token: str | None, variables: dict[str, Any] | None = None) -> httpx.Response:
         """`post`, coming again as told for as long as the answer is 503: where many ask at once and cores are short,
         some are."""
-        while (answer := await self.post(text, token, variables)).status_code == 503:
+        while (answer := await self.post(text, token, variables)).status_code == 503:  # noqa: ASYNC110  (as told)
             await asyncio.sleep(float(answer.headers["retry-after"]))
         return answer
 
