@@ -159,14 +159,21 @@ def checked_redirect_uri(uri: str) -> str:
 
     Raises ValueError (RFC 9700, 4.1).
     """
-    parts = urlsplit(uri)
+    if not _safe(uri):
+        raise ValueError("a redirect URI is an exact https address (http for this machine only), without # and @")
+    return uri
+
+
+def _safe(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # what else is no address; which ones Python tells of here differs from release to release
+        return False
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)
     # Its site stands in headers of our pages, and in one list with those of all clients, which one that is none breaks.
     site = _SITE.fullmatch(parts.netloc)
     sited = site is not None and int(site["port"] or 443) in PORTS
-    if not (safe and sited and uri.isascii() and uri.isprintable()) or set(uri) & set(' "<>\\^`{}|*#@'):
-        raise ValueError("a redirect URI is an exact https address (http for this machine only), without # and @")
-    return uri
+    return safe and sited and uri.isascii() and uri.isprintable() and not set(uri) & set(' "<>\\^`{}|*#@')
 
 
 async def put_product_client(

@@ -457,6 +457,7 @@ async def test_codes_can_only_be_sent_to_exact_safe_addresses(house: House):
         "https://app.example.jp:x/callback",
         "https://app.example.jp;sandbox/callback",
         "https://[::1]app/callback",
+        "https://[::1/callback",
     ):
         with pytest.raises(ValueError, match="redirect URI"):
             await house.client(redirect_uris=[uri])
