@@ -1,7 +1,7 @@
 """Shared outcomes as they happen: one reader a worker, and as many subscribers as there are.
 
 NOTIFY wakes, the table tells: the reader takes committed rows in (xid, position) order, so nothing slips in behind a
-cursor. For every event it asks the policy again which partners may see it, has the planner answer once per group of
+cursor. Where nobody listens it takes none, and who comes first has it begin at what is newest then. For every event it asks the policy again which partners may see it, has the planner answer once per group of
 those who see the same, and writes the bytes to each member in turn. A subscriber that does not keep up is closed with
 its resume cursor and slows nobody.
 """
@@ -64,10 +64,6 @@ class Live:
     @asynccontextmanager
     async def running(self, database_url: str) -> AsyncGenerator[None]:
         """Reads for as long as the block lasts."""
-        async with pool().acquire() as connection:
-            head = await queries("outbox").head(connection)
-        if head:
-            self.taken = self.handed = place_of(head)
         working = [
             asyncio.create_task(follow(database_url, CHANNEL, self._read, poll_seconds=POLL_SECONDS)),
             asyncio.create_task(self._keep_marking()),
@@ -96,6 +92,8 @@ class Live:
     async def _attend(self, subscriber: Subscriber, *, resumes: bool) -> None:
         if resumes:
             await self._replay(subscriber, None)
+        if not self.groups:
+            await self._begin()
         group = subscriber.group = self.groups.setdefault(subscriber.group.key, subscriber.group)
         group.members.add(subscriber)
         # From here on the reader knows of it; what was taken before is read once more, and then what comes meanwhile.
@@ -118,6 +116,12 @@ class Live:
             group.members.discard(subscriber)
             if not group.members:
                 self.groups.pop(group.key, None)
+
+    async def _begin(self) -> None:
+        async with pool().acquire() as connection:
+            head = await queries("outbox").head(connection)
+        if head and not self.groups:
+            self.taken = self.handed = place_of(head)
 
     async def _replay(self, subscriber: Subscriber, end: Place | None) -> None:
         clock = asyncio.get_running_loop().time
@@ -162,6 +166,8 @@ class Live:
 
     async def _take(self) -> bool:
         """Takes one batch and hands it out. True while there may be more."""
+        if not self.groups:
+            return False
         async with pool().acquire() as connection:
             rows = await _after(connection, self.taken)
         if not rows:

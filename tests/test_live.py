@@ -248,24 +248,39 @@ async def test_who_does_not_keep_up_is_closed_with_a_cursor_and_loses_nothing(
 
 
 async def test_what_happens_during_the_replay_is_told_after_it(served: Served, pair: Pair) -> None:
-    """The reader has taken it before the subscriber joined: only the second look closes that gap."""
+    """The reader, at work for another, has taken it before the subscriber joined: only the second look closes that gap."""
+    _, other = await subscription(served, pair, None)
+    await listeners(served, 1)
     expected = [await happen(pair.company, 1), await happen(pair.company, 2)]
     backlog, serving = await subscription(served, pair, START.cursor)
     live = served.app.state.endpoint.live
     while not backlog._waiting:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     # The second answer waits for the first to be taken: it is still being told of the past.
-    assert live.groups == {}
+    assert len(live.subscribers) == 1
     expected.append(await happen(pair.company, 3))
     while live.handed.event_id != expected[-1]:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     got = await taken(backlog, 3)
-    await listeners(served, 1)
+    await listeners(served, 2)
     expected.append(await happen(pair.company, 4))
     got += await taken(backlog, 1)
     serving.cancel()
+    other.cancel()
     assert ids(got) == [f"evt_{each}" for each in expected]
     assert [each["live"] for each in got] == [False, False, False, True]
+
+
+async def test_who_comes_first_hears_nothing_of_what_nobody_heard(served: Served, pair: Pair) -> None:
+    """Where nobody listens nothing is taken; it is not kept for whoever comes next either."""
+    for number in range(2):
+        await happen(pair.company, 2 * number)
+        backlog, serving = await subscription(served, pair, None)
+        await listeners(served, 1)
+        after = await happen(pair.company, 2 * number + 1)
+        assert ids(await taken(backlog, 1)) == [f"evt_{after}"]
+        serving.cancel()
+        await listeners(served, 0)
 
 
 async def test_a_bookmark_says_that_nothing_was_missed(
