@@ -85,8 +85,19 @@ class Hands:
             self._begun.append(loop.run_in_executor(self._pool, work, *task))
             if len(self._begun) > self._processes + AHEAD:
                 yield await self._begun.popleft()
+                _let_go()
         while self._begun:
             yield await self._begun.popleft()
+            _let_go()
+
+
+def _let_go() -> None:
+    """Gives memory back: the future of another process's answer is a cycle, which keeps the answer until it is found.
+
+    What is still there afterwards stays to the end, and is never looked through again.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def make(size: Size, seed: int, filled: Sheets) -> World:

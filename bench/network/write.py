@@ -65,11 +65,12 @@ async def write(url: str, master_key: bytes, size: Size, seed: int, progress: Pr
         if not standing["may_load"]:
             raise NotPrivileged
         with tempfile.TemporaryDirectory(prefix="kyoso-simulate-") as directory:
-            gc.disable()  # a million objects that stay, and no cycles: see bench.network.hands
+            gc.disable()  # a million objects that stay; bench.network.hands looks for cycles where there are some
             async with connection.transaction():
                 return await _Load(connection, master_key, size, seed, progress, Path(directory)).run()
     finally:
         gc.enable()
+        gc.unfreeze()
         await connection.close()
 
 
