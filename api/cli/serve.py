@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from api import log
 from api.app import create_app, rehearse
 from api.cli.installation import refuse_without_database
+from api.joined import Http
 from api.settings import Settings, SettingsError, from_environment
 from api.wire import Wire
 from auth.keys import MasterKeyError
@@ -26,6 +27,7 @@ class ServerOptions(TypedDict):
     """The part of uvicorn's configuration that never varies."""
 
     access_log: bool
+    http: type[Http]
     log_config: None
     server_header: bool
     timeout_graceful_shutdown: int
@@ -37,6 +39,7 @@ class ServerOptions(TypedDict):
 SERVER_OPTIONS: ServerOptions = {
     # Paths of personal pages are secrets: the application writes its own access log.
     "access_log": False,
+    "http": Http,
     "log_config": None,
     "server_header": False,
     "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
