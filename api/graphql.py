@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from api import sse
 from api.asker import Asker, Budget, asker
+from api.body import read_body
 from api.challenge import asks, lacking, refuses, repeats
 from api.cors import Origins, cross_site
 from api.lapse import Lapses
@@ -230,13 +231,16 @@ async def _request(scope: Scope, headers: Mapping[bytes, bytes], receive: Receiv
     if method == "POST":
         if not _is_json(headers.get(b"content-type", b"")):
             raise RefusedError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as application/json in UTF-8.")
-        return read_request(_json(await _body(receive)))
+        text = await read_body(receive, MAXIMUM_BODY_BYTES)
+        if text is None:
+            raise RefusedError(413, "TOO_LARGE", f"A request may have {MAXIMUM_BODY_BYTES} bytes at most.")
+        return read_request(_json(text))
     if method == "GET":
-        text: bytes = scope["query_string"]
-        if len(text) > MAXIMUM_QUERY_STRING_BYTES:
+        query: bytes = scope["query_string"]
+        if len(query) > MAXIMUM_QUERY_STRING_BYTES:
             raise RefusedError(414, "TOO_LARGE", "The address is too long; use POST.")
         try:
-            found = parse_qsl(text.decode("ascii"), max_num_fields=MAXIMUM_QUERY_FIELDS, errors="strict")
+            found = parse_qsl(query.decode("ascii"), max_num_fields=MAXIMUM_QUERY_FIELDS, errors="strict")
         except ValueError:
             raise RefusedError(400, "BAD_REQUEST", "The address does not hold a request in UTF-8.") from None
         pairs: dict[str, Any] = dict(found)
@@ -279,22 +283,6 @@ def _media(accept: bytes) -> bytes | None:
     if b"application/graphql-response+json" in said:
         return GRAPHQL_JSON
     return JSON if any(each in said for each in ACCEPTABLE) else None
-
-
-async def _body(receive: Receive) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise RefusedError(400, "BAD_REQUEST", "The request broke off.")
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > MAXIMUM_BODY_BYTES:
-            raise RefusedError(413, "TOO_LARGE", f"A request may have {MAXIMUM_BODY_BYTES} bytes at most.")
-        chunks.append(chunk)
-        if not message.get("more_body"):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _json(body: bytes) -> object:
