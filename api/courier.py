@@ -26,7 +26,7 @@ from models.mail import Connection
 POLL_SECONDS = 5.0
 CLOCK_SECONDS = 60.0
 PAUSE_SECONDS = 2.0  # after a failure, so that a database that is away is not asked in a busy loop
-BEHIND_SECONDS = 0.2  # between two that are applied, while senders wait for theirs to be stored
+BEHIND_SECONDS = 0.2  # at most, between two that are applied, while senders wait for theirs to be stored
 STOP_SECONDS = 25.0  # the longest a mail server may take over the letter in hand
 
 NO_ADDRESS = "NO_ADDRESS"
@@ -66,7 +66,8 @@ class Courier:
         self._awake = [asyncio.Event(), asyncio.Event()]
         self._clock = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._behind = False
+        self._calm = asyncio.Event()
+        self._calm.set()
 
     def wake(self) -> None:
         """There is something to do now."""
@@ -74,11 +75,14 @@ class Courier:
             event.set()
 
     def wake_to_apply(self, behind: bool) -> None:
-        """Deliveries were stored. `behind`: more wait to be, and go before what is only to be applied.
+        """Deliveries were stored. `behind`: others came meanwhile, and go before what is only to be applied.
 
         The mail that comes of one is looked for when it is applied.
         """
-        self._behind = behind
+        if behind:
+            self._calm.clear()
+        else:
+            self._calm.set()
         self._awake[0].set()
 
     @asynccontextmanager
@@ -121,9 +125,10 @@ class Courier:
             return bool(await keep(connection, now))
 
     async def _apply_one(self) -> bool:
-        if self._behind:
-            await asyncio.sleep(BEHIND_SECONDS)
-            self._behind = False  # until the next who are stored say so again
+        if not self._calm.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._calm.wait(), BEHIND_SECONDS)
+            self._calm.set()  # until the next who are stored say otherwise
         async with unit_of_work() as connection:
             held = await delivery.claim(connection)
             if held is None:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 GROUP_MAX = 50
 """Items, so that a group stays a short transaction."""
 GROUPS_AT_ONCE = 2
-"""One is put together while another waits for the disk."""
+"""While one is at work all who come wait for it: two halves cost more than a whole. Only a full one goes beside it."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ class Gathering(Generic[Item, Result]):
         """The item's result, once its group is done. Raises what `work` raises for this item alone."""
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
-        if self._groups < GROUPS_AT_ONCE:
+        if not self._groups or (self._groups < GROUPS_AT_ONCE and len(self._waiting) >= GROUP_MAX):
             self._groups += 1
             task = asyncio.create_task(self._go_on())
             self._tasks.add(task)

@@ -146,6 +146,26 @@ async def test_many_couriers_send_each_mail_once_and_apply_each_delivery_once(ed
     )
 
 
+async def test_what_is_stored_goes_before_what_is_applied_for_so_long_at_most(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company_id = await edge.company()
+    for number in range(2):
+        await edge.deliver(company_id, "ping", event_id=str(number), apply=False)
+    monkeypatch.setattr(courier, "BEHIND_SECONDS", 60)
+    edge.courier.wake_to_apply(True)
+    async with asyncio.timeout(20):
+        applying = asyncio.create_task(edge.courier.apply_deliveries())
+        await edge.value("select pg_sleep(0.05)")
+        assert await edge.value("select count(*) from ats_delivery where state = 'PENDING'") == 2
+        edge.courier.wake_to_apply(False)
+        assert await applying == 2
+        await edge.deliver(company_id, "ping", event_id="3", apply=False)
+        monkeypatch.setattr(courier, "BEHIND_SECONDS", 0.01)
+        edge.courier.wake_to_apply(True)
+        assert await edge.courier.apply_deliveries() == 1
+
+
 async def test_a_mail_is_lent_to_one_sender_until_its_lease_ends(edge: Edge) -> None:
     company_id = await edge.company()
     await edge.rejected(company_id)

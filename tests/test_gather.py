@@ -24,6 +24,30 @@ async def test_what_comes_while_a_group_is_at_work_goes_with_the_next(monkeypatc
     assert groups == [[0, 1, 2, 3], [4, 5]]
 
 
+async def test_a_full_group_goes_beside_one_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "GROUP_MAX", 2)
+    groups: list[list[int]] = []
+    stuck = asyncio.Event()
+
+    async def work(items: Sequence[int]) -> Sequence[int]:
+        groups.append([*items])
+        if 1 in items:
+            await stuck.wait()
+        return items
+
+    together = Gathering(work)
+    first = asyncio.create_task(together.take(1))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(together.take(2))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert groups == [[1]]
+    assert await together.take(3) == 3
+    assert (groups, second.done()) == ([[1], [2, 3]], True)
+    stuck.set()
+    assert await first == 1
+
+
 async def test_nobody_is_left_waiting_however_they_come() -> None:
     async def work(items: Sequence[int]) -> Sequence[int]:
         return items
