@@ -1,9 +1,10 @@
 """`POST /ats/{system}/{integration}`: webhooks of applicant-tracking systems (採用管理システム).
 
 A delivery is verified, stored encrypted and answered with 200; the courier applies it right after. So the sender
-never waits for our work, a failure of ours costs no delivery, and repeats and retries have one place. Those that come
-while the disk is waited for are stored together: one commit for all, and each is answered after it. A system is
-one adapter, one file: it verifies, names the delivery, and reads it into the facts of `api.intake`.
+never waits for our work, a failure of ours costs no delivery, and repeats and retries have one place. Each is verified
+and encrypted as it comes; those that come while the disk is waited for are stored together, in one statement and one
+commit, and each is answered after it. A system is one adapter, one file: it verifies, names the delivery, and reads it
+into the facts of `api.intake`.
 """
 
 from __future__ import annotations
@@ -12,21 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, cast
-from uuid import UUID
 
 import orjson
 import structlog
-from starlette.datastructures import Headers
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api import ats_greenhouse
+from api.body import read_body
 from api.gather import Gathering
 from api.graphql import CLIENT_GONE, LOST, RETRY_SECONDS
 from api.intake import Fact, Named
+from api.integration import Integrations, Trusted
 from api.leave import GoneError
-from models import delivery, seal
-from models.db import unit_of_work
+from models import delivery
+from models.db import one_statement
 from models.delivery import Arrived
 
 DELIVERY_BYTES_MAX = 1024 * 1024
@@ -38,11 +38,24 @@ PATH = "/ats/"
 log = structlog.get_logger()
 
 
-def _said(status: int, code: str, text: str, **headers: str) -> Response:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, as it is sent."""
+
+    start: Message
+    body: Message
+
+    async def send(self, send: Send) -> None:
+        await send(self.start)
+        await send(self.body)
+
+
+def _said(status: int, code: str, text: str, **headers: str) -> Answer:
     body = orjson.dumps({"code": code, "message": text})
-    return Response(
-        body, status, {name.replace("_", "-"): value for name, value in headers.items()}, "application/json"
-    )
+    said = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+    fields = [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in said.items()]
+    start: Message = {"type": "http.response.start", "status": status, "headers": fields}
+    return Answer(start, {"type": "http.response.body", "body": body})
 
 
 STORED = _said(200, "STORED", "Stored.")
@@ -60,11 +73,11 @@ AWAY = _said(503, "UNAVAILABLE", "The database is away; send it again shortly.",
 class Adapter(Protocol):
     """One applicant-tracking system."""
 
-    def verify(self, secret: bytes, headers: Mapping[str, str], body: bytes) -> bool:
+    def verify(self, secret: bytes, headers: Mapping[bytes, bytes], body: bytes) -> bool:
         """Whether the sender knows the secret; compares in constant time."""
         ...
 
-    def name(self, headers: Mapping[str, str], body: bytes, document: dict[str, Any]) -> Named | None:
+    def name(self, headers: Mapping[bytes, bytes], body: bytes, document: dict[str, Any]) -> Named | None:
         """The delivery's name; None when the document is not one of this system's."""
         ...
 
@@ -81,8 +94,8 @@ class Knock:
     """One webhook as it came, before anybody knows whether it may come in."""
 
     system: str
-    integration_id: UUID | None
-    headers: Mapping[str, str] = field(repr=False)
+    integration: str
+    headers: Mapping[bytes, bytes] = field(repr=False)
     body: bytes = field(repr=False)
 
 
@@ -90,11 +103,12 @@ class Door:
     """`POST /ats/{system}/{integration}`, as a bare ASGI endpoint: 200 once a delivery is safe on disk.
 
     It catches its own failures and bounds its own bodies. `wake` is called when there is something to apply,
-    and told whether more waits to be stored.
+    and told whether they come faster than the disk takes them.
     """
 
     def __init__(self, wake: Callable[[bool], None]) -> None:
         self._wake = wake
+        self._integrations = Integrations()
         self._arrivals = Gathering(self._store)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,69 +122,71 @@ class Door:
         except Exception as failure:  # the sender comes again; the log says what kind of failure it was
             log.error("delivery not stored", exc_info=failure)
             answer = FAILED
-        await answer(scope, receive, send)
+        await answer.send(send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
-        address = scope["path"].removeprefix(PATH).split("/")
-        if len(address) != 2:
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        system, _, integration = scope["path"].removeprefix(PATH).partition("/")
+        if not integration or "/" in integration:
             return NOT_FOUND
         if scope["method"] != "POST":
             return NOT_ALLOWED
-        body = await _body(receive)
+        body = await read_body(receive, DELIVERY_BYTES_MAX)
         if body is None:
             return TOO_LARGE
-        system, integration = address
-        return await self._arrivals.take(Knock(system.upper(), _uuid(integration), Headers(scope=scope), body))
+        return await self._admit(Knock(system.upper(), integration, dict(scope["headers"]), body))
 
-    async def _store(self, knocks: Sequence[Knock]) -> list[Response]:
-        answers = await store(knocks)
-        if STORED in answers:
-            self._wake(self._arrivals.behind)
-        return answers
+    async def _admit(self, knock: Knock) -> Answer:
+        """200 once it is safe on disk, also a repeat and an action unknown here; 401 for a wrong signature and, in the
+        same words and after the same work, for an address that is no integration; 400 for what is no delivery.
+        """
+        address = (knock.system, knock.integration)
+        trusted = self._integrations.remembered(address)
+        looked = trusted is None
+        if looked:
+            trusted = await self._integrations.look(address)
+        while True:
+            heard = _hear(knock, trusted)
+            if isinstance(heard, Arrived):
+                if await self._arrivals.take(heard):
+                    log.info("delivery stored", action=heard.action)
+                    return STORED
+            elif looked:
+                return heard
+            now = await self._integrations.look(address)
+            if now == trusted:
+                break
+            trusted, looked = now, True  # its secret was replaced meanwhile, or it was disconnected
+        if isinstance(heard, Arrived):
+            log.info("delivery known", action=heard.action)
+            return STORED
+        return heard
+
+    async def _store(self, arrived: Sequence[Arrived]) -> list[bool]:
+        async with one_statement() as connection:
+            fresh = await delivery.store(connection, arrived)
+        if fresh:
+            self._wake(len(arrived) > 1 or self._arrivals.behind)
+        return [each.id in fresh for each in arrived]
 
 
-async def store(knocks: Sequence[Knock]) -> list[Response]:
-    """Stores the deliveries that came together, in one transaction, and answers each.
-
-    200 once it is safe on disk, also a repeat and an action unknown here; 401 for a wrong signature and, in the same
-    words, for an address that is no integration; 400 for what is no delivery.
-    """
-    async with unit_of_work() as connection:
-        known = await delivery.integrations(connection, [knock.integration_id for knock in knocks])
-        heard = [_hear(knock, known.get((knock.integration_id, knock.system))) for knock in knocks]
-        arrived = [each for _, each in heard if each is not None]
-        fresh = await delivery.store(connection, arrived) if arrived else set[UUID]()
-    for each in arrived:
-        log.info("delivery stored" if each.id in fresh else "delivery known", action=each.action)
-    return [answer for answer, _ in heard]
-
-
-def _hear(knock: Knock, found: delivery.Integration | None) -> tuple[Response, Arrived | None]:
+def _hear(knock: Knock, trusted: Trusted | None) -> Answer | Arrived:
     adapter = ADAPTERS.get(knock.system)
-    secret = seal.unseal(found.secret_sealed, context=found.id.bytes) if found else NOBODY
-    if adapter is None or not adapter.verify(secret, knock.headers, knock.body) or found is None:
-        return UNSIGNED, None
+    secret = trusted.secret if trusted else NOBODY
+    if adapter is None or not adapter.verify(secret, knock.headers, knock.body) or trusted is None:
+        return UNSIGNED
     document = _document(knock.body)
     named = adapter.name(knock.headers, knock.body, document) if document is not None else None
     if named is None:
-        return UNPARSEABLE, None
+        return UNPARSEABLE
     event_id = named.event_id[:EVENT_ID_CHARACTERS_MAX]
-    return STORED, Arrived(found.id, event_id, named.action, named.subject, knock.body)
-
-
-async def _body(receive: Receive) -> bytes | None:
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise GoneError
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > DELIVERY_BYTES_MAX:
-            return None
-        if not message.get("more_body"):
-            return b"".join(chunks)
+    return delivery.arrived(
+        trusted.id,
+        trusted.secret_sealed,
+        event_id=event_id,
+        action=named.action,
+        subject=named.subject,
+        body=knock.body,
+    )
 
 
 def _document(body: bytes) -> dict[str, Any] | None:
@@ -179,10 +195,3 @@ def _document(body: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return cast(dict[str, Any], document) if isinstance(document, dict) else None
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

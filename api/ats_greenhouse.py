@@ -34,6 +34,7 @@ from models.candidate import plain_email
 
 TITLE_CHARACTERS_MAX = 200
 TEXT_CHARACTERS_MAX = 2000
+ACTION = re.compile(r"[a-z_]{1,60}")
 EMAIL_TYPES = ("personal", "other", "work")  # a mail about a rejection should not land at the present employer
 IDENTITY_FIELDS = {"full_name", "email_addresses"}
 ITEM_FIELDS = {"phone_numbers": "PHONE", "addresses": "PREFECTURE"}
@@ -55,15 +56,15 @@ STATUSES = {"active": Told.ACTIVE, "rejected": Told.REJECTED, "hired": Told.HIRE
 Json = dict[str, Any]
 
 
-def verify(secret: bytes, headers: Mapping[str, str], body: bytes) -> bool:
+def verify(secret: bytes, headers: Mapping[bytes, bytes], body: bytes) -> bool:
     """Whether `Signature: sha256 <hex>` is the HMAC-SHA256 of the body exactly as it came."""
-    algorithm, _, given = headers.get("signature", "").strip().partition(" ")
+    algorithm, _, given = headers.get(b"signature", b"").strip().partition(b" ")
     expected = hmac.digest(secret, body, "sha256").hex()
-    matches = hmac.compare_digest(expected.encode(), given.strip().lower().encode())
-    return matches and algorithm.lower() == "sha256"
+    matches = hmac.compare_digest(expected.encode(), given.strip().lower())
+    return matches and algorithm.lower() == b"sha256"
 
 
-def name(headers: Mapping[str, str], body: bytes, document: Json) -> Named | None:
+def name(headers: Mapping[bytes, bytes], body: bytes, document: Json) -> Named | None:
     """The delivery's id, action and subject.
 
     The set-up ping may come without an id of its own: then the body's hash is one.
@@ -71,8 +72,8 @@ def name(headers: Mapping[str, str], body: bytes, document: Json) -> Named | Non
     action = document.get("action")
     if not isinstance(action, str) or not isinstance(document.get("payload"), dict):
         return None
-    event_id = headers.get("greenhouse-event-id", "").strip() or hashlib.sha256(body).hexdigest()
-    known = action if re.fullmatch(r"[a-z_]{1,60}", action) else "unknown"
+    event_id = headers.get(b"greenhouse-event-id", b"").decode("latin-1").strip() or hashlib.sha256(body).hexdigest()
+    known = action if ACTION.fullmatch(action) else "unknown"
     return Named(event_id, known, _subject(document["payload"]))
 
 

@@ -242,6 +242,17 @@ async def unit_of_work(acquire: Acquire | None = None) -> AsyncGenerator[asyncpg
 
 
 @asynccontextmanager
+async def one_statement() -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection for one statement, which is a transaction of its own: three ways to PostgreSQL less than a unit of
+    work, and as settled when it ends. Not to be opened within one.
+    """
+    async with pool().acquire() as connection:
+        yield connection
+    if _settle is not None and not _together.get():
+        await _settle()
+
+
+@asynccontextmanager
 async def settled_together() -> AsyncGenerator[None]:
     """Has the units of work in this block settle at its end, once for all of them."""
     given = _together.set(True)

@@ -5,7 +5,7 @@ Also what an ATS calls things: its ids of candidates and applications, and the m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
@@ -39,14 +39,15 @@ class Integration:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One delivery that is to be stored."""
+    """One delivery that is to be stored, encrypted. `secret_sealed`: its integration's, as it was verified by."""
 
+    id: UUID
     integration_id: UUID
+    secret_sealed: bytes = field(repr=False)
     event_id: str
     action: str
     subject: str | None
-    body: bytes = field(repr=False)
-    id: UUID = field(default_factory=uuid7)
+    sealed: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +112,28 @@ async def integrations(
     return {(row["id"], row["system"]): Integration(**row) async for row in rows}
 
 
-async def store(connection: Connection, arrived: Iterable[Arrived]) -> set[UUID]:
-    """Keeps deliveries, encrypted, until they are applied. Returns the ids of those that were not known already."""
-    # In one order everywhere: whoever waits for another worker's same event holds none that the other waits for.
-    ordered = sorted(arrived, key=lambda each: (each.integration_id, each.event_id))
+def arrived(
+    integration_id: UUID, secret_sealed: bytes, *, event_id: str, action: str, subject: str | None, body: bytes
+) -> Arrived:
+    """A delivery, encrypted for the row that it will be."""
+    delivery_id = uuid7()
+    sealed = seal.seal(body, context=delivery_id.bytes)
+    return Arrived(delivery_id, integration_id, secret_sealed, event_id, action, subject, sealed)
+
+
+async def store(connection: Connection, arrived: Sequence[Arrived]) -> set[UUID]:
+    """Keeps deliveries until they are applied. Returns the ids of those that it kept: without those that are known
+    already, and those whose secret does not stand any more.
+    """
     rows = queries("delivery").store(
         connection,
-        ids=[each.id for each in ordered],
-        integration_ids=[each.integration_id for each in ordered],
-        event_ids=[each.event_id for each in ordered],
-        actions=[each.action for each in ordered],
-        subjects=[each.subject for each in ordered],
-        sealed=[seal.seal(each.body, context=each.id.bytes) for each in ordered],
+        ids=[each.id for each in arrived],
+        integration_ids=[each.integration_id for each in arrived],
+        secrets=[each.secret_sealed for each in arrived],
+        event_ids=[each.event_id for each in arrived],
+        actions=[each.action for each in arrived],
+        subjects=[each.subject for each in arrived],
+        sealed=[each.sealed for each in arrived],
     )
     return {row["id"] async for row in rows}
 

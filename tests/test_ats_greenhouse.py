@@ -146,13 +146,13 @@ def test_a_credit_may_be_no_more_than_a_name() -> None:
 def test_the_signature_covers_the_bytes_as_they_came() -> None:
     body = rb'{"action": "ping", "payload": {"text": "\u003cp\u003e"}}'
     secret = b"0123456789abcdef0123456789abcdef"
-    right = hmac.new(secret, body, hashlib.sha256).hexdigest()
-    assert greenhouse.verify(secret, {"signature": f"sha256 {right}"}, body)
-    assert not greenhouse.verify(secret, {"signature": f"sha256 {right}"}, body.replace(rb"\u003c", b"<"))
-    assert not greenhouse.verify(secret, {"signature": f"sha1 {right}"}, body)
-    assert not greenhouse.verify(secret, {"signature": right}, body)
+    right = hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
+    assert greenhouse.verify(secret, {b"signature": b"sha256 " + right}, body)
+    assert not greenhouse.verify(secret, {b"signature": b"sha256 " + right}, body.replace(rb"\u003c", b"<"))
+    assert not greenhouse.verify(secret, {b"signature": b"sha1 " + right}, body)
+    assert not greenhouse.verify(secret, {b"signature": right}, body)
     assert not greenhouse.verify(secret, {}, body)
-    assert not greenhouse.verify(secret, {"signature": "sha256 あ"}, body)
+    assert not greenhouse.verify(secret, {b"signature": "sha256 あ".encode()}, body)
 
 
 def test_a_delivery_without_an_id_is_known_by_its_bytes() -> None:
@@ -166,7 +166,7 @@ def test_a_delivery_without_an_id_is_known_by_its_bytes() -> None:
 
 def test_a_delivery_is_of_its_application_before_its_candidate() -> None:
     def subject(name: str) -> str | None:
-        named = greenhouse.name({"greenhouse-event-id": "1"}, b"", document(name))
+        named = greenhouse.name({b"greenhouse-event-id": b"1"}, b"", document(name))
         return named.subject if named else None
 
     assert subject("reject_candidate") == subject("offer_created") == subject("offer_deleted") == "application:90210077"

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from api import integration
 from models import delivery
 from models.errors import Refusal
 from tests.edge import SECRET, Edge, edge, fixture
@@ -66,3 +67,38 @@ async def test_a_secret_that_could_be_guessed_is_none(edge: Edge, secret: str) -
         async with edge.work() as connection:
             await delivery.connect(connection, company_id=company_id, system="GREENHOUSE", secret=secret)
     assert (await edge.post(company_id, BODY)).status_code == 200  # the secret from before still stands
+
+
+async def test_a_secret_that_was_replaced_opens_nothing_from_then_on(edge: Edge) -> None:
+    """Another worker replaced it, or ended the integration, and nobody told this one, which remembers it."""
+    company_id = await edge.company()
+    assert (await edge.post(company_id, BODY, event_id="1")).status_code == 200
+    other = "another secret, just as long as the first one"
+    async with edge.work() as connection:
+        await delivery.connect(connection, company_id=company_id, system="GREENHOUSE", secret=other)
+    before = await edge.everything()
+    refused = await edge.post(company_id, BODY, event_id="2")
+    assert (refused.status_code, refused.json()["code"]) == (401, "SIGNATURE")
+    assert await edge.everything() == before
+    taken = await edge.post(company_id, BODY, event_id="2", Signature=f"sha256 {signed(other.encode())}")
+    assert taken.status_code == 200
+    assert await edge.value("select count(*) from ats_delivery where event_id = '2'") == 1
+    address = f"/ats/greenhouse/{await edge.value('select id from ats_integration')}"
+    await edge.owner.execute("delete from ats_integration")
+    headers = {"Signature": f"sha256 {signed(other.encode())}", "Greenhouse-Event-ID": "3"}
+    gone = await edge.http.post(address, content=BODY, headers=headers)
+    assert (gone.status_code, gone.content) == (401, refused.content)
+    assert await edge.value("select count(*) from ats_delivery") == 0
+
+
+async def test_a_worker_remembers_so_many_integrations(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integration, "REMEMBERED_MAX", 2)
+    door = integration.Integrations()
+    for name in ("株式会社いち", "株式会社に", "株式会社さん"):
+        await edge.company(name)
+    addresses = [
+        ("GREENHOUSE", str(row["id"])) for row in await edge.rows("select id from ats_integration order by id")
+    ]
+    found = [await door.look(each) for each in (*addresses, ("GREENHOUSE", str(uuid4())), ("GREENHOUSE", "nonsense"))]
+    assert [each and each.secret for each in found] == [SECRET.encode()] * 3 + [None, None]
+    assert [door.remembered(each) for each in addresses] == [None, *found[1:3]]

@@ -21,11 +21,16 @@ on conflict (integration_id, event_id) do nothing
 returning id;
 
 -- name: store
--- Deliveries that came together, as they came, in the given order; without those whose event id is known already.
+-- Deliveries that came together, as they came, each verified by the secret that it is given with; without those whose
+-- event id is known already, and those whose integration has another secret now, or is gone. In one order everywhere:
+-- whoever waits for another worker's same event holds none that the other waits for.
 insert into ats_delivery (id, integration_id, event_id, action, subject, sealed, received_at, state, due_at)
 select a.id, a.integration_id, a.event_id, a.action, a.subject, a.sealed, clock_timestamp(), 'PENDING', clock_timestamp()
-from unnest(:ids::uuid[], :integration_ids::uuid[], :event_ids::text[], :actions::text[], :subjects::text[], :sealed::bytea[])
-  as a (id, integration_id, event_id, action, subject, sealed)
+from unnest(:ids::uuid[], :integration_ids::uuid[], :secrets::bytea[], :event_ids::text[], :actions::text[],
+    :subjects::text[], :sealed::bytea[])
+  as a (id, integration_id, secret_sealed, event_id, action, subject, sealed)
+join ats_integration i on i.id = a.integration_id and i.secret_sealed = a.secret_sealed
+order by a.integration_id, a.event_id
 on conflict (integration_id, event_id) do nothing
 returning id;
 
