@@ -361,6 +361,16 @@ async def test_figures_reach_over_37_months_at_most(world: World) -> None:
     assert await figures(company_id, 1, 0) == []
 
 
+async def test_a_month_is_that_of_clocks_in_japan(world: World) -> None:
+    """At the first and last instant of every day there, over the years of any figure."""
+    differ = await world.owner.fetchval(
+        "select count(*) from generate_series('1951-12-31 15:00Z'::timestamptz, '2100-01-01Z', '24 hours') day, "
+        "unnest(array[day, day - interval '1 microsecond']) at "
+        "where kpi_month_of(at) <> date_trunc('month', at at time zone 'Asia/Tokyo')::date"
+    )
+    assert differ == 0
+
+
 async def test_the_application_cannot_write_a_figure(world: World) -> None:
     for statement in (
         "insert into kpi_month values (gen_random_uuid(), 'HIRE_RATE', '2025-04-01', 1, 1, 1, now())",
