@@ -1,9 +1,9 @@
 """Shared outcomes as they happen: one reader a worker, and as many subscribers as there are.
 
 NOTIFY wakes, the table tells: the reader takes committed rows in (xid, position) order, so nothing slips in behind a
-cursor. Where nobody listens it takes none, and who comes first has it begin at what is newest then. For every event it asks the policy again which partners may see it, has the planner answer once per group of
-those who see the same, and writes the bytes to each member in turn. A subscriber that does not keep up is closed with
-its resume cursor and slows nobody.
+cursor. Where nobody listens it takes none; who comes first has it begin at what is newest then. For every event it asks
+the policy again which partners may see it, has the planner answer once per group of those who see the same, and writes
+the bytes to each member in turn. A subscriber that does not keep up is closed with its resume cursor and slows nobody.
 """
 
 from __future__ import annotations

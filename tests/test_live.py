@@ -248,7 +248,7 @@ async def test_who_does_not_keep_up_is_closed_with_a_cursor_and_loses_nothing(
 
 
 async def test_what_happens_during_the_replay_is_told_after_it(served: Served, pair: Pair) -> None:
-    """The reader, at work for another, has taken it before the subscriber joined: only the second look closes that gap."""
+    """The reader, at work for another, took it before the subscriber joined: only the second look closes that gap."""
     _, other = await subscription(served, pair, None)
     await listeners(served, 1)
     expected = [await happen(pair.company, 1), await happen(pair.company, 2)]
