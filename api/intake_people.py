@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
@@ -11,9 +12,11 @@ import asyncpg
 
 from api.intake import Applicant, ApplicantChanged, ApplicantErased, ApplicantMerged, ApplicationState, Credit
 from models import candidate, delivery, invitation, mail, partner, referral
+from models.candidate import Wanted
 from models.db import queries
-from models.delivery import Known, Mark, System
+from models.delivery import Known, Mark, Seen, System
 from models.outbox import Said
+from models.referral import Credited
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -39,20 +42,44 @@ class Source:
         return Said(by=self.company_id, source=self.kind, at=min(at or now, now), source_event_id=self.event_id)
 
 
+@dataclass(slots=True)
+class News:
+    """One application as a system tells of it, on its way in: what was seen of it before, and what became of it.
+
+    `known`: how the application stands, once it is recorded; `recorded`: now. `news`: what was told is newer than what
+    was known.
+    """
+
+    source: Source
+    told: ApplicationState
+    seen: Seen | None = None
+    known: Known | None = None
+    person_id: UUID | None = None
+    recorded: bool = False
+    news: bool = False
+
+
 async def person(connection: Connection, source: Source, external_id: str) -> UUID | None:
     """Whom the system means by a candidate's id."""
     row = await _known(connection, source, external_id)
     return row["person_id"] if row else None
 
 
-async def keep(connection: Connection, source: Source, told: ApplicationState, known: Known | None) -> UUID:
-    """The person of an application: its own, else by the candidate's id there, else by address, else new."""
-    row = await _known(connection, source, told.applicant.external_id)
-    person_id = known.person_id if known and known.person_id else row["person_id"] if row else None
-    if known and known.erased and person_id:
-        return person_id
-    fresh = row is None or told.as_of >= row["told_at"]
-    return await _keep(connection, source, told.applicant, person_id, told.as_of, fresh=fresh)
+async def keep(connection: Connection, news: Sequence[News]) -> None:
+    """The persons of applications: each its own, else by the candidate's id there, else by address, else new."""
+    told, of = list[_Told](), list[News]()
+    for each in news:
+        seen, known = each.seen, each.known
+        assert seen is not None, "news is looked up before it is kept"
+        each.person_id = known.person_id if known and known.person_id else seen.person_id
+        if known and known.erased and each.person_id:
+            continue
+        fresh = seen.told_at is None or each.told.as_of >= seen.told_at
+        told.append(_Told(each.told.applicant, each.person_id, each.told.as_of, fresh))
+        of.append(each)
+    if told:
+        for each, person_id in zip(of, await _keep(connection, of[0].source, told), strict=True):
+            each.person_id = person_id
 
 
 async def change(connection: Connection, source: Source, told: ApplicantChanged) -> UUID | None:
@@ -63,7 +90,8 @@ async def change(connection: Connection, source: Source, told: ApplicantChanged)
     if row is None:
         raise TooEarly
     fresh = told.as_of >= row["told_at"]
-    return await _keep(connection, source, told.applicant, row["person_id"], told.as_of, fresh=fresh)
+    [person_id] = await _keep(connection, source, [_Told(told.applicant, row["person_id"], told.as_of, fresh)])
+    return person_id
 
 
 async def merge(connection: Connection, source: Source, told: ApplicantMerged) -> UUID | None:
@@ -74,8 +102,8 @@ async def merge(connection: Connection, source: Source, told: ApplicantMerged) -
         return kept
     if kept is not None and kept != dropped:
         await candidate.merge(connection, partner_id=source.company_id, keep=kept, drop=dropped)
-    await _know(connection, source, told.external_id, kept or dropped, None)
-    await _know(connection, source, told.into, kept or dropped, None)
+    told_of = dict.fromkeys((told.external_id, told.into), (kept or dropped, None))
+    await delivery.know_candidates(connection, company_id=source.company_id, system=source.system, told=told_of)
     return kept or dropped
 
 
@@ -121,33 +149,35 @@ async def live_applications(connection: Connection, source: Source, person_id: U
     return [row["external_id"] async for row in rows]
 
 
-async def credit(
-    connection: Connection, source: Source, told: ApplicationState, person_id: UUID, job_id: UUID | None
-) -> UUID | None:
-    """The referral of whom the system credits, an employee of the company, registered when new."""
-    if told.credit is None:
-        return None
-    marks = _marks(told.credit)
+async def credit(connection: Connection, credits: Sequence[tuple[News, Credit, UUID | None]]) -> list[UUID]:
+    """The referrals of whom the system credits with these applications, each for a job: employees of the company,
+    registered when new."""
+    if not credits:
+        return []
+    source = credits[0][0].source
+    referrers = {told: await _referrer(connection, source, told) for told in dict.fromkeys(each[1] for each in credits)}
+    credited = list[Credited]()
+    for each, told, job_id in credits:
+        assert each.person_id is not None, "nobody is credited before the person is known"
+        said = each.source.said(each.told.received_at)
+        credited.append(Credited(said, referrers[told], source.company_id, each.person_id, job_id))
+    return [referred.referral_id for referred in await referral.credit(connection, credited)]
+
+
+async def _referrer(connection: Connection, source: Source, told: Credit) -> UUID:
+    marks = _marks(told)
     referrer_id = await delivery.referrer(connection, company_id=source.company_id, marks=marks)
     if referrer_id is None:
         referrer_id = await partner.register_referrer(
             connection,
             acting=source.company_id,
             company_id=source.company_id,
-            name=told.credit.name or f"社員 {told.credit.employee_id or told.credit.user_id or ''}".strip(),
+            name=told.name or f"社員 {told.employee_id or told.user_id or ''}".strip(),
             affiliation="EMPLOYEE",
             prefecture=await seat(connection, source.company_id),
         )
     await delivery.know_referrer(connection, company_id=source.company_id, referrer_id=referrer_id, marks=marks.items())
-    credited = await referral.credit(
-        connection,
-        referrer_id=referrer_id,
-        company_id=source.company_id,
-        job_id=job_id,
-        person_id=person_id,
-        said=source.said(told.received_at),
-    )
-    return credited.referral_id
+    return referrer_id
 
 
 async def seat(connection: Connection, company_id: UUID) -> str:
@@ -155,40 +185,38 @@ async def seat(connection: Connection, company_id: UUID) -> str:
     return await queries("delivery").seat(connection, company_id=company_id)
 
 
-async def _keep(
-    connection: Connection, source: Source, told: Applicant, person_id: UUID | None, at: datetime, *, fresh: bool
-) -> UUID:
-    kept = await candidate.keep(
-        connection,
-        partner_id=source.company_id,
-        email=told.email,
-        person_id=person_id,
-        items=told.items() if fresh else {},
-        at=at,
-    )
-    await _know(connection, source, told.external_id, kept.person_id, at if fresh else None)
-    if fresh and "EMAIL" in told.items():
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is told of an applicant at a time; `fresh`: nothing newer is known of them."""
+
+    applicant: Applicant
+    person_id: UUID | None
+    at: datetime
+    fresh: bool
+
+
+async def _keep(connection: Connection, source: Source, told: Sequence[_Told]) -> list[UUID]:
+    company_id, system = source.company_id, source.system
+    wanted = [
+        Wanted(company_id, each.applicant.email, each.person_id, each.applicant.items() if each.fresh else {}, each.at)
+        for each in told
+    ]
+    kept = [each.person_id for each in await candidate.keep_all(connection, wanted)]
+    ids = {
+        each.applicant.external_id: (person_id, each.at if each.fresh else None)
+        for each, person_id in zip(told, kept, strict=True)
+    }
+    await delivery.know_candidates(connection, company_id=company_id, system=system, told=ids)
+    came = [person_id for each, person_id in zip(wanted, kept, strict=True) if "EMAIL" in each.items]
+    if came:
         said = source.said(None)
-        await invitation.address_came(connection, company_id=source.company_id, person_id=kept.person_id, said=said)
-    return kept.person_id
+        await invitation.address_came(connection, company_id=company_id, person_ids=came, said=said)
+    return kept
 
 
 async def _known(connection: Connection, source: Source, external_id: str) -> asyncpg.Record | None:
     return await queries("delivery").candidate(
         connection, company_id=source.company_id, system=source.system, external_id=external_id
-    )
-
-
-async def _know(
-    connection: Connection, source: Source, external_id: str, person_id: UUID, told_at: datetime | None
-) -> None:
-    await queries("delivery").know_candidate(
-        connection,
-        company_id=source.company_id,
-        system=source.system,
-        external_id=external_id,
-        person_id=person_id,
-        told_at=told_at or EPOCH,
     )
 
 

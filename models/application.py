@@ -5,16 +5,17 @@ What follows elsewhere from a decision (invitation, slot, contribution) is said 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
-from models.db import queries, uuid7
+from models.db import queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, invalid, not_found, not_yours, too_long
-from models.outbox import Said, publish
+from models.outbox import Event, Said, publish_all
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -32,6 +33,29 @@ ROUTES = (
 )
 ROUTE_OF_KIND = {"COMPANY": "PARTNER_REFERRAL", "AGENCY": "AGENCY", "SCHOOL": "SCHOOL", "COMMUNITY": "COMMUNITY"}
 REJECTION_REASON_CHARACTERS, REVERT_REASON_CHARACTERS = 2_000, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An application that is to be recorded; `record` says what each field means."""
+
+    said: Said
+    person_id: UUID | None = None
+    route: str = "DIRECT"
+    job_id: UUID | None = None
+    referral_id: UUID | None = None
+    external_id: str | None = None
+    stage: str = "APPLIED"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is said of an application next: the `stage` it reached, or why it was rejected."""
+
+    application_id: UUID
+    said: Said
+    stage: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,46 +101,37 @@ async def record(
     The same `external_id` again is the same application. Refuses NOT_FOUND for another company's job or referral,
     CONSENT_MISSING for a referral that the candidate has not confirmed, INVALID.
     """
-    if route not in ROUTES or stage not in STAGES:
-        raise invalid("route", "選択肢にない経路か段階です。", "Choose a known route and stage.")
-    referrer: UUID | None = None
-    if job_id is not None or referral_id is not None:
-        grounds = await queries("application").grounds(connection, job_id=job_id, referral_id=referral_id)
-        if job_id is not None and grounds["job_company_id"] != said.by:
-            raise not_found("input", "jobId")
-        if referral_id is not None:
-            _must_be_confirmed(grounds, said.by)
-            person_id, referrer = grounds["person_id"], grounds["referrer_id"]
-            job_id, route = job_id or grounds["job_id"], _route(grounds)
-            referral_id = None if grounds["taken"] else referral_id
-    if person_id is None:
-        raise invalid(
-            "email", "応募者のメールアドレスか紹介が必要です。", "Name the person, or the referral behind it."
+    received = Received(said, person_id, route, job_id, referral_id, external_id, stage)
+    [recorded] = await record_all(connection, [received])
+    return recorded
+
+
+async def record_all(connection: Connection, received: Sequence[Received]) -> list[Recorded]:
+    """Records applications, as `record` does, in this order; the first by a referral has it, the others stand without.
+
+    Raises as `record` does for any of them; what was done for the others is then the caller's to undo.
+    """
+    grounds = await _grounds(connection, received)
+    taken = set[UUID]()
+    rows = [_row(each, grounds.get(place), taken) for place, each in enumerate(received)]
+    fresh = {row["id"] async for row in queries("application").record(connection, applications=recordset(rows))}
+    recorded, events = list[Recorded](), list[Event]()
+    for row, each in zip(rows, received, strict=True):
+        if row["id"] not in fresh:
+            recorded.append(await _recorded_before(connection, each.said.by, each.external_id))
+            continue
+        event = Event(
+            "APPLICATION_RECEIVED",
+            each.said,
+            each.said.by,
+            [row["referrer_id"]] if row["referrer_id"] else (),
+            application_id=row["id"],
+            referral_id=row["referral_id"],
         )
-    application_id: UUID | None = await queries("application").record(
-        connection,
-        id=uuid7(),
-        company_id=said.by,
-        job_id=job_id,
-        person_id=person_id,
-        referral_id=referral_id,
-        route=route,
-        stage=stage,
-        external_id=external_id,
-        at=said.at,
-    )
-    if application_id is None:
-        return await _recorded_before(connection, said.by, external_id)
-    event_id = await publish(
-        connection,
-        "APPLICATION_RECEIVED",
-        said,
-        company_id=said.by,
-        parties=[referrer] if referrer else (),
-        application_id=application_id,
-        referral_id=referral_id,
-    )
-    return Recorded(application_id, event_id)
+        recorded.append(Recorded(row["id"], event.id))
+        events.append(event)
+    await publish_all(connection, events)
+    return recorded
 
 
 async def stage(connection: Connection, *, said: Said, application_id: UUID, stage: str) -> UUID:
@@ -124,30 +139,40 @@ async def stage(connection: Connection, *, said: Said, application_id: UUID, sta
 
     A stage reached before the decision may be told after it. Refuses NOT_FOUND, NOT_YOURS, WRONG_STATE, INVALID.
     """
-    if stage not in STAGES:
+    [event_id] = await stage_all(connection, [Step(application_id, said, stage=stage)])
+    return event_id
+
+
+async def stage_all(connection: Connection, steps: Sequence[Step]) -> list[UUID]:
+    """Records stages, each of another application, as `stage` does. Raises as it does for any of them."""
+    if any(step.stage not in STAGES for step in steps):
         raise invalid("stage", "選択肢にない選考段階です。", f"Choose one of {', '.join(STAGES)}.")
-    row = await queries("application").stage(
-        connection, id=application_id, by=said.by, stage=stage, stages=list(STAGES), at=said.at
-    )
-    return await _told(connection, "STAGE_CHANGED", said, application_id, row, stage=stage)
+    found = queries("application").stage(connection, steps=_rows(steps), stages=list(STAGES))
+    return await _told_all(connection, "STAGE_CHANGED", steps, {row["id"]: row async for row in found})
 
 
 async def reject(connection: Connection, *, said: Said, application_id: UUID, reason: str | None = None) -> UUID:
     """Rejects (不採用). `reason` stays with the company. Returns the event. Refuses as `stage` does."""
-    if reason is not None and len(reason) > REJECTION_REASON_CHARACTERS:
+    [event_id] = await reject_all(connection, [Step(application_id, said, reason=reason)])
+    return event_id
+
+
+async def reject_all(connection: Connection, steps: Sequence[Step]) -> list[UUID]:
+    """Rejects, each another application, as `reject` does. Returns the events. Raises as it does for any of them."""
+    if any(len(step.reason or "") > REJECTION_REASON_CHARACTERS for step in steps):
         raise too_long("reason", REJECTION_REASON_CHARACTERS)
-    row = await queries("application").close(
-        connection, id=application_id, by=said.by, status="REJECTED", reason=reason, at=said.at
-    )
-    return await _told(connection, "REJECTED", said, application_id, row)
+    return await _close(connection, "REJECTED", steps)
 
 
 async def withdraw(connection: Connection, *, said: Said, application_id: UUID) -> UUID:
     """The candidate withdrew (辞退), as the company records it. Returns the event. Refuses as `stage` does."""
-    row = await queries("application").close(
-        connection, id=application_id, by=said.by, status="WITHDRAWN", reason=None, at=said.at
-    )
-    return await _told(connection, "WITHDRAWN", said, application_id, row)
+    [event_id] = await withdraw_all(connection, [Step(application_id, said)])
+    return event_id
+
+
+async def withdraw_all(connection: Connection, steps: Sequence[Step]) -> list[UUID]:
+    """Candidates withdrew, each from another application, as `withdraw` has it. Returns the events."""
+    return await _close(connection, "WITHDRAWN", steps)
 
 
 async def hire(
@@ -192,35 +217,101 @@ async def revert(connection: Connection, *, said: Said, application_id: UUID, re
     return Reverted(event_id, row["status"], row["hire_id"])
 
 
+async def _close(connection: Connection, status: str, steps: Sequence[Step]) -> list[UUID]:
+    found = queries("application").close(connection, steps=_rows(steps), status=status)
+    return await _told_all(connection, status, steps, {row["id"]: row async for row in found})
+
+
+async def _told_all(
+    connection: Connection, kind: str, steps: Sequence[Step], rows: Mapping[UUID, asyncpg.Record]
+) -> list[UUID]:
+    events = list[Event]()
+    for step in steps:
+        row = rows.get(step.application_id)
+        if row is None:
+            raise await _why_not(connection, step.application_id, step.said.by)
+        events.append(_event(kind, step.said, step.application_id, row, stage=step.stage))
+    await publish_all(connection, events)
+    return [event.id for event in events]
+
+
 async def _told(
     connection: Connection,
     kind: str,
     said: Said,
     application_id: UUID,
     row: asyncpg.Record | None,
-    *,
-    stage: str | None = None,
-    hire_id: UUID | None = None,
-    slot_id: UUID | None = None,
-    handover_id: UUID | None = None,
-    corrects_id: UUID | None = None,
+    **about: UUID | None,
 ) -> UUID:
     if row is None:
         raise await _why_not(connection, application_id, said.by)
-    return await publish(
-        connection,
+    event = _event(kind, said, application_id, row, **about)
+    await publish_all(connection, [event])
+    return event.id
+
+
+def _event(kind: str, said: Said, application_id: UUID, row: asyncpg.Record, **about: Any) -> Event:
+    return Event(
         kind,
         said,
-        company_id=row["company_id"],
-        parties=[row["referrer_id"]] if row["referrer_id"] else (),
+        row["company_id"],
+        [row["referrer_id"]] if row["referrer_id"] else (),
         application_id=application_id,
         referral_id=row["referral_id"],
-        stage=stage,
-        hire_id=hire_id,
-        slot_id=slot_id,
-        handover_id=handover_id,
-        corrects_id=corrects_id,
+        **about,
     )
+
+
+def _rows(steps: Sequence[Step]) -> str:
+    return recordset(
+        {"id": step.application_id, "by": step.said.by, "at": step.said.at, "stage": step.stage, "reason": step.reason}
+        for step in steps
+    )
+
+
+async def _grounds(connection: Connection, received: Sequence[Received]) -> dict[int, asyncpg.Record]:
+    """By place, the job's company and the referral of each that names either."""
+    asked = [
+        {"place": place, "job_id": each.job_id, "referral_id": each.referral_id}
+        for place, each in enumerate(received)
+        if each.job_id is not None or each.referral_id is not None
+    ]
+    if not asked:
+        return {}
+    found = queries("application").grounds(connection, asked=recordset(asked))
+    return {row["place"]: row async for row in found}
+
+
+def _row(received: Received, grounds: asyncpg.Record | None, taken: set[UUID]) -> dict[str, Any]:
+    """What is written of an application; its referral joins those that are taken."""
+    if received.route not in ROUTES or received.stage not in STAGES:
+        raise invalid("route", "選択肢にない経路か段階です。", "Choose a known route and stage.")
+    person_id, job_id, referral_id, route = received.person_id, received.job_id, received.referral_id, received.route
+    referrer_id: UUID | None = None
+    if grounds is not None and job_id is not None and grounds["job_company_id"] != received.said.by:
+        raise not_found("input", "jobId")
+    if grounds is not None and referral_id is not None:
+        _must_be_confirmed(grounds, received.said.by)
+        person_id, referrer_id = grounds["person_id"], grounds["referrer_id"]
+        job_id, route = job_id or grounds["job_id"], _route(grounds)
+        referral_id = None if grounds["taken"] or referral_id in taken else referral_id
+        taken |= {referral_id} if referral_id else set()
+    if person_id is None:
+        raise invalid(
+            "email", "応募者のメールアドレスか紹介が必要です。", "Name the person, or the referral behind it."
+        )
+    return {
+        "id": uuid7(),
+        "company_id": received.said.by,
+        "job_id": job_id,
+        "person_id": person_id,
+        "referral_id": referral_id,
+        "referrer_id": referrer_id,
+        "route": route,
+        "stage": received.stage,
+        "external_id": received.external_id,
+        "at": received.said.at,
+    }
 
 
 async def _why_not(connection: Connection, application_id: UUID, by: UUID) -> Refusal:

@@ -10,14 +10,14 @@ import re
 import unicodedata
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict
 from uuid import UUID
 
 import asyncpg
 
-from models.db import queries, uuid7
+from models.db import queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.partner import alias_of
 from models.seal import (
@@ -40,6 +40,17 @@ EMAIL_CHARACTERS = 254
 EMAIL = re.compile(
     r"(?!.*=\?)[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A candidate that a partner is to keep; `keep` says what each field means."""
+
+    partner_id: UUID
+    email: str | None = field(default=None, repr=False)
+    person_id: UUID | None = None
+    items: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +84,19 @@ async def keep(
 
     Refuses INVALID for an item that is unknown, empty or too long, NOT_FOUND for a person who was erased.
     """
-    plain = {item: _plain(item, text) for item, text in items.items()}
-    _check_items(plain)
-    return await _keep(connection, partner_id, person_id, email, plain, at or datetime.now(UTC))
+    [kept] = await keep_all(connection, [Wanted(partner_id, email, person_id, items, at or datetime.now(UTC))])
+    return kept
+
+
+async def keep_all(connection: Connection, wanted: Sequence[Wanted]) -> list[Kept]:
+    """Keeps candidates in this order, as `keep` does. Those who bring items are all of one partner, the viewer then.
+
+    Raises as `keep` does for any of them; what was done for the others is then the caller's to undo.
+    """
+    plain = [replace(each, items={item: _plain(item, text) for item, text in each.items.items()}) for each in wanted]
+    for each in plain:
+        _check_items(each.items)
+    return await _keep_all(connection, plain)
 
 
 async def read_items(
@@ -178,53 +199,66 @@ async def merge(connection: Connection, *, partner_id: UUID, keep: UUID, drop: U
     items = await read_items(connection, partner_id=partner_id, candidate_ids=both)
     kept, dropped = (items.get(candidate_id, {}) for candidate_id in both)
     missing = {item: text for item, text in dropped.items() if item not in kept}
-    await _keep(connection, partner_id, keep, None, missing, datetime.now(UTC))
+    await _keep_all(connection, [Wanted(partner_id, person_id=keep, items=missing)])
     referrers = queries("candidate").hand_over_referrals(connection, keep=keep, drop=drop)
-    for referrer_id in [row["referrer_id"] async for row in referrers]:
-        await _keep(connection, referrer_id, keep, None, {}, datetime.now(UTC))
+    await _keep_all(connection, [Wanted(row["referrer_id"], person_id=keep) async for row in referrers])
     await queries("candidate").hand_over_rows(connection, partner_id=partner_id, keep=keep, drop=drop)
     await erase(connection, drop)
     return True
 
 
-async def _keep(
-    connection: Connection,
-    partner_id: UUID,
-    person_id: UUID | None,
-    email: str | None,
-    items: Mapping[str, str],
-    at: datetime,
-) -> Kept:
-    fresh_person, fresh_candidate = uuid7(), uuid7()
-    key, sealed_key = new_person_key(fresh_person)
-    row = await queries("candidate").keep(
-        connection,
-        partner_id=partner_id,
-        person_id=person_id,
-        email_index=email_index(email) if email and fold_email(email) else None,
-        fresh_person=fresh_person,
-        fresh_key=sealed_key,
-        fresh_candidate=fresh_candidate,
-        alias=f"候補者 {alias_of(fresh_candidate)}",
-        at=at,
-        items=list(items),
-        sealed=seal_items(key, fresh_candidate, items),
-    )
-    kept = Kept(row["candidate_id"], row["person_id"])
-    if row["sealed_key"] is None:
+async def _keep_all(connection: Connection, wanted: Sequence[Wanted]) -> list[Kept]:
+    fresh = [_Fresh() for _ in wanted]
+    people, items = list[dict[str, Any]](), list[dict[str, Any]]()
+    for place, (each, new) in enumerate(zip(wanted, fresh, strict=True)):
+        key, sealed_key = new_person_key(new.person_id) if each.person_id is None else (b"", None)
+        people.append(_asked(each, new, place, sealed_key))
+        if each.person_id is None:
+            items += _sealed(key, new.candidate_id, new.person_id, each)
+    # In one order everywhere: whoever waits for another's same address holds none that the other waits for.
+    people.sort(key=lambda row: row["email_index"] or b"")
+    found = queries("candidate").keep(connection, people=recordset(people), items=recordset(items))
+    rows = sorted([row async for row in found], key=lambda row: row["place"])
+    if any(row["sealed_key"] is None for row in rows):
         raise not_found()
-    if items and kept.person_id != fresh_person:
-        key = open_person_key(row["sealed_key"], kept.person_id)
-        await queries("candidate").keep_items(
-            connection,
-            candidate_id=kept.candidate_id,
-            partner_id=partner_id,
-            person_id=kept.person_id,
-            items=list(items),
-            sealed=seal_items(key, kept.candidate_id, items),
-            at=at,
-        )
+    kept = [Kept(row["candidate_id"], row["person_id"]) for row in rows]
+    newer = dict[tuple[UUID, str], dict[str, Any]]()  # of an item that was brought twice, the later
+    for row, each, new in zip(rows, wanted, fresh, strict=True):
+        if each.items and row["person_id"] != new.person_id:
+            key = open_person_key(row["sealed_key"], row["person_id"])
+            sealed = _sealed(key, row["candidate_id"], row["person_id"], each)
+            newer |= {(row["candidate_id"], item["item"]): item for item in sealed}
+    if newer:
+        await queries("candidate").keep_items(connection, items=recordset(newer.values()))
     return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """The ids of a person and a candidate, should either be new."""
+
+    person_id: UUID = field(default_factory=uuid7)
+    candidate_id: UUID = field(default_factory=uuid7)
+
+
+def _asked(wanted: Wanted, fresh: _Fresh, place: int, sealed_key: bytes | None) -> dict[str, Any]:
+    return {
+        "place": place,
+        "partner_id": wanted.partner_id,
+        "person_id": wanted.person_id,
+        "email_index": email_index(wanted.email) if wanted.email and fold_email(wanted.email) else None,
+        "fresh_person": fresh.person_id,
+        "fresh_key": sealed_key,
+        "fresh_candidate": fresh.candidate_id,
+        "alias": f"候補者 {alias_of(fresh.candidate_id)}",
+        "at": wanted.at,
+    }
+
+
+def _sealed(key: bytes, candidate_id: UUID, person_id: UUID, wanted: Wanted) -> list[dict[str, Any]]:
+    row = {"candidate_id": candidate_id, "partner_id": wanted.partner_id, "person_id": person_id, "at": wanted.at}
+    sealed = seal_items(key, candidate_id, wanted.items)
+    return [{**row, "item": item, "sealed": text} for item, text in zip(wanted.items, sealed, strict=True)]
 
 
 def _plain(item: str, text: str) -> str:

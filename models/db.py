@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import asyncpg
+import orjson
 from tortoise import Tortoise
 from tortoise.connection import get_connection
 from tortoise.migrations.api import migrate as run_migrations
@@ -268,6 +269,19 @@ async def settled_together() -> AsyncGenerator[None]:
 def queries(word: str) -> Any:
     """The named statements of `models/sql/<word>.sql`; each takes the connection first, then its `:names`."""
     return named.statements(Path(__file__).parent / "sql" / f"{word}.sql")
+
+
+def recordset(values: Iterable[Mapping[str, Any]]) -> str:
+    """Rows for a statement that takes one as well as many, by `json_to_recordset`: one value on the way, in order."""
+    return orjson.dumps(list(values), default=_as_text).decode()
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    if isinstance(value, UUID):  # PostgreSQL's own: orjson takes no subclass for what it is
+        return str(value)
+    raise TypeError(f"no row holds a {type(value).__name__}")
 
 
 async def migrate(url: str) -> None:

@@ -51,6 +51,16 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """What is applied by whoever brings it, as it came."""
+
+    event_id: str
+    subject: str
+    body: bytes = field(repr=False)
+    id: UUID = field(default_factory=uuid7)
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One stored delivery while it is held to be applied."""
 
@@ -81,6 +91,41 @@ class Known:
     decided_at: datetime | None
     person_id: UUID | None
     erased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """News of an application, as far as what is known of it is looked for; all but the first may be unknown."""
+
+    external_id: str
+    applicant_id: str | None = None
+    as_of: datetime | None = None
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of an application, its applicant and its job.
+
+    `forgotten`: the applicant was deleted or anonymised there at that time or later. `person_id`: whom the applicant's
+    id means, with what was true at `told_at`.
+    """
+
+    forgotten: bool
+    known: Known | None
+    person_id: UUID | None
+    told_at: datetime | None
+    job_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest state that an ATS told of an application; `application_id` None: unknown here, or as it was."""
+
+    external_id: str
+    application_id: UUID | None
+    status: str
+    as_of: datetime
 
 
 async def connect(connection: Connection, *, company_id: UUID, system: System, secret: str) -> UUID:
@@ -138,25 +183,27 @@ async def store(connection: Connection, arrived: Sequence[Arrived]) -> set[UUID]
     return {row["id"] async for row in rows}
 
 
-async def take(
-    connection: Connection, *, integration_id: UUID, event_id: str, action: str, subject: str, body: bytes
-) -> UUID | None:
-    """Keeps what the caller applies in the same transaction, such as a row of a file; None when it is kept already."""
-    delivery_id = uuid7()
-    return await queries("delivery").take(
+async def take(connection: Connection, *, integration_id: UUID, action: str, told: Sequence[Taken]) -> set[UUID]:
+    """Keeps what the caller applies in the same transaction, such as rows of a file.
+
+    Returns the ids of those that were not known already; of two with one event id, one.
+    """
+    rows = queries("delivery").take(
         connection,
-        id=delivery_id,
         integration_id=integration_id,
-        event_id=event_id,
         action=action,
-        subject=subject,
-        sealed=seal.seal(body, context=delivery_id.bytes),
+        ids=[each.id for each in told],
+        event_ids=[each.event_id for each in told],
+        subjects=[each.subject for each in told],
+        sealed=[seal.seal(each.body, context=each.id.bytes) for each in told],
     )
+    return {row["id"] async for row in rows}
 
 
-async def is_of(connection: Connection, delivery_id: UUID, person_id: UUID | None) -> None:
-    """Says whom a kept row is about, so that erasure reaches it."""
-    await queries("delivery").is_of(connection, id=delivery_id, person_id=person_id)
+async def are_of(connection: Connection, person_ids: Mapping[UUID, UUID | None]) -> None:
+    """Says whom kept rows are about, by their ids, so that erasure reaches them."""
+    ids, whose = list(person_ids), list(person_ids.values())
+    await queries("delivery").are_of(connection, ids=ids, person_ids=whose)
 
 
 async def claim(connection: Connection) -> Delivery | None:
@@ -219,14 +266,67 @@ async def reduce(connection: Connection, now: datetime) -> int:
     return len([row async for row in rows])
 
 
+async def look(connection: Connection, *, company_id: UUID, system: System, asked: Sequence[Asked]) -> dict[str, Seen]:
+    """What is known of applications by their ATS's ids, also of those that came by another way. Holds those told of."""
+    sql, whose = queries("delivery"), {"company_id": company_id, "system": system}
+    await sql.hold(connection, **whose, external_ids=[each.external_id for each in asked])
+    found = sql.look(
+        connection,
+        **whose,
+        external_ids=[each.external_id for each in asked],
+        applicant_ids=[each.applicant_id for each in asked],
+        as_of=[each.as_of for each in asked],
+        job_ids=[each.job_id for each in asked],
+    )
+    return {row["external_id"]: _seen(row) async for row in found}
+
+
+def _seen(row: asyncpg.Record) -> Seen:
+    known = Known(
+        application_id=row["application_id"],
+        told=row["told"],
+        as_of=row["as_of"],
+        status=row["status"],
+        stage=row["stage"],
+        decided_at=row["decided_at"],
+        person_id=row["person_id"],
+        erased=row["erased"],
+    )
+    there = known.told is not None or known.application_id is not None
+    return Seen(row["forgotten"], known if there else None, row["applicant"], row["told_at"], row["job_id"])
+
+
 async def known(connection: Connection, *, company_id: UUID, system: System, external_id: str) -> Known | None:
-    """What is known of an application by its ATS's id, held; also one that came in by another way."""
-    sql = queries("delivery")
-    row = await sql.told(connection, company_id=company_id, system=system, external_id=external_id)
-    if row:
-        return Known(**row)
-    row = await sql.application_here(connection, company_id=company_id, external_id=external_id)
-    return Known(**row, told=None, as_of=None) if row else None
+    """What is known of one application, as `look` finds it."""
+    seen = await look(connection, company_id=company_id, system=system, asked=[Asked(external_id)])
+    return seen[external_id].known
+
+
+async def remember(connection: Connection, *, company_id: UUID, system: System, newest: Sequence[Newest]) -> None:
+    """The newest states told, each of another application."""
+    await queries("delivery").remember(
+        connection,
+        company_id=company_id,
+        system=system,
+        external_ids=[each.external_id for each in newest],
+        application_ids=[each.application_id for each in newest],
+        statuses=[each.status for each in newest],
+        as_of=[each.as_of for each in newest],
+    )
+
+
+async def know_candidates(
+    connection: Connection, *, company_id: UUID, system: System, told: Mapping[str, tuple[UUID, datetime | None]]
+) -> None:
+    """An ATS's candidate ids mean these persons from now on; with each, when what it told was true, if it told."""
+    await queries("delivery").know_candidates(
+        connection,
+        company_id=company_id,
+        system=system,
+        external_ids=list(told),
+        person_ids=[person_id for person_id, _ in told.values()],
+        told_at=[told_at for _, told_at in told.values()],
+    )
 
 
 async def referrer(connection: Connection, *, company_id: UUID, marks: Mapping[Mark, str]) -> UUID | None:

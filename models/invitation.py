@@ -6,6 +6,7 @@ acts: no agency can know of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
@@ -81,16 +82,21 @@ async def hold(connection: Connection, invitation_id: UUID) -> Invitation:
     return Invitation(**row)
 
 
+def in_time(rejected_at: datetime, now: datetime) -> bool:
+    """Whether a rejection is no older than a URL lives; one of past years, as in an import, is not written about."""
+    return now < rejected_at + timedelta(days=URL_DAYS)
+
+
 async def invite(
     connection: Connection, *, application_id: UUID, now: datetime, language: Language = "JA"
 ) -> Invited | None:
     """Invites the candidate of a rejected application, and queues the rejection mail that carries the URL.
 
-    None when the rejection is older than a URL lives, as in an import of past years: such a person is not written to.
+    None when the rejection is not `in_time`.
     """
     sql = queries("invitation")
     application = await sql.rejected_application(connection, application_id=application_id)
-    if application is None or application["decided_at"] + timedelta(days=URL_DAYS) <= now:
+    if application is None or not in_time(application["decided_at"], now):
         return None
     company_id, person_id = application["company_id"], application["person_id"]
     waiting_for = await _obstacle(connection, company_id, person_id, now)
@@ -121,20 +127,16 @@ async def has_address(connection: Connection, *, company_id: UUID, person_id: UU
 
 
 async def address_came(
-    connection: Connection, *, company_id: UUID, person_id: UUID, said: Said, language: Language = "JA"
+    connection: Connection, *, company_id: UUID, person_ids: Sequence[UUID], said: Said, language: Language = "JA"
 ) -> None:
-    """The company now keeps an address of this person: rejection mails that waited for one are queued."""
+    """The company now keeps addresses of these persons: rejection mails that waited for one are queued."""
     sql = queries("invitation")
-    rows = sql.waiting_for_address(connection, company_id=company_id, person_id=person_id, at=said.at)
-    waiting = [row["id"] async for row in rows]
-    if not waiting:
-        return
-    obstacle = await _obstacle(connection, company_id, person_id, said.at)
-    if obstacle == "EMAIL":
-        return
-    for invitation_id in waiting:
-        await sql.wait_for(connection, id=invitation_id, waiting_for=obstacle)
-        await _queue(connection, "REJECTION", company_id, person_id, invitation_id, language, said.at)
+    rows = sql.waiting_for_address(connection, company_id=company_id, person_ids=list(person_ids), at=said.at)
+    for invitation_id, person_id in [(row["id"], row["person_id"]) async for row in rows]:
+        obstacle = await _obstacle(connection, company_id, person_id, said.at)
+        if obstacle != "EMAIL":
+            await sql.wait_for(connection, id=invitation_id, waiting_for=obstacle)
+            await _queue(connection, "REJECTION", company_id, person_id, invitation_id, language, said.at)
 
 
 async def sent(connection: Connection, *, invitation_id: UUID, at: datetime) -> UUID | None:

@@ -6,15 +6,15 @@ may listen; readers take the rows themselves, in (xid, position) order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 import asyncpg
 
-from models.db import queries, uuid7
+from models.db import queries, recordset, uuid7
 
 CHANNEL = "kyoso_outbox"
 
@@ -57,6 +57,29 @@ class Said:
     source_event_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event that is to be recorded.
+
+    `parties`: partners whose own event it is, besides the company (a referrer, an agency); others see it by
+    agreement only.
+    """
+
+    kind: str
+    said: Said
+    company_id: UUID
+    parties: Iterable[UUID] = ()
+    referral_id: UUID | None = None
+    application_id: UUID | None = None
+    handover_id: UUID | None = None
+    invitation_id: UUID | None = None
+    slot_id: UUID | None = None
+    hire_id: UUID | None = None
+    stage: str | None = None
+    corrects_id: UUID | None = None
+    id: UUID = field(default_factory=uuid7)
+
+
 async def publish(
     connection: asyncpg.Connection[asyncpg.Record],
     kind: str,
@@ -70,33 +93,47 @@ async def publish(
     invitation_id: UUID | None = None,
     slot_id: UUID | None = None,
     hire_id: UUID | None = None,
-    stage: str | None = None,
-    corrects_id: UUID | None = None,
 ) -> UUID:
-    """Records one event and wakes the readers at commit. Returns the event's id.
-
-    `parties`: partners whose own event it is, besides the company (a referrer, an agency); others see it by
-    agreement only.
-    """
-    event_id = uuid7()
-    await queries("outbox").publish(
-        connection,
-        id=event_id,
-        kind=kind,
-        category=CATEGORY[kind],
-        occurred_at=said.at,
-        reported_by=said.by,
-        source=said.source,
-        source_event_id=said.source_event_id,
-        stage=stage,
-        company_id=company_id,
-        parties=sorted({company_id, *parties}),
+    """Records one event and wakes the readers at commit. Returns the event's id. `parties`: as in `Event`."""
+    event = Event(
+        kind,
+        said,
+        company_id,
+        parties,
         referral_id=referral_id,
         application_id=application_id,
         handover_id=handover_id,
         invitation_id=invitation_id,
         slot_id=slot_id,
         hire_id=hire_id,
-        corrects_id=corrects_id,
     )
-    return event_id
+    await publish_all(connection, [event])
+    return event.id
+
+
+async def publish_all(connection: asyncpg.Connection[asyncpg.Record], events: Sequence[Event]) -> None:
+    """Records events in this order and wakes the readers at commit."""
+    if events:
+        await queries("outbox").publish(connection, events=recordset(_row(event) for event in events))
+
+
+def _row(event: Event) -> dict[str, object]:
+    return {
+        "id": event.id,
+        "kind": event.kind,
+        "category": CATEGORY[event.kind],
+        "occurred_at": event.said.at,
+        "reported_by": event.said.by,
+        "source": event.said.source,
+        "source_event_id": event.said.source_event_id,
+        "stage": event.stage,
+        "company_id": event.company_id,
+        "parties": sorted({event.company_id, *event.parties}),
+        "referral_id": event.referral_id,
+        "application_id": event.application_id,
+        "handover_id": event.handover_id,
+        "invitation_id": event.invitation_id,
+        "slot_id": event.slot_id,
+        "hire_id": event.hire_id,
+        "corrects_id": event.corrects_id,
+    }

@@ -5,6 +5,7 @@ Each verb runs the words in the one order of locks: accounts, slots, invitation,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, TypeAlias
@@ -13,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from models import application, contribution, handover, invitation, placement, relay, seal, slot
+from models.application import Step
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said, publish
@@ -44,10 +46,19 @@ async def reject(
     Returns the event's id. Raises what `application.reject` raises.
     """
     _must_act(acting, said)
-    event_id = await application.reject(connection, said=said, application_id=application_id, reason=reason)
-    await invitation.invite(connection, application_id=application_id, now=datetime.now(UTC))
-    await _ask(connection, application_id, said)
+    [event_id] = await reject_all(connection, [Step(application_id, said, reason=reason)])
     return event_id
+
+
+async def reject_all(connection: Connection, steps: Sequence[Step]) -> list[UUID]:
+    """Rejects applications, each another one, on their companies' word, as `reject` does. Returns the events' ids."""
+    event_ids = await application.reject_all(connection, steps)
+    now = datetime.now(UTC)
+    for step in steps:
+        if invitation.in_time(step.said.at, now):
+            await invitation.invite(connection, application_id=step.application_id, now=now)
+        await _ask(connection, step.application_id, step.said)
+    return event_ids
 
 
 async def hire(

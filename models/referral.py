@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -11,9 +12,9 @@ from uuid import UUID
 import asyncpg
 
 from models import candidate, consent
-from models.db import queries, uuid7
+from models.db import queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, not_found
-from models.outbox import CATEGORY, Said, publish
+from models.outbox import CATEGORY, Event, Said, publish, publish_all
 from models.partner import require_licenses, today
 from models.seal import fold_email
 
@@ -28,6 +29,18 @@ TEXT_VERSION = "referral-1"
 PURPOSE = {"JA": "採用選考のため", "EN": "For selection by the company"}
 NAME_CHARACTERS = 100
 LURE = re.compile(r"://|www\.|@", re.IGNORECASE)  # in a name that we write into a letter of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """A referral that a company's ATS credits."""
+
+    said: Said
+    referrer_id: UUID
+    company_id: UUID
+    person_id: UUID
+    job_id: UUID | None = None
+    relationship: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,43 +150,32 @@ async def confirm(
     return await _told(connection, "REFERRAL_CONFIRMED" if confirmed else "REFERRAL_DECLINED", said, held)
 
 
-async def credit(
-    connection: Connection,
-    *,
-    said: Said,
-    referrer_id: UUID,
-    company_id: UUID,
-    person_id: UUID,
-    job_id: UUID | None = None,
-    relationship: str | None = None,
-) -> Referred:
-    """A referral that the company's ATS credits: confirmed by the person's own application, so nobody is asked.
+async def credit(connection: Connection, credited: Sequence[Credited]) -> list[Referred]:
+    """Referrals that a company's ATS credits, in this order: confirmed by the persons' own applications, so nobody is
+    asked.
 
     Credited again, or submitted before by the same referrer, it is the same referral; one that waited (or waited too
-    long) is confirmed thereby.
+    long) is confirmed thereby. Refuses NOT_FOUND for no company, or a person who was erased.
     """
-    facts = await _standing(connection, referrer_id, company_id, job_id, None)
-    await candidate.keep(connection, partner_id=referrer_id, email=None, person_id=person_id, items={}, at=said.at)
-    which = {"referrer_id": referrer_id, "company_id": company_id, "person_id": person_id}
-    fresh: UUID | None = await queries("referral").credit(
-        connection,
-        **which,
-        id=uuid7(),
-        job_id=job_id,
-        relationship=relationship,
-        role=role_of(facts["referrer_kind"], facts["agreement_kind"]),
-        at=said.at,
-    )
-    if fresh is None:
-        known = await queries("referral").hold_of_person(connection, **which)
-        if known["status"] not in ("SUBMITTED", "EXPIRED"):
-            return Referred(known["id"], None)
-        await queries("referral").confirm(connection, id=known["id"], consent_id=None, at=said.at)
-        await queries("referral").cancel_mail(connection, ids=[known["id"]])
-        return await _told(connection, "REFERRAL_CONFIRMED", said, {**which, "id": known["id"]})
-    told = {**which, "id": fresh}
-    await _told(connection, "REFERRAL_SUBMITTED", said, told)
-    return await _told(connection, "REFERRAL_CONFIRMED", said, told)
+    standing = dict[tuple[UUID, UUID, UUID | None], asyncpg.Record]()
+    for each in credited:
+        whose = (each.referrer_id, each.company_id, each.job_id)
+        standing[whose] = standing.get(whose) or await _standing(connection, *whose, None)
+    wanted = [candidate.Wanted(each.referrer_id, person_id=each.person_id, at=each.said.at) for each in credited]
+    await candidate.keep_all(connection, wanted)
+    rows = [_credit_row(each, standing[each.referrer_id, each.company_id, each.job_id]) for each in credited]
+    fresh = {row["id"] async for row in queries("referral").credit(connection, referrals=recordset(rows))}
+    referred, events = list[Referred](), list[Event]()
+    for row, each in zip(rows, credited, strict=True):
+        kinds = ["REFERRAL_SUBMITTED", "REFERRAL_CONFIRMED"] if row["id"] in fresh else []
+        if not kinds:
+            row["id"], waited = await _credit_again(connection, each)
+            kinds = ["REFERRAL_CONFIRMED"] if waited else []
+        told = [Event(kind, each.said, each.company_id, [each.referrer_id], referral_id=row["id"]) for kind in kinds]
+        referred.append(Referred(row["id"], told[-1].id if told else None))
+        events += told
+    await publish_all(connection, events)
+    return referred
 
 
 async def expire_waiting(connection: Connection, now: datetime) -> list[UUID]:
@@ -193,6 +195,35 @@ def role_of(referrer_kind: str, agreement_kind: str | None) -> str:
     if referrer_kind == "COMPANY" and agreement_kind == "ALLIANCE":
         return "HIRED_THROUGH"
     return "REFERRED"
+
+
+def _credit_row(credited: Credited, standing: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "id": uuid7(),
+        "referrer_id": credited.referrer_id,
+        "company_id": credited.company_id,
+        "job_id": credited.job_id,
+        "person_id": credited.person_id,
+        "relationship": credited.relationship,
+        "role": role_of(standing["referrer_kind"], standing["agreement_kind"]),
+        "at": credited.said.at,
+    }
+
+
+async def _credit_again(connection: Connection, credited: Credited) -> tuple[UUID, bool]:
+    """The referral that is there already, and whether it waited and is confirmed now."""
+    sql = queries("referral")
+    known = await sql.hold_of_person(
+        connection,
+        referrer_id=credited.referrer_id,
+        company_id=credited.company_id,
+        person_id=credited.person_id,
+    )
+    waited = known["status"] in ("SUBMITTED", "EXPIRED")
+    if waited:
+        await sql.confirm(connection, id=known["id"], consent_id=None, at=credited.said.at)
+        await sql.cancel_mail(connection, ids=[known["id"]])
+    return known["id"], waited
 
 
 async def _standing(

@@ -159,7 +159,7 @@ async def test_a_failure_while_applying_loses_nothing(edge: Edge, monkeypatch: p
         raise RuntimeError("佐々木 結衣")
 
     with monkeypatch.context() as patch:
-        patch.setattr("models.outcome.reject", breaks)
+        patch.setattr("models.outcome.reject_all", breaks)
         await edge.deliver(company_id, "reject_candidate", event_id="10")
     assert await edge.value("select count(*) from application") == 0
     assert await edge.rows("select state, attempts, failure from ats_delivery") == [
@@ -177,7 +177,7 @@ async def test_after_the_last_attempt_an_operator_is_needed(edge: Edge, monkeypa
     async def breaks(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("models.outcome.reject", breaks)
+    monkeypatch.setattr("models.outcome.reject_all", breaks)
     await edge.deliver(company_id, "reject_candidate", event_id="11")
     for _ in delivery.RETRY_SECONDS:
         await edge.owner.execute("update ats_delivery set due_at = now()")

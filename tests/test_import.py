@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE
 from base64 import b64encode
@@ -16,6 +17,7 @@ from uuid import UUID
 
 import pytest
 
+from api.cli.imports import ROWS_AT_ONCE
 from api.intake import JAPAN
 from api.intake_rows import Unreadable, read_day, read_row, read_table
 from tests import builders
@@ -189,6 +191,55 @@ async def test_where_bad_rows_cannot_be_written_it_says_so_and_good_ones_are_in(
     assert "line 3 INVALID: An item of personal data" in answer.err  # and undoes nobody else's of its transaction
     assert "4 rows: 2 imported, 0 unchanged, 2 bad" in answer.out + answer.err
     assert [row["external_id"] for row in await edge.rows(STATE)] == ["1001", "1003"]
+
+
+def line(number: int, email: str, told: str = "選考中,,,,佐藤 花子", name: str = "架空 花子") -> str:
+    """One line of an application that was received on 1 April."""
+    return f"{number},{name},{email},,,営業,,,2026-04-01,{told}"
+
+
+async def test_a_line_that_is_refused_keeps_none_of_the_others_out(edge: Edge, run: Run, tmp_path: Path) -> None:
+    """Lines are taken together: what is wrong with one is found by halves, and told again changes nothing."""
+    _, slug = await company(edge)
+    lines = [line(number, f"{number}@example.jp") for number in range(30)]
+    lines[13] = line(13, "13@example.jp", name="\u200b")
+    lines += [line(3, "3@example.jp", "不採用,2026-04-20,,経験不足,"), lines[7]]
+    data = "\n".join([HEAD, *lines]).encode()
+    answer = await run(data, "--partner", slug)
+    assert (answer.status, answer.out.splitlines()[0]) == (1, "32 rows: 30 imported, 1 unchanged, 1 bad")
+    assert (tmp_path / "applications.bad.csv").read_text("utf-8-sig").splitlines() == [HEAD, lines[13]]
+    found = await edge.rows("select external_id, status from application order by external_id::int")
+    assert [(row["external_id"], row["status"]) for row in found] == [
+        (str(number), "REJECTED" if number == 3 else "ACTIVE") for number in range(30) if number != 13
+    ]
+    assert await edge.value("select count(*) from partner where kind = 'REFERRER'") == 1
+    assert await edge.value("select count(*) from referral where status = 'IN_SELECTION'") == 28
+    assert await edge.value("select count(*) from ats_delivery where person_id is not null") == 30
+    before = await edge.everything()
+    assert "0 imported, 31 unchanged, 1 bad" in (await run(data, "--partner", slug)).out
+    after = await edge.everything()
+    del before["ats_integration"], after["ats_integration"]  # its unused secret is made anew
+    assert after == before
+
+
+async def test_an_import_that_is_stopped_has_taken_in_whole_transactions(
+    edge: Edge, environment: dict[str, str], tmp_path: Path
+) -> None:
+    _, slug = await company(edge)
+    file = tmp_path / "applications.csv"
+    file.write_text("\n".join([HEAD, *(line(number, f"{number}@example.jp") for number in range(4_000))]))
+    command = [sys.executable, "-m", "api", "import", str(file), "--partner", slug]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, cwd=ROOT, env=environment)
+    while not await edge.value("select exists (select from application)"):
+        assert process.returncode is None
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+    assert process.returncode != 0
+    applications = await edge.value("select count(*) from application")
+    assert 0 < applications < 4_000
+    assert applications % ROWS_AT_ONCE == 0
+    for table in ("person", "ats_delivery", "ats_application", "ats_candidate", "referral"):
+        assert await edge.value(f"select count(*) from {table}") == applications
 
 
 async def test_a_row_that_changed_is_brought_up_to_date(edge: Edge, run: Run) -> None:

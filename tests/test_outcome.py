@@ -260,7 +260,7 @@ async def test_without_an_address_the_invitation_waits_and_says_why(owner: async
     async with unit_of_work() as connection:
         await builders.kept(connection, company_id, "taro@example.jp")
         await invitation.address_came(
-            connection, company_id=company_id, person_id=row["person_id"], said=said(company_id, NOW)
+            connection, company_id=company_id, person_ids=[row["person_id"]], said=said(company_id, NOW)
         )
     assert await owner.fetchval("select waiting_for from relay_invitation") is None
     assert await owner.fetchval("select kind from mail") == "REJECTION"

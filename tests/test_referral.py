@@ -225,10 +225,11 @@ async def test_an_ats_credits_without_asking_and_once(connected: str) -> None:
     company_id, employee = await house()
     async with unit_of_work() as connection:
         person = await kept(connection, company_id)
-        arguments = {"referrer_id": employee, "company_id": company_id, "person_id": person.person_id}
-        credited = await referral.credit(connection, said=said(company_id, source="ATS"), **arguments)
-        again = await referral.credit(connection, said=said(company_id, source="ATS"), **arguments)
+        told = referral.Credited(said(company_id, source="ATS"), employee, company_id, person.person_id)
+        credited, twice = await referral.credit(connection, [told, told])
+        [again] = await referral.credit(connection, [told])
 
+    assert (twice.referral_id, twice.event_id) == (credited.referral_id, None)
     assert (again.referral_id, again.event_id) == (credited.referral_id, None)
     assert (await row(credited.referral_id))["status"] == "CONFIRMED"
     assert await kinds() == ["REFERRAL_SUBMITTED", "REFERRAL_CONFIRMED"]
@@ -241,13 +242,8 @@ async def test_a_credit_confirms_the_referral_that_waited(connected: str) -> Non
     async with unit_of_work() as connection:
         referral_id = await builders.referral(connection, employee, company_id)
         person = await kept(connection, company_id)
-        credited = await referral.credit(
-            connection,
-            said=said(company_id, source="ATS"),
-            referrer_id=employee,
-            company_id=company_id,
-            person_id=person.person_id,
-        )
+        told = referral.Credited(said(company_id, source="ATS"), employee, company_id, person.person_id)
+        [credited] = await referral.credit(connection, [told])
 
     assert credited.referral_id == referral_id
     assert (await row(referral_id))["status"] == "CONFIRMED"

@@ -14,14 +14,14 @@ from uuid import UUID
 
 import click
 
-from api import intake_apply, intake_rows
+from api import intake_applications, intake_rows
 from api.cli.installation import data_dir_option, installation
 from api.intake import ApplicationState
-from api.intake_people import Source
+from api.intake_people import News, Source
 from api.intake_rows import Problem, Row, Table, Unreadable
 from api.settings import Settings
 from models import db, delivery, seal
-from models.delivery import Connection, System
+from models.delivery import Connection, System, Taken
 from models.errors import Refusal
 from models.partner import Partner
 
@@ -113,22 +113,24 @@ class _Given:
         self.report, self.bad = Report(rows=len(table.rows)), list[Row]()
 
     async def take(self, rows: Sequence[Row]) -> None:
-        """Takes rows in, in one transaction; where one of them fails, each in one of its own."""
+        """Takes rows in, in one transaction; where one of them fails, each half in one of its own."""
         read = [(row, *intake_rows.read_row(self.table, row, datetime.now(UTC))) for row in rows]
+        told = [(row, told) for row, told, _ in read if told is not None]
         try:
             async with db.unit_of_work() as connection:
-                fresh = [await self._apply(connection, row, told) for row, told, _ in read if told is not None]
+                imported = await self._apply(connection, told)
         except Exception as failure:
             if len(rows) > 1:
-                for row in rows:
-                    await self.take([row])
+                middle = len(rows) // 2
+                await self.take(rows[:middle])
+                await self.take(rows[middle:])
                 return
             if not isinstance(failure, Refusal):
                 raise
             self._refuse(rows[0], [Problem(rows[0].line, "", f"{failure.code}: {failure.en}")])
             return
-        self.report.imported += sum(fresh)
-        self.report.unchanged += len(fresh) - sum(fresh)
+        self.report.imported += imported
+        self.report.unchanged += len(told) - imported
         for row, _, problems in read:
             if problems:
                 self._refuse(row, problems)
@@ -138,25 +140,19 @@ class _Given:
         self.report.problems += problems
         self.bad.append(row)
 
-    async def _apply(self, connection: Connection, row: Row, told: ApplicationState) -> bool:
-        """Takes a row in, with the row itself kept like an ATS's delivery. False when it was taken in before."""
-        body = intake_rows.canonical(self.table, row)
-        event_id = hashlib.sha256(body).hexdigest()
-        fresh = await delivery.take(
-            connection,
-            integration_id=self.integration_id,
-            event_id=event_id,
-            action=self.table.form,
-            subject=f"application:{told.external_id}",
-            body=body,
-        )
-        if fresh is None:
-            return False
-        applied = intake_apply.Applied()
-        source = Source(self.company_id, self.system, "IMPORT", event_id)
-        await intake_apply.apply(connection, source, told, applied)
-        await delivery.is_of(connection, fresh, applied.person_id)
-        return True
+    async def _apply(self, connection: Connection, rows: Sequence[tuple[Row, ApplicationState]]) -> int:
+        """Takes rows in, each kept like an ATS's delivery. Returns how many had not been taken in before."""
+        taken, news = list[Taken](), dict[UUID, News]()
+        for row, told in rows:
+            body = intake_rows.canonical(self.table, row)
+            each = Taken(hashlib.sha256(body).hexdigest(), f"application:{told.external_id}", body)
+            taken.append(each)
+            news[each.id] = News(Source(self.company_id, self.system, "IMPORT", each.event_id), told)
+        fresh = await delivery.take(connection, integration_id=self.integration_id, action=self.table.form, told=taken)
+        news = {each: told for each, told in news.items() if each in fresh}
+        await intake_applications.take_in(connection, list(news.values()))
+        await delivery.are_of(connection, {each: told.person_id for each, told in news.items()})
+        return len(news)
 
 
 def _print(report: Report, as_json: bool) -> None:

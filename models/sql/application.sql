@@ -1,18 +1,19 @@
--- name: grounds^
--- The job's company, and the referral with its referrer, that an application is to be recorded with.
-select
-  (select j.company_id from job j where j.id = :job_id) as job_company_id,
+-- name: grounds
+-- The job's company, and the referral with its referrer, that applications are to be recorded with.
+select g.place, (select j.company_id from job j where j.id = g.job_id) as job_company_id,
   r.company_id, r.referrer_id, r.person_id, r.status, r.job_id, p.kind as referrer_kind, p.affiliation, r.origin_id,
   exists (select from application a where a.referral_id = r.id) as taken
-from (values (1)) as one (row)
-left join referral r on r.id = :referral_id
+from json_to_recordset(:asked) as g (place int, job_id uuid, referral_id uuid)
+left join referral r on r.id = g.referral_id
 left join partner p on p.id = r.referrer_id;
 
--- name: record$
--- An application; nothing when the company's ATS told of it before, or its referral has one already.
+-- name: record
+-- Applications; without those that the company's ATS told of before, or whose referral has one already.
 with recorded as (
   insert into application (id, company_id, job_id, person_id, referral_id, route, stage, status, external_id, received_at)
-  values (:id, :company_id, :job_id, :person_id, :referral_id, :route, :stage, 'ACTIVE', :external_id, :at)
+  select id, company_id, job_id, person_id, referral_id, route, stage, 'ACTIVE', external_id, at
+  from json_to_recordset(:applications) as a (id uuid, company_id uuid, job_id uuid, person_id uuid, referral_id uuid,
+    route text, stage text, external_id text, at timestamptz)
   on conflict do nothing
   returning id, referral_id
 ), advanced as (
@@ -29,24 +30,26 @@ select id from application where company_id = :company_id and external_id = :ext
 -- Whose application it is and how it stands; asked when a step was not possible, to say why.
 select company_id, status from application where id = :id;
 
--- name: stage^
--- The furthest stage reached; a stage before the decision may be told after it.
-update application set stage = case
-    when array_position(:stages::text[], :stage::text) > array_position(:stages::text[], stage) then :stage else stage end
-where id = :id and company_id = :by and (status = 'ACTIVE' or decided_at >= :at)
-returning company_id, referral_id, (select r.referrer_id from referral r where r.id = referral_id) as referrer_id;
+-- name: stage
+-- The furthest stages reached; a stage before the decision may be told after it.
+update application a set stage = case
+    when array_position(:stages::text[], s.stage) > array_position(:stages::text[], a.stage) then s.stage else a.stage end
+from json_to_recordset(:steps) as s (id uuid, by uuid, stage text, at timestamptz)
+where a.id = s.id and a.company_id = s.by and (a.status = 'ACTIVE' or a.decided_at >= s.at)
+returning a.id, a.company_id, a.referral_id, (select r.referrer_id from referral r where r.id = a.referral_id) as referrer_id;
 
--- name: close^
--- The application ends without a hire, and its referral with it.
+-- name: close
+-- Applications end without a hire, and their referrals with them.
 with decided as (
-  update application set status = :status, decided_at = :at, rejection_reason = :reason
-  where id = :id and company_id = :by and status = 'ACTIVE'
-  returning company_id, referral_id
+  update application a set status = :status, decided_at = s.at, rejection_reason = s.reason
+  from json_to_recordset(:steps) as s (id uuid, by uuid, reason text, at timestamptz)
+  where a.id = s.id and a.company_id = s.by and a.status = 'ACTIVE'
+  returning a.id, a.company_id, a.referral_id, a.decided_at
 ), closed as (
-  update referral r set status = 'CLOSED', closed_at = :at from decided
-  where r.id = decided.referral_id and r.status in ('CONFIRMED', 'IN_SELECTION')
+  update referral r set status = 'CLOSED', closed_at = d.decided_at from decided d
+  where r.id = d.referral_id and r.status in ('CONFIRMED', 'IN_SELECTION')
 )
-select d.company_id, d.referral_id, (select r.referrer_id from referral r where r.id = d.referral_id) as referrer_id
+select d.id, d.company_id, d.referral_id, (select r.referrer_id from referral r where r.id = d.referral_id) as referrer_id
 from decided d;
 
 -- name: hire^

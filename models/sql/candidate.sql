@@ -1,21 +1,24 @@
--- name: keep^
--- A partner's candidate and the key of the person behind it; person and candidate are made when new, with their items.
+-- name: keep
+-- Candidates of partners and the keys of the people behind them; who is new is made, with their items.
 with kept as materialized (
-  select candidate_id, person_id, sealed_key
-  from keep_candidate(:partner_id, :person_id, :email_index, :fresh_person, :fresh_key, :fresh_candidate, :alias, :at)
-), items as (
+  select w.place, w.fresh_person, k.candidate_id, k.person_id, k.sealed_key
+  from json_to_recordset(:people) as w (place int, partner_id uuid, person_id uuid, email_index bytea, fresh_person uuid,
+    fresh_key bytea, fresh_candidate uuid, alias text, at timestamptz)
+  cross join lateral keep_candidate(w.partner_id, w.person_id, w.email_index, w.fresh_person, w.fresh_key, w.fresh_candidate,
+    w.alias, w.at) k
+), written as (
   insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
-  select k.candidate_id, i.item, :partner_id, k.person_id, i.sealed, :at
-  from kept k cross join unnest(:items::text[], :sealed::bytea[]) as i (item, sealed)
-  where k.person_id = :fresh_person
+  select i.candidate_id, i.item, i.partner_id, i.person_id, i.sealed, i.at
+  from json_to_recordset(:items) as i (candidate_id uuid, item text, partner_id uuid, person_id uuid, sealed bytea, at timestamptz)
+  where i.person_id in (select k.person_id from kept k where k.person_id = k.fresh_person)
 )
-select candidate_id, person_id, sealed_key from kept;
+select place, candidate_id, person_id, sealed_key from kept;
 
 -- name: keep_items!
--- Sealed items of a candidate whose person is known: new ones are added, known ones replaced.
+-- Sealed items of candidates whose person is known: new ones are added, known ones replaced.
 insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
-select :candidate_id, i.item, :partner_id, :person_id, i.sealed, :at
-from unnest(:items::text[], :sealed::bytea[]) as i (item, sealed)
+select i.candidate_id, i.item, i.partner_id, i.person_id, i.sealed, i.at
+from json_to_recordset(:items) as i (candidate_id uuid, item text, partner_id uuid, person_id uuid, sealed bytea, at timestamptz)
 on conflict (candidate_id, item) do update set sealed = excluded.sealed, recorded_at = excluded.recorded_at;
 
 -- name: view_as!

@@ -13,10 +13,12 @@ update ats_integration set secret_sealed = :secret_sealed where id = :id;
 -- Integrations, by the ids that their addresses carry.
 select id, company_id, system, secret_sealed from ats_integration where id = any(:ids::uuid[]);
 
--- name: take$
--- One delivery that is applied by whoever brings it; nothing when its event id is known already.
+-- name: take
+-- What is applied by whoever brings it, in one order everywhere as below; without what is known already.
 insert into ats_delivery (id, integration_id, event_id, action, subject, sealed, received_at, state, due_at)
-values (:id, :integration_id, :event_id, :action, :subject, :sealed, clock_timestamp(), 'APPLIED', clock_timestamp())
+select a.id, :integration_id, a.event_id, :action, a.subject, a.sealed, clock_timestamp(), 'APPLIED', clock_timestamp()
+from unnest(:ids::uuid[], :event_ids::text[], :subjects::text[], :sealed::bytea[]) as a (id, event_id, subject, sealed)
+order by a.event_id
 on conflict (integration_id, event_id) do nothing
 returning id;
 
@@ -50,9 +52,10 @@ update ats_delivery set state = :state, applied_at = clock_timestamp(), attempts
   sealed = case when :erased then null else sealed end
 where id = :id;
 
--- name: is_of!
--- Whom a delivery is about.
-update ats_delivery set person_id = :person_id, applied_at = clock_timestamp() where id = :id;
+-- name: are_of!
+-- Whom deliveries are about.
+update ats_delivery d set person_id = a.person_id, applied_at = clock_timestamp()
+from unnest(:ids::uuid[], :person_ids::uuid[]) as a (id, person_id) where d.id = a.id;
 
 -- name: received!
 -- When the integration last heard from its system.
@@ -93,10 +96,11 @@ returning id;
 -- Whom an ATS means by its candidate id, and how new what it told of them is.
 select person_id, told_at from ats_candidate where company_id = :company_id and system = :system and external_id = :external_id;
 
--- name: know_candidate!
--- An ATS's candidate id means this person from now on.
+-- name: know_candidates!
+-- An ATS's candidate ids mean these persons from now on.
 insert into ats_candidate (company_id, system, external_id, person_id, told_at)
-values (:company_id, :system, :external_id, :person_id, :told_at)
+select :company_id, :system, a.external_id, a.person_id, coalesce(a.told_at, 'epoch')
+from unnest(:external_ids::text[], :person_ids::uuid[], :told_at::timestamptz[]) as a (external_id, person_id, told_at)
 on conflict (company_id, system, external_id) do update
 set person_id = excluded.person_id, told_at = greatest(ats_candidate.told_at, excluded.told_at);
 
@@ -125,24 +129,34 @@ where c.id = d.candidate_id and c.partner_id = :company_id and c.person_id = :pe
 update ats_delivery d set sealed = null from ats_integration i
 where i.id = d.integration_id and i.company_id = :company_id and d.person_id = :person_id and d.sealed is not null;
 
--- name: told^
--- The newest state an ATS told of an application, with what it is here, held.
-select t.application_id, t.status as told, t.as_of, a.status, a.stage, a.decided_at, a.person_id,
-  p.erased_at is not null as erased
-from ats_application t left join application a on a.id = t.application_id left join person p on p.id = a.person_id
-where t.company_id = :company_id and t.system = :system and t.external_id = :external_id
-for no key update of t;
+-- name: hold!
+-- Applications that an ATS told of before, held until the transaction ends, in one order everywhere.
+select from ats_application
+where company_id = :company_id and system = :system and external_id = any(:external_ids::text[])
+order by external_id for no key update;
 
--- name: application_here^
--- An application that has its ATS's id already, by another way in.
-select a.id as application_id, a.status, a.stage, a.decided_at, a.person_id, p.erased_at is not null as erased
-from application a join person p on p.id = a.person_id
-where a.company_id = :company_id and a.external_id = :external_id;
+-- name: look
+-- The newest state an ATS told of each application and what it is here, or what has its id by another way in; whom the
+-- applicant's id means, how new what was told of them is, and whether they were deleted or anonymised then or later.
+select f.external_id, t.status as told, t.as_of, a.id as application_id, a.status, a.stage,
+  a.decided_at, a.person_id, p.erased_at is not null as erased, c.person_id as applicant, c.told_at,
+  exists (select from ats_forgotten g where g.company_id = :company_id and g.system = :system
+    and g.external_id = f.applicant_id and g.forgotten_at >= f.as_of) as forgotten,
+  (select j.id from job j where j.company_id = :company_id and j.external_id = f.job_id) as job_id
+from unnest(:external_ids::text[], :applicant_ids::text[], :as_of::timestamptz[], :job_ids::text[])
+  as f (external_id, applicant_id, as_of, job_id)
+left join ats_application t on t.company_id = :company_id and t.system = :system and t.external_id = f.external_id
+left join application a on a.id = case when t.external_id is not null then t.application_id else
+  (select h.id from application h where h.company_id = :company_id and h.external_id = f.external_id) end
+left join person p on p.id = a.person_id
+left join ats_candidate c on c.company_id = :company_id and c.system = :system and c.external_id = f.applicant_id;
 
 -- name: remember!
--- The newest state told of an application.
+-- The newest states told of applications.
 insert into ats_application (company_id, system, external_id, application_id, status, as_of)
-values (:company_id, :system, :external_id, :application_id, :status, :as_of)
+select :company_id, :system, n.external_id, n.application_id, n.status, n.as_of
+from unnest(:external_ids::text[], :application_ids::uuid[], :statuses::text[], :as_of::timestamptz[])
+  as n (external_id, application_id, status, as_of)
 on conflict (company_id, system, external_id) do update
 set status = excluded.status, as_of = excluded.as_of,
   application_id = coalesce(excluded.application_id, ats_application.application_id);

@@ -63,9 +63,9 @@ select exists (select from relay_agencies(:company_id, :at)) or exists (select f
 update relay_invitation set waiting_for = null where id = :id and waiting_for = 'EMAIL';
 
 -- name: waiting_for_address
--- Invitations of this person that wait for an address.
-select id from relay_invitation
-where company_id = :company_id and person_id = :person_id and waiting_for = 'EMAIL' and revoked_at is null and expires_at > :at
+-- Invitations of these persons that wait for an address.
+select id, person_id from relay_invitation
+where company_id = :company_id and person_id = any(:person_ids::uuid[]) and waiting_for = 'EMAIL' and revoked_at is null and expires_at > :at
 order by id for update;
 
 -- name: wait_for!

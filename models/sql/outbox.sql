@@ -1,13 +1,16 @@
 -- name: publish!
--- One event into the outbox; the wake-up is delivered at commit and says nothing.
+-- Events into the outbox, in this order; the wake-up is delivered at commit and says nothing.
 with event as (
   insert into outcome_event (id, kind, category, occurred_at, recorded_at, reported_by, source, source_event_id, stage,
     company_id, parties, referral_id, application_id, handover_id, invitation_id, slot_id, hire_id, corrects_id)
-  values (:id, :kind, :category, :occurred_at, clock_timestamp(), :reported_by, :source, :source_event_id, :stage,
-    :company_id, :parties, :referral_id, :application_id, :handover_id, :invitation_id, :slot_id, :hire_id, :corrects_id)
+  select id, kind, category, occurred_at, clock_timestamp(), reported_by, source, source_event_id, stage,
+    company_id, parties, referral_id, application_id, handover_id, invitation_id, slot_id, hire_id, corrects_id
+  from json_to_recordset(:events) as e (id uuid, kind text, category text, occurred_at timestamptz, reported_by uuid,
+    source text, source_event_id text, stage text, company_id uuid, parties uuid[], referral_id uuid, application_id uuid,
+    handover_id uuid, invitation_id uuid, slot_id uuid, hire_id uuid, corrects_id uuid)
   returning id
 )
-select pg_notify('kyoso_outbox', '') from event;
+select pg_notify('kyoso_outbox', '') from event limit 1;
 
 -- name: head^
 -- The newest event behind which nothing can slip in any more.

@@ -60,10 +60,12 @@ where id = :id;
 -- The candidate has said no.
 update referral set status = 'DECLINED', closed_at = :at where id = :id;
 
--- name: credit$
--- A referral that an ATS credits: confirmed by the person's own application. Nothing when there is one already.
+-- name: credit
+-- Referrals that an ATS credits: confirmed by the person's own application. Without those that are there already.
 insert into referral (id, referrer_id, company_id, job_id, person_id, status, relationship, role, submitted_at, confirmed_at)
-values (:id, :referrer_id, :company_id, :job_id, :person_id, 'CONFIRMED', :relationship, :role, :at, :at)
+select id, referrer_id, company_id, job_id, person_id, 'CONFIRMED', relationship, role, at, at
+from json_to_recordset(:referrals) as r (id uuid, referrer_id uuid, company_id uuid, job_id uuid, person_id uuid,
+  relationship text, role text, at timestamptz)
 on conflict (referrer_id, company_id, person_id) do nothing
 returning id;
 
