@@ -26,7 +26,7 @@ from models.mail import Connection
 POLL_SECONDS = 5.0
 CLOCK_SECONDS = 60.0
 PAUSE_SECONDS = 2.0  # after a failure, so that a database that is away is not asked in a busy loop
-BEHIND_SECONDS = 0.2  # at most, between two that are applied, while senders wait for theirs to be stored
+BEHIND_SECONDS = 1.0  # at most, before the next few are applied, while senders wait for theirs to be stored
 STOP_SECONDS = 25.0  # the longest a mail server may take over the letter in hand
 
 NO_ADDRESS = "NO_ADDRESS"
@@ -105,7 +105,7 @@ class Courier:
 
     async def apply_deliveries(self) -> int:
         """Applies every delivery that is due. Returns how many were tried."""
-        return await self._until_idle(self._apply_one)
+        return await self._until_idle(self._apply_some)
 
     async def send_mail(self) -> int:
         """Sends every mail that is due. Returns how many were tried."""
@@ -124,24 +124,25 @@ class Courier:
         async with unit_of_work() as connection:
             return bool(await keep(connection, now))
 
-    async def _apply_one(self) -> bool:
+    async def _apply_some(self) -> int:
         if not self._calm.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._calm.wait(), BEHIND_SECONDS)
             self._calm.set()  # until the next who are stored say otherwise
+        applied: list[intake_apply.Applied] = []
         async with unit_of_work() as connection:
             held = await delivery.claim(connection)
-            if held is None:
-                return False
-            try:
-                async with unit_of_work():
-                    applied = await intake_apply.deliver(connection, ats.ADAPTERS[held.system], held)
-            except Exception as error:  # whatever it is, the delivery must not be lost
-                await self._postpone(connection, held, error)
-                return True
-        post.erase(self._settings, applied.mail_ids)
-        self._awake[1].set()
-        return True
+            for each in held:
+                try:
+                    async with unit_of_work():
+                        applied.append(await intake_apply.deliver(connection, ats.ADAPTERS[each.system], each))
+                except Exception as error:  # whatever it is, the delivery must not be lost
+                    await self._postpone(connection, each, error)
+        for each in applied:
+            post.erase(self._settings, each.mail_ids)
+        if applied:
+            self._awake[1].set()
+        return len(held)
 
     async def _postpone(self, connection: Connection, held: delivery.Delivery, error: Exception) -> None:
         early = isinstance(error, TooEarly)
@@ -188,10 +189,10 @@ class Courier:
         say = log.info if error.code == NO_ADDRESS else log.warning
         say("mail not sent", action=lent.kind, reason=error.code, attempt=lent.attempts)
 
-    async def _until_idle(self, one: Callable[[], Awaitable[bool]]) -> int:
+    async def _until_idle(self, some: Callable[[], Awaitable[int]]) -> int:
         count = 0
-        while not self._stopping.is_set() and await one():
-            count += 1
+        while not self._stopping.is_set() and (done := await some()):
+            count += done
         return count
 
     async def _round(self, work: Callable[[], Awaitable[object]], awake: asyncio.Event, seconds: float) -> None:

@@ -206,24 +206,29 @@ async def are_of(connection: Connection, person_ids: Mapping[UUID, UUID | None])
     await queries("delivery").are_of(connection, ids=ids, person_ids=whose)
 
 
-async def claim(connection: Connection) -> Delivery | None:
-    """Holds the delivery that is due longest, and its integration; None when nothing is due and free."""
-    row = await queries("delivery").claim(connection)
-    if row is None:
-        return None
-    found = dict(row)
-    sealed = found.pop("sealed")
-    return Delivery(**found, body=seal.unseal(sealed, context=found["id"].bytes) if sealed else None)
+async def claim(connection: Connection) -> list[Delivery]:
+    """Holds the deliveries that are due longest, of one integration, and it; none when nothing is due and free."""
+    return [_held(dict(row)) async for row in queries("delivery").claim(connection)]
+
+
+def _held(row: dict[str, Any]) -> Delivery:
+    sealed = row.pop("sealed")
+    return Delivery(**row, body=seal.unseal(sealed, context=row["id"].bytes) if sealed else None)
 
 
 async def settle(
     connection: Connection, delivery: Delivery, *, applied: bool, person_id: UUID | None, erased: bool
 ) -> None:
     """Marks a delivery applied, or of no concern here. `erased`: it told of an erasure, and its own text goes too."""
-    sql = queries("delivery")
-    state = "APPLIED" if applied else "IGNORED"
-    await sql.settle(connection, id=delivery.id, state=state, person_id=person_id, erased=erased)
-    await sql.received(connection, id=delivery.integration_id, received_at=delivery.received_at)
+    await queries("delivery").settle(
+        connection,
+        id=delivery.id,
+        integration_id=delivery.integration_id,
+        received_at=delivery.received_at,
+        state="APPLIED" if applied else "IGNORED",
+        person_id=person_id,
+        erased=erased,
+    )
 
 
 async def postpone(

@@ -171,6 +171,24 @@ async def test_a_failure_while_applying_loses_nothing(edge: Edge, monkeypatch: p
     assert [state["status"] for state in await edge.rows(STATE)] == ["REJECTED"]
 
 
+async def test_a_failure_takes_none_with_it_that_is_applied_in_the_same_transaction(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company_id = await edge.company()
+    for event_id, name in enumerate(("job_created", "reject_candidate", "new_candidate_application")):
+        await edge.deliver(company_id, name, event_id=str(event_id), apply=False)
+    states = "select state from ats_delivery order by event_id"
+
+    async def breaks(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("models.outcome.reject", breaks)
+        assert await edge.courier.apply_deliveries() == 3
+    assert [row["state"] for row in await edge.rows(states)] == ["APPLIED", "PENDING", "APPLIED"]
+    assert await edge.rows("select status, decided_at from application") == [{"status": "ACTIVE", "decided_at": None}]
+
+
 async def test_after_the_last_attempt_an_operator_is_needed(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     company_id = await edge.company()
 

@@ -36,17 +36,25 @@ order by a.integration_id, a.event_id
 on conflict (integration_id, event_id) do nothing
 returning id;
 
--- name: claim^
--- The delivery that is due longest. Holding its integration too keeps one company's deliveries one after another,
--- while other workers go on with other companies.
-select d.id, d.integration_id, d.event_id, d.action, d.subject, d.sealed, d.received_at, d.attempts, i.company_id, i.system
-from ats_delivery d join ats_integration i on i.id = d.integration_id
-where d.state = 'PENDING' and d.due_at <= now()
-order by d.due_at, d.received_at, d.id limit 1
-for no key update of d, i skip locked;
+-- name: claim
+-- Of the integration with the delivery that is due longest, the five that are. Holding the integration too keeps one
+-- company's deliveries one after another, while other workers go on with other companies.
+with longest as materialized (
+  select i.id, i.company_id, i.system from ats_delivery d join ats_integration i on i.id = d.integration_id
+  where d.state = 'PENDING' and d.due_at <= now()
+  order by d.due_at limit 1 for no key update of i skip locked
+)
+select d.id, d.integration_id, d.event_id, d.action, d.subject, d.sealed, d.received_at, d.attempts, l.company_id, l.system
+from longest l cross join lateral (
+  select * from ats_delivery where integration_id = l.id and state = 'PENDING' and due_at <= now()
+  order by due_at limit 5 for no key update skip locked
+) d order by d.due_at;
 
 -- name: settle!
--- What became of a delivery that was tried.
+-- What became of a delivery that was tried; its integration has heard from its system then.
+with heard as (
+  update ats_integration set last_delivery_at = greatest(last_delivery_at, :received_at) where id = :integration_id
+)
 update ats_delivery set state = :state, applied_at = clock_timestamp(), attempts = attempts + 1, failure = null,
   person_id = coalesce((select p.id from person p where p.id = :person_id and p.erased_at is null), person_id),
   sealed = case when :erased then null else sealed end
@@ -56,10 +64,6 @@ where id = :id;
 -- Whom deliveries are about.
 update ats_delivery d set person_id = a.person_id, applied_at = clock_timestamp()
 from unnest(:ids::uuid[], :person_ids::uuid[]) as a (id, person_id) where d.id = a.id;
-
--- name: received!
--- When the integration last heard from its system.
-update ats_integration set last_delivery_at = greatest(last_delivery_at, :received_at) where id = :id;
 
 -- name: postpone!
 -- A failed attempt: tried again later, or given up until an operator replays it.
