@@ -183,7 +183,7 @@ async def test_a_failure_takes_none_with_it_that_is_applied_in_the_same_transact
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr("models.outcome.reject", breaks)
+        patch.setattr("models.outcome.reject_all", breaks)
         assert await edge.courier.apply_deliveries() == 3
     assert [row["state"] for row in await edge.rows(states)] == ["APPLIED", "PENDING", "APPLIED"]
     assert await edge.rows("select status, decided_at from application") == [{"status": "ACTIVE", "decided_at": None}]
