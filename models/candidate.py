@@ -10,7 +10,7 @@ import re
 import unicodedata
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypedDict
 from uuid import UUID
@@ -93,10 +93,12 @@ async def keep_all(connection: Connection, wanted: Sequence[Wanted]) -> list[Kep
 
     Raises as `keep` does for any of them; what was done for the others is then the caller's to undo.
     """
-    plain = [replace(each, items={item: _plain(item, text) for item, text in each.items.items()}) for each in wanted]
-    for each in plain:
-        _check_items(each.items)
-    return await _keep_all(connection, plain)
+    if not wanted:
+        return []
+    items = [{item: _plain(item, text) for item, text in each.items.items()} for each in wanted]
+    for each in items:
+        _check_items(each)
+    return await _keep_all(connection, wanted, items)
 
 
 async def read_items(
@@ -199,66 +201,67 @@ async def merge(connection: Connection, *, partner_id: UUID, keep: UUID, drop: U
     items = await read_items(connection, partner_id=partner_id, candidate_ids=both)
     kept, dropped = (items.get(candidate_id, {}) for candidate_id in both)
     missing = {item: text for item, text in dropped.items() if item not in kept}
-    await _keep_all(connection, [Wanted(partner_id, person_id=keep, items=missing)])
+    await _keep_all(connection, [Wanted(partner_id, person_id=keep)], [missing])
     referrers = queries("candidate").hand_over_referrals(connection, keep=keep, drop=drop)
-    await _keep_all(connection, [Wanted(row["referrer_id"], person_id=keep) async for row in referrers])
+    await keep_all(connection, [Wanted(row["referrer_id"], person_id=keep) async for row in referrers])
     await queries("candidate").hand_over_rows(connection, partner_id=partner_id, keep=keep, drop=drop)
     await erase(connection, drop)
     return True
 
 
-async def _keep_all(connection: Connection, wanted: Sequence[Wanted]) -> list[Kept]:
-    fresh = [_Fresh() for _ in wanted]
-    people, items = list[dict[str, Any]](), list[dict[str, Any]]()
-    for place, (each, new) in enumerate(zip(wanted, fresh, strict=True)):
-        key, sealed_key = new_person_key(new.person_id) if each.person_id is None else (b"", None)
-        people.append(_asked(each, new, place, sealed_key))
+async def _keep_all(connection: Connection, wanted: Sequence[Wanted], items: Sequence[Mapping[str, str]]) -> list[Kept]:
+    fresh = [(uuid7(), uuid7()) for _ in wanted]  # of a person and a candidate, should either be new
+    people, of, names, sealed = list[dict[str, Any]](), list[UUID](), list[str](), list[bytes]()
+    for place, (each, (person_id, candidate_id)) in enumerate(zip(wanted, fresh, strict=True)):
+        sealed_key: bytes | None = None
         if each.person_id is None:
-            items += _sealed(key, new.candidate_id, new.person_id, each)
+            key, sealed_key = new_person_key(person_id)
+            of += [person_id] * len(items[place])
+            names += items[place]
+            sealed += seal_items(key, candidate_id, items[place])
+        people.append(_row(each, place, person_id, sealed_key, candidate_id))
     # In one order everywhere: whoever waits for another's same address holds none that the other waits for.
     people.sort(key=lambda row: row["email_index"] or b"")
-    found = queries("candidate").keep(connection, people=recordset(people), items=recordset(items))
+    found = queries("candidate").keep(connection, people=recordset(people), of=of, items=names, sealed=sealed)
     rows = sorted([row async for row in found], key=lambda row: row["place"])
     if any(row["sealed_key"] is None for row in rows):
         raise not_found()
-    kept = [Kept(row["candidate_id"], row["person_id"]) for row in rows]
-    newer = dict[tuple[UUID, str], dict[str, Any]]()  # of an item that was brought twice, the later
-    for row, each, new in zip(rows, wanted, fresh, strict=True):
-        if each.items and row["person_id"] != new.person_id:
-            key = open_person_key(row["sealed_key"], row["person_id"])
-            sealed = _sealed(key, row["candidate_id"], row["person_id"], each)
-            newer |= {(row["candidate_id"], item["item"]): item for item in sealed}
-    if newer:
-        await queries("candidate").keep_items(connection, items=recordset(newer.values()))
-    return kept
+    known = [place for place, row in enumerate(rows) if items[place] and row["person_id"] != fresh[place][0]]
+    if known:
+        newer = [item for place in known for item in _newer(rows[place], wanted[place], items[place])]
+        # Of an item that was brought twice, the later.
+        last = {(item["candidate_id"], item["item"]): item for item in newer}
+        await queries("candidate").keep_items(connection, items=recordset(last.values()))
+    return [Kept(row["candidate_id"], row["person_id"]) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class _Fresh:
-    """The ids of a person and a candidate, should either be new."""
-
-    person_id: UUID = field(default_factory=uuid7)
-    candidate_id: UUID = field(default_factory=uuid7)
-
-
-def _asked(wanted: Wanted, fresh: _Fresh, place: int, sealed_key: bytes | None) -> dict[str, Any]:
+def _row(
+    wanted: Wanted, place: int, fresh_person: UUID, fresh_key: bytes | None, fresh_candidate: UUID
+) -> dict[str, Any]:
     return {
         "place": place,
         "partner_id": wanted.partner_id,
         "person_id": wanted.person_id,
         "email_index": email_index(wanted.email) if wanted.email and fold_email(wanted.email) else None,
-        "fresh_person": fresh.person_id,
-        "fresh_key": sealed_key,
-        "fresh_candidate": fresh.candidate_id,
-        "alias": f"候補者 {alias_of(fresh.candidate_id)}",
+        "fresh_person": fresh_person,
+        "fresh_key": fresh_key,
+        "fresh_candidate": fresh_candidate,
+        "alias": f"候補者 {alias_of(fresh_candidate)}",
         "at": wanted.at,
     }
 
 
-def _sealed(key: bytes, candidate_id: UUID, person_id: UUID, wanted: Wanted) -> list[dict[str, Any]]:
-    row = {"candidate_id": candidate_id, "partner_id": wanted.partner_id, "person_id": person_id, "at": wanted.at}
-    sealed = seal_items(key, candidate_id, wanted.items)
-    return [{**row, "item": item, "sealed": text} for item, text in zip(wanted.items, sealed, strict=True)]
+def _newer(kept: asyncpg.Record, wanted: Wanted, items: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Items of a candidate whose person was known, sealed."""
+    key = open_person_key(kept["sealed_key"], kept["person_id"])
+    row = {
+        "candidate_id": kept["candidate_id"],
+        "partner_id": wanted.partner_id,
+        "person_id": kept["person_id"],
+        "at": wanted.at,
+    }
+    sealed = seal_items(key, kept["candidate_id"], items)
+    return [{**row, "item": item, "sealed": text} for item, text in zip(items, sealed, strict=True)]
 
 
 def _plain(item: str, text: str) -> str:

@@ -1,16 +1,16 @@
 -- name: keep
 -- Candidates of partners and the keys of the people behind them; who is new is made, with their items.
 with kept as materialized (
-  select w.place, w.fresh_person, k.candidate_id, k.person_id, k.sealed_key
+  select w.place, w.partner_id, w.fresh_person, w.at, k.candidate_id, k.person_id, k.sealed_key
   from json_to_recordset(:people) as w (place int, partner_id uuid, person_id uuid, email_index bytea, fresh_person uuid,
     fresh_key bytea, fresh_candidate uuid, alias text, at timestamptz)
   cross join lateral keep_candidate(w.partner_id, w.person_id, w.email_index, w.fresh_person, w.fresh_key, w.fresh_candidate,
     w.alias, w.at) k
 ), written as (
   insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
-  select i.candidate_id, i.item, i.partner_id, i.person_id, i.sealed, i.at
-  from json_to_recordset(:items) as i (candidate_id uuid, item text, partner_id uuid, person_id uuid, sealed bytea, at timestamptz)
-  where i.person_id in (select k.person_id from kept k where k.person_id = k.fresh_person)
+  select k.candidate_id, i.item, k.partner_id, k.person_id, i.sealed, k.at
+  from kept k join unnest(:of::uuid[], :items::text[], :sealed::bytea[]) as i (person_id, item, sealed)
+    on i.person_id = k.person_id and i.person_id = k.fresh_person
 )
 select place, candidate_id, person_id, sealed_key from kept;
 
