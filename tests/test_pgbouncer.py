@@ -1,6 +1,7 @@
 """Behind a real pgbouncer in transaction mode: sessions are shared, and nothing of one request is met by the next."""
 
 import asyncio
+import hmac
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from api import postgres as embedded
 from api.cli import main
-from models import db
+from models import db, delivery
 from models.db import unit_of_work
 from tests import builders
 from tests.builders import MASTER_KEY
@@ -106,7 +107,7 @@ def pooled() -> Iterator[Pooled]:
 
 
 async def test_the_whole_application_works(pooled: Pooled, tmp_path: Path) -> None:
-    """Verbs, questions, personal data and live events, forty at once on two sessions: each caller sees their own."""
+    """Verbs, questions, personal data, webhooks and live events, many at once on two sessions: each sees their own."""
     through, direct = pooled.through("kyoso"), pooled.direct("kyoso")
     async with serving(through, tmp_path, direct_database_url=direct) as served:
         async with unit_of_work() as connection:
@@ -127,6 +128,17 @@ async def test_the_whole_application_works(pooled: Pooled, tmp_path: Path) -> No
             assert done["data"]["postJob"]["job"] == {"title": "設計", "company": {"id": f"par_{companies[which]}"}}
 
         await asyncio.gather(*(ask(number) for number in range(40)))
+        async with unit_of_work() as connection:
+            secret = "a secret of thirty-two characters"
+            hook = await delivery.connect(connection, company_id=companies[0], system="GREENHOUSE", secret=secret)
+        body = b'{"action": "ping", "payload": {}}'
+        signed = {"Signature": f"sha256 {hmac.digest(secret.encode(), body, 'sha256').hex()}"}
+
+        async def deliver(number: int) -> int:
+            headers = {**signed, "Greenhouse-Event-ID": str(number)}
+            return (await served.http.post(f"/ats/greenhouse/{hook}", content=body, headers=headers)).status_code
+
+        assert set(await asyncio.gather(*(deliver(number) for number in range(20)))) == {200}
         async with conversation(served, tokens[0]) as talk:
             await talk.subscribe(EVENTS)
             while not served.app.state.endpoint.live.subscribers:  # noqa: ASYNC110  (nothing tells of it)
@@ -137,6 +149,7 @@ async def test_the_whole_application_works(pooled: Pooled, tmp_path: Path) -> No
         assert heard["event"] == {"kind": "APPLICATION_RECEIVED", "company": {"id": f"par_{companies[0]}"}}
         async with db.pool().acquire() as connection:
             assert await connection.fetchval("select count(*) from job") == 40
+            assert await connection.fetchval("select count(*) from ats_delivery") == 20
             assert [*await connection.fetch("select name, statement from pg_prepared_statements")] == []
         await sessions_are_shared_and_who_listens_goes_around(pooled)
 
