@@ -10,7 +10,7 @@ import re
 import unicodedata
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypedDict
 from uuid import UUID
@@ -61,6 +61,32 @@ class Kept:
     person_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """A candidate on its way into a statement that calls `keep_candidate`: ids and a key, should candidate or person be
+    new, and the items sealed for them; of a person who is known, none yet."""
+
+    wanted: Wanted
+    candidate_id: UUID
+    person_id: UUID
+    sealed_key: bytes | None
+    sealed: Sequence[bytes]
+
+    def asked(self) -> dict[str, Any]:
+        """What `keep_candidate` takes, by the names that statements give it."""
+        wanted = self.wanted
+        return {
+            "partner_id": wanted.partner_id,
+            "known_person": wanted.person_id,
+            "email_index": email_index(wanted.email) if wanted.email and fold_email(wanted.email) else None,
+            "fresh_person": self.person_id,
+            "fresh_key": self.sealed_key,
+            "fresh_candidate": self.candidate_id,
+            "alias": f"候補者 {alias_of(self.candidate_id)}",
+            "at": wanted.at,
+        }
+
+
 def plain_email(text: str) -> str | None:
     """An address as it is kept and written to: NFKC, without blanks around it; None when it is none."""
     plain = unicodedata.normalize("NFKC", text).strip()
@@ -93,12 +119,33 @@ async def keep_all(connection: Connection, wanted: Sequence[Wanted]) -> list[Kep
 
     Raises as `keep` does for any of them; what was done for the others is then the caller's to undo.
     """
-    if not wanted:
-        return []
-    items = [{item: _plain(item, text) for item, text in each.items.items()} for each in wanted]
-    for each in items:
-        _check_items(each)
-    return await _keep_all(connection, wanted, items)
+    return await _keep_all(connection, [keeping(each) for each in wanted]) if wanted else []
+
+
+def keeping(wanted: Wanted) -> Keeping:
+    """Makes a candidate ready for its statement; `settle` is to follow that. Refuses INVALID as `keep` does."""
+    plain = replace(wanted, items={item: _plain(item, text) for item, text in wanted.items.items()})
+    _check_items(plain.items)
+    return _made_ready(plain)
+
+
+async def settle(connection: Connection, kept: Sequence[tuple[Keeping, asyncpg.Record]]) -> list[Kept]:
+    """What candidates became, by the rows (candidate_id, person_id, sealed_key) of their statement. The items of a
+    person who was known already are written now. Refuses NOT_FOUND for a person who was erased."""
+    if any(row["sealed_key"] is None for _, row in kept):
+        raise not_found()
+    newer = dict[tuple[UUID, str], dict[str, Any]]()  # of an item that was brought twice, the later
+    for each, row in kept:
+        if each.wanted.items and row["person_id"] != each.person_id:
+            key = open_person_key(row["sealed_key"], row["person_id"])
+            where = {"candidate_id": row["candidate_id"], "partner_id": each.wanted.partner_id, "at": each.wanted.at}
+            sealed = seal_items(key, row["candidate_id"], each.wanted.items)
+            for item, text in zip(each.wanted.items, sealed, strict=True):
+                given = {**where, "person_id": row["person_id"], "item": item, "sealed": text}
+                newer[row["candidate_id"], item] = given
+    if newer:
+        await queries("candidate").keep_items(connection, items=recordset(newer.values()))
+    return [Kept(row["candidate_id"], row["person_id"]) for _, row in kept]
 
 
 async def read_items(
@@ -201,7 +248,7 @@ async def merge(connection: Connection, *, partner_id: UUID, keep: UUID, drop: U
     items = await read_items(connection, partner_id=partner_id, candidate_ids=both)
     kept, dropped = (items.get(candidate_id, {}) for candidate_id in both)
     missing = {item: text for item, text in dropped.items() if item not in kept}
-    await _keep_all(connection, [Wanted(partner_id, person_id=keep)], [missing])
+    await _keep_all(connection, [_made_ready(Wanted(partner_id, person_id=keep, items=missing))])
     referrers = queries("candidate").hand_over_referrals(connection, keep=keep, drop=drop)
     await keep_all(connection, [Wanted(row["referrer_id"], person_id=keep) async for row in referrers])
     await queries("candidate").hand_over_rows(connection, partner_id=partner_id, keep=keep, drop=drop)
@@ -209,59 +256,28 @@ async def merge(connection: Connection, *, partner_id: UUID, keep: UUID, drop: U
     return True
 
 
-async def _keep_all(connection: Connection, wanted: Sequence[Wanted], items: Sequence[Mapping[str, str]]) -> list[Kept]:
-    fresh = [(uuid7(), uuid7()) for _ in wanted]  # of a person and a candidate, should either be new
-    people, of, names, sealed = list[dict[str, Any]](), list[UUID](), list[str](), list[bytes]()
-    for place, (each, (person_id, candidate_id)) in enumerate(zip(wanted, fresh, strict=True)):
-        sealed_key: bytes | None = None
-        if each.person_id is None:
-            key, sealed_key = new_person_key(person_id)
-            of += [person_id] * len(items[place])
-            names += items[place]
-            sealed += seal_items(key, candidate_id, items[place])
-        people.append(_row(each, place, person_id, sealed_key, candidate_id))
+async def _keep_all(connection: Connection, wanted: Sequence[Keeping]) -> list[Kept]:
+    people = [{"place": place, **each.asked()} for place, each in enumerate(wanted)]
     # In one order everywhere: whoever waits for another's same address holds none that the other waits for.
     people.sort(key=lambda row: row["email_index"] or b"")
-    found = queries("candidate").keep(connection, people=recordset(people), of=of, items=names, sealed=sealed)
+    fresh = [each for each in wanted if each.wanted.person_id is None]
+    found = queries("candidate").keep(
+        connection,
+        people=recordset(people),
+        of=[each.person_id for each in fresh for _ in each.sealed],
+        items=[item for each in fresh for item in each.wanted.items],
+        sealed=[text for each in fresh for text in each.sealed],
+    )
     rows = sorted([row async for row in found], key=lambda row: row["place"])
-    if any(row["sealed_key"] is None for row in rows):
-        raise not_found()
-    known = [place for place, row in enumerate(rows) if items[place] and row["person_id"] != fresh[place][0]]
-    if known:
-        newer = [item for place in known for item in _newer(rows[place], wanted[place], items[place])]
-        # Of an item that was brought twice, the later.
-        last = {(item["candidate_id"], item["item"]): item for item in newer}
-        await queries("candidate").keep_items(connection, items=recordset(last.values()))
-    return [Kept(row["candidate_id"], row["person_id"]) for row in rows]
+    return await settle(connection, list(zip(wanted, rows, strict=True)))
 
 
-def _row(
-    wanted: Wanted, place: int, fresh_person: UUID, fresh_key: bytes | None, fresh_candidate: UUID
-) -> dict[str, Any]:
-    return {
-        "place": place,
-        "partner_id": wanted.partner_id,
-        "person_id": wanted.person_id,
-        "email_index": email_index(wanted.email) if wanted.email and fold_email(wanted.email) else None,
-        "fresh_person": fresh_person,
-        "fresh_key": fresh_key,
-        "fresh_candidate": fresh_candidate,
-        "alias": f"候補者 {alias_of(fresh_candidate)}",
-        "at": wanted.at,
-    }
-
-
-def _newer(kept: asyncpg.Record, wanted: Wanted, items: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Items of a candidate whose person was known, sealed."""
-    key = open_person_key(kept["sealed_key"], kept["person_id"])
-    row = {
-        "candidate_id": kept["candidate_id"],
-        "partner_id": wanted.partner_id,
-        "person_id": kept["person_id"],
-        "at": wanted.at,
-    }
-    sealed = seal_items(key, kept["candidate_id"], items)
-    return [{**row, "item": item, "sealed": text} for item, text in zip(items, sealed, strict=True)]
+def _made_ready(wanted: Wanted) -> Keeping:
+    candidate_id, person_id = uuid7(), uuid7()
+    if wanted.person_id is not None:
+        return Keeping(wanted, candidate_id, person_id, None, ())
+    key, sealed_key = new_person_key(person_id)
+    return Keeping(wanted, candidate_id, person_id, sealed_key, seal_items(key, candidate_id, wanted.items))
 
 
 def _plain(item: str, text: str) -> str:

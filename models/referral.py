@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from models import candidate, consent
+from models.candidate import Wanted
 from models.db import queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import CATEGORY, Event, Said, publish, publish_all
@@ -79,25 +80,26 @@ async def submit(
     if facts["handover_person_id"] is not None:
         await _must_be_theirs(connection, referrer_id, facts["handover_person_id"], email)
     given = {"NAME": name.strip(), "EMAIL": email.strip(), "RECOMMENDATION": (recommendation or "").strip()}
-    kept = await candidate.keep(
-        connection,
-        partner_id=referrer_id,
-        email=email,
-        person_id=facts["handover_person_id"],
-        items={item: text for item, text in given.items() if text or item == "NAME"},
-        at=said.at,
+    kept = candidate.keeping(
+        Wanted(
+            referrer_id,
+            email,
+            facts["handover_person_id"],
+            {item: text for item, text in given.items() if text or item == "NAME"},
+            said.at,
+        )
     )
     referral_id = uuid7()
-    event_id = await queries("referral").submit(
+    row = await queries("referral").submit(
         connection,
+        **kept.asked(),
+        items=list(kept.wanted.items),
+        sealed=kept.sealed,
         id=referral_id,
-        referrer_id=referrer_id,
         company_id=company_id,
         job_id=job_id,
-        person_id=kept.person_id,
         relationship=relationship,
         role=role_of(facts["referrer_kind"], facts["agreement_kind"]),
-        at=said.at,
         confirm_by=said.at + timedelta(days=CONFIRM_DAYS),
         origin_id=handover_id,
         mail_id=uuid7(),
@@ -111,13 +113,14 @@ async def submit(
         source_event_id=said.source_event_id,
         parties=sorted({company_id, referrer_id}),
     )
-    if event_id is None:
+    await candidate.settle(connection, [(kept, row)])
+    if row["event_id"] is None:
         raise Refusal(
             RefusalCode.DUPLICATE,
             ja="この方はすでにこの企業へご紹介済みです。",
             en="You have referred this person to this company before.",
         )
-    return Referred(referral_id, event_id)
+    return Referred(referral_id, row["event_id"])
 
 
 async def confirm(

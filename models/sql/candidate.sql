@@ -2,9 +2,9 @@
 -- Candidates of partners and the keys of the people behind them; who is new is made, with their items.
 with kept as materialized (
   select w.place, w.partner_id, w.fresh_person, w.at, k.candidate_id, k.person_id, k.sealed_key
-  from json_to_recordset(:people) as w (place int, partner_id uuid, person_id uuid, email_index bytea, fresh_person uuid,
+  from json_to_recordset(:people) as w (place int, partner_id uuid, known_person uuid, email_index bytea, fresh_person uuid,
     fresh_key bytea, fresh_candidate uuid, alias text, at timestamptz)
-  cross join lateral keep_candidate(w.partner_id, w.person_id, w.email_index, w.fresh_person, w.fresh_key, w.fresh_candidate,
+  cross join lateral keep_candidate(w.partner_id, w.known_person, w.email_index, w.fresh_person, w.fresh_key, w.fresh_candidate,
     w.alias, w.at) k
 ), written as (
   insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)

@@ -21,22 +21,31 @@ left join lateral (
 ) a on true
 where r.id = :referrer_id;
 
--- name: submit$
--- A referral that waits for the candidate, the mail that asks them, and its event with the wake-up (as `outbox.publish`
--- writes it, without a way of its own); nothing when the referrer made it before. So many mails a day at most, whoever
--- refers: the mails after that wait a day each, and nobody is told why.
-with submitted as (
+-- name: submit^
+-- A candidate kept as `candidate.keep` keeps one, and a referral that waits for them, the mail that asks them, and its
+-- event with the wake-up (as `outbox.publish` writes it, without a way of its own); without `event_id` when the referrer
+-- made it before. So many mails a day at most, whoever refers: the mails after that wait a day each, and nobody is told why.
+with kept as materialized (
+  select candidate_id, person_id, sealed_key
+  from keep_candidate(:partner_id, :known_person, :email_index, :fresh_person, :fresh_key, :fresh_candidate, :alias, :at)
+), items as (
+  insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
+  select k.candidate_id, i.item, :partner_id, k.person_id, i.sealed, :at
+  from kept k cross join unnest(:items::text[], :sealed::bytea[]) as i (item, sealed)
+  where k.person_id = :fresh_person
+), submitted as (
   insert into referral (id, referrer_id, company_id, job_id, person_id, status, relationship, role, submitted_at, confirm_by, origin_id)
-  values (:id, :referrer_id, :company_id, :job_id, :person_id, 'SUBMITTED', :relationship, :role, :at, :confirm_by, :origin_id)
+  select :id, :partner_id, :company_id, :job_id, k.person_id, 'SUBMITTED', :relationship, :role, :at, :confirm_by, :origin_id
+  from kept k
   on conflict (referrer_id, company_id, person_id) do nothing
-  returning id
+  returning id, person_id
 ), asked as (
   insert into mail (id, kind, company_id, person_id, referral_id, language, status, due_at)
-  select :mail_id, 'REFERRAL_CONFIRMATION', :company_id, :person_id, id, :language, 'QUEUED', clock_timestamp() + make_interval(days => (
+  select :mail_id, 'REFERRAL_CONFIRMATION', :company_id, s.person_id, s.id, :language, 'QUEUED', clock_timestamp() + make_interval(days => (
       select (count(*) / :most_a_day::int)::int from mail m
-      where m.person_id = :person_id and m.kind = 'REFERRAL_CONFIRMATION'
+      where m.person_id = s.person_id and m.kind = 'REFERRAL_CONFIRMATION'
         and (m.status = 'QUEUED' or (m.status = 'SENT' and m.sent_at > clock_timestamp() - interval '1 day'))))
-  from submitted
+  from submitted s
 ), told as (
   insert into outcome_event (id, kind, category, occurred_at, recorded_at, reported_by, source, source_event_id,
     company_id, parties, referral_id)
@@ -45,7 +54,10 @@ with submitted as (
   from submitted
   returning id
 )
-select told.id from told cross join lateral (select pg_notify('kyoso_outbox', '') where told.id is not null) woken;
+select k.candidate_id, k.person_id, k.sealed_key, woken.id as event_id
+from kept k left join (
+  select told.id from told cross join lateral (select pg_notify('kyoso_outbox', '') where told.id is not null) woken
+) woken on true;
 
 -- name: hold^
 -- A referral as it stands, held until the transaction ends.
