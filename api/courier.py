@@ -8,7 +8,7 @@ with SKIP LOCKED or a lease, so any number of workers may run couriers at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
@@ -129,20 +129,26 @@ class Courier:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._calm.wait(), BEHIND_SECONDS)
             self._calm.set()  # until the next who are stored say otherwise
-        applied: list[intake_apply.Applied] = []
         async with unit_of_work() as connection:
             held = await delivery.claim(connection)
-            for each in held:
-                try:
-                    async with unit_of_work():
-                        applied.append(await intake_apply.deliver(connection, ats.ADAPTERS[each.system], each))
-                except Exception as error:  # whatever it is, the delivery must not be lost
-                    await self._postpone(connection, each, error)
+            applied = await self._apply(connection, held) if held else []
         for each in applied:
             post.erase(self._settings, each.mail_ids)
         if applied:
             self._awake[1].set()
         return len(held)
+
+    async def _apply(self, connection: Connection, held: Sequence[delivery.Delivery]) -> list[intake_apply.Applied]:
+        """Applies deliveries of one integration together; where one of them fails, each half by itself."""
+        try:
+            async with unit_of_work():
+                return await intake_apply.deliver(connection, ats.ADAPTERS[held[0].system], held)
+        except Exception as error:  # whatever it is, the delivery must not be lost
+            middle = len(held) // 2
+            if middle:
+                return [each for half in (held[:middle], held[middle:]) for each in await self._apply(connection, half)]
+            await self._postpone(connection, held[0], error)
+            return []
 
     async def _postpone(self, connection: Connection, held: delivery.Delivery, error: Exception) -> None:
         early = isinstance(error, TooEarly)

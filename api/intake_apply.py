@@ -6,8 +6,10 @@ first; news older than what is known changes nothing but the record; what is for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import TypeAlias
 from uuid import UUID
 
@@ -32,43 +34,73 @@ from api.intake import (
 from api.intake_applications import further
 from api.intake_people import News, Source, TooEarly
 from models import application, delivery
-from models.delivery import Delivery, Newest
+from models.delivery import Delivery, Newest, Settled
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 @dataclass(slots=True)
 class Applied:
-    """What came of it: the person it was about, whether anybody was erased, and whose mail files must go."""
+    """What came of a delivery: whom it was about, whether anybody was erased, and whose mail files must go."""
 
     person_id: UUID | None = None
     erased: bool = False
     mail_ids: list[UUID] = field(default_factory=list[UUID])
-    changed: bool = False
 
 
-async def deliver(connection: Connection, adapter: Adapter, held: Delivery) -> Applied:
-    """Applies one stored delivery whole, in the caller's transaction. Raises TooEarly, or what a verb refuses."""
-    source = Source(held.company_id, held.system, "ATS", held.event_id)
-    document = orjson.loads(held.body) if held.body else None
-    facts = adapter.read(document, held.received_at) if document else []
-    applied = Applied()
-    for fact in facts:
-        await apply(connection, source, fact, applied)
-    await delivery.settle(connection, held, applied=bool(facts), person_id=applied.person_id, erased=applied.erased)
-    if applied.changed and isinstance(facts[0], ApplicationState):
-        subjects = (f"application:{facts[0].external_id}", f"candidate:{facts[0].applicant.external_id}")
-        await delivery.hasten(connection, held, subjects)
+async def deliver(connection: Connection, adapter: Adapter, held: Sequence[Delivery]) -> list[Applied]:
+    """Applies stored deliveries of one integration whole, in this order, in the caller's transaction.
+
+    Those that follow each other and tell of applications alone are taken in together. Raises TooEarly, or what a verb
+    refuses, for any of them.
+    """
+    applied = list[Applied]()
+    for alike, each in groupby(((each, _facts(adapter, each)) for each in held), key=_of_applications):
+        told = list(each)
+        for together in [told] if alike else [[one] for one in told]:
+            applied += await _deliver(connection, together)
     return applied
 
 
-async def apply(connection: Connection, source: Source, fact: Fact, applied: Applied) -> None:
-    """Applies one fact."""
+def _facts(adapter: Adapter, held: Delivery) -> list[Fact]:
+    document = orjson.loads(held.body) if held.body else None
+    return adapter.read(document, held.received_at) if document else []
+
+
+def _of_applications(told: tuple[Delivery, list[Fact]]) -> bool:
+    return all(isinstance(fact, ApplicationState) for fact in told[1])
+
+
+async def _deliver(connection: Connection, told: Sequence[tuple[Delivery, list[Fact]]]) -> list[Applied]:
+    """Applies deliveries that tell of applications, or one of anything."""
+    applied = [Applied() for _ in told]
+    news = list[tuple[News, Applied]]()
+    for (held, facts), result in zip(told, applied, strict=True):
+        source = Source(held.company_id, held.system, "ATS", held.event_id)
+        for fact in facts:
+            if isinstance(fact, ApplicationState):
+                news.append((News(source, fact), result))
+            else:
+                await _apply(connection, source, fact, result)
+    await intake_applications.take_in(connection, [each for each, _ in news])
+    subjects = list[str]()
+    for each, result in news:
+        result.person_id = each.person_id or result.person_id
+        if each.recorded:
+            subjects += [f"application:{each.told.external_id}", f"candidate:{each.told.applicant.external_id}"]
+    settled = [
+        Settled(held, bool(facts), result.person_id, result.erased)
+        for (held, facts), result in zip(told, applied, strict=True)
+    ]
+    await delivery.settle(connection, settled)
+    if subjects:
+        await delivery.hasten(connection, [held for held, _ in told], subjects)
+    return applied
+
+
+async def _apply(connection: Connection, source: Source, fact: Fact, applied: Applied) -> None:
+    """Applies one fact of anything but an application."""
     match fact:
-        case ApplicationState():
-            news = News(source, fact)
-            await intake_applications.take_in(connection, [news])
-            applied.person_id, applied.changed = news.person_id, news.recorded
         case JobState():
             await intake_jobs.post(connection, source, fact)
         case JobDeleted():
@@ -83,6 +115,8 @@ async def apply(connection: Connection, source: Source, fact: Fact, applied: App
             applied.person_id = await people.merge(connection, source, fact)
         case ApplicantErased():
             await _erase(connection, source, fact, applied)
+        case ApplicationState():
+            raise TypeError("news of applications is taken in together")
 
 
 async def _offer(connection: Connection, source: Source, told: OfferState, applied: Applied) -> None:

@@ -77,6 +77,16 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a delivery that was tried. `erased`: it told of an erasure, and its own text goes too."""
+
+    delivery: Delivery
+    applied: bool
+    person_id: UUID | None
+    erased: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """An application that an ATS told of before: what was told last, and how it stands here.
 
@@ -216,18 +226,16 @@ def _held(row: dict[str, Any]) -> Delivery:
     return Delivery(**row, body=seal.unseal(sealed, context=row["id"].bytes) if sealed else None)
 
 
-async def settle(
-    connection: Connection, delivery: Delivery, *, applied: bool, person_id: UUID | None, erased: bool
-) -> None:
-    """Marks a delivery applied, or of no concern here. `erased`: it told of an erasure, and its own text goes too."""
+async def settle(connection: Connection, settled: Sequence[Settled]) -> None:
+    """Marks deliveries of one integration applied, or of no concern here; it has heard from its system then."""
     await queries("delivery").settle(
         connection,
-        id=delivery.id,
-        integration_id=delivery.integration_id,
-        received_at=delivery.received_at,
-        state="APPLIED" if applied else "IGNORED",
-        person_id=person_id,
-        erased=erased,
+        integration_id=settled[0].delivery.integration_id,
+        received_at=max(each.delivery.received_at for each in settled),
+        ids=[each.delivery.id for each in settled],
+        states=["APPLIED" if each.applied else "IGNORED" for each in settled],
+        person_ids=[each.person_id for each in settled],
+        erased=[each.erased for each in settled],
     )
 
 
@@ -246,10 +254,13 @@ async def postpone(
     )
 
 
-async def hasten(connection: Connection, delivery: Delivery, subjects: Iterable[str]) -> None:
-    """Makes what came too early, and waited for these applications or candidates, due now."""
+async def hasten(connection: Connection, held: Sequence[Delivery], subjects: Sequence[str]) -> None:
+    """Makes what came too early, and waited for these applications or candidates, due now; but for those in hand."""
     await queries("delivery").hasten(
-        connection, integration_id=delivery.integration_id, subjects=list(subjects), except_id=delivery.id
+        connection,
+        integration_id=held[0].integration_id,
+        subjects=list(subjects),
+        except_ids=[each.id for each in held],
     )
 
 

@@ -293,6 +293,25 @@ async def test_deleted_there_is_erased_here_and_older_news_does_not_bring_it_bac
         assert before[0]["status"] == "WITHDRAWN"
 
 
+async def test_what_waited_together_is_applied_in_order_and_erased_with_its_person(edge: Edge) -> None:
+    company_id = await edge.company()
+    others = changed("new_candidate_application", id=90210999)
+    others["payload"]["application"]["candidate"].update(id=81200999, email_addresses=[], phone_numbers=[])
+    for told in (others, "new_candidate_application", "candidate_stage_change", "delete_candidate"):
+        await edge.deliver(company_id, told, apply=False)
+    assert await edge.courier.apply_deliveries() == 4
+    states = {row["external_id"]: row["status"] for row in await edge.rows(STATE)}
+    assert states == {"90210999": "ACTIVE", "90210077": "WITHDRAWN"}
+    deliveries = await edge.rows("select action, state, sealed is null as bare from ats_delivery order by received_at")
+    assert [tuple(row.values()) for row in deliveries] == [
+        ("new_candidate_application", "APPLIED", False),
+        ("new_candidate_application", "APPLIED", True),
+        ("candidate_stage_change", "APPLIED", True),
+        ("delete_candidate", "APPLIED", True),
+    ]
+    assert await edge.value("select count(*) from person where erased_at is null") == 1
+
+
 @pytest.mark.parametrize("name", ["delete_candidate", "candidate_anonymized"])
 async def test_deleted_before_anything_was_told_stays_unknown(edge: Edge, name: str) -> None:
     company_id = await edge.company()

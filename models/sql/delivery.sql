@@ -37,7 +37,7 @@ on conflict (integration_id, event_id) do nothing
 returning id;
 
 -- name: claim
--- Of the integration with the delivery that is due longest, the five that are. Holding the integration too keeps one
+-- Of the integration with the delivery that is due longest, the twenty that are. Holding the integration too keeps one
 -- company's deliveries one after another, while other workers go on with other companies.
 with longest as materialized (
   select i.id, i.company_id, i.system from ats_delivery d join ats_integration i on i.id = d.integration_id
@@ -47,18 +47,19 @@ with longest as materialized (
 select d.id, d.integration_id, d.event_id, d.action, d.subject, d.sealed, d.received_at, d.attempts, l.company_id, l.system
 from longest l cross join lateral (
   select * from ats_delivery where integration_id = l.id and state = 'PENDING' and due_at <= now()
-  order by due_at limit 5 for no key update skip locked
+  order by due_at limit 20 for no key update skip locked
 ) d order by d.due_at;
 
 -- name: settle!
--- What became of a delivery that was tried; its integration has heard from its system then.
+-- What became of deliveries that were tried; their integration has heard from its system then.
 with heard as (
   update ats_integration set last_delivery_at = greatest(last_delivery_at, :received_at) where id = :integration_id
 )
-update ats_delivery set state = :state, applied_at = clock_timestamp(), attempts = attempts + 1, failure = null,
-  person_id = coalesce((select p.id from person p where p.id = :person_id and p.erased_at is null), person_id),
-  sealed = case when :erased then null else sealed end
-where id = :id;
+update ats_delivery d set state = s.state, applied_at = clock_timestamp(), attempts = d.attempts + 1, failure = null,
+  person_id = coalesce((select p.id from person p where p.id = s.person_id and p.erased_at is null), d.person_id),
+  sealed = case when s.erased then null else d.sealed end
+from unnest(:ids::uuid[], :states::text[], :person_ids::uuid[], :erased::boolean[]) as s (id, state, person_id, erased)
+where d.id = s.id;
 
 -- name: are_of!
 -- Whom deliveries are about.
@@ -70,9 +71,9 @@ from unnest(:ids::uuid[], :person_ids::uuid[]) as a (id, person_id) where d.id =
 update ats_delivery set attempts = attempts + 1, failure = :failure, state = :state, due_at = :due_at where id = :id;
 
 -- name: hasten!
--- What came too early, and waited for this application or candidate, is due now.
+-- What came too early, and waited for these applications or candidates, is due now.
 update ats_delivery set state = 'PENDING', due_at = clock_timestamp()
-where integration_id = :integration_id and subject = any(:subjects::text[]) and id <> :except_id
+where integration_id = :integration_id and subject = any(:subjects::text[]) and id <> all(:except_ids::uuid[])
   and failure = 'TOO_EARLY' and state <> 'APPLIED' and sealed is not null;
 
 -- name: replay
