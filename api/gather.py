@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 GROUP_MAX = 50
 """Items, so that a group stays a short transaction."""
 GROUPS_AT_ONCE = 2
-"""While one is at work all who come wait for it: two halves cost more than a whole. Only a full one goes beside it."""
+"""One is put together while another waits for the disk. It goes when it is as large: many small ones cost more."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,19 +29,19 @@ class Gathering(Generic[Item, Result]):
     def __init__(self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]) -> None:
         self._work = work
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._groups = 0
+        self._groups = self._size = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def behind(self) -> bool:
-        """Whether more came than the groups that are at work can hold."""
-        return bool(self._waiting)
+        """Whether others came than the group that is asking."""
+        return bool(self._waiting) or self._groups > 1
 
     async def take(self, item: Item) -> Result:
         """The item's result, once its group is done. Raises what `work` raises for this item alone."""
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
-        if not self._groups or (self._groups < GROUPS_AT_ONCE and len(self._waiting) >= GROUP_MAX):
+        if not self._groups or (self._groups < GROUPS_AT_ONCE and len(self._waiting) >= self._size):
             self._groups += 1
             task = asyncio.create_task(self._go_on())
             self._tasks.add(task)
@@ -51,7 +51,8 @@ class Gathering(Generic[Item, Result]):
     async def _go_on(self) -> None:
         try:
             while self._waiting:
-                group = [self._waiting.popleft() for _ in range(min(GROUP_MAX, len(self._waiting)))]
+                self._size = min(GROUP_MAX, len(self._waiting))
+                group = [self._waiting.popleft() for _ in range(self._size)]
                 if not await self._together(group):
                     for one in group:
                         await self._alone(*one)

@@ -24,8 +24,7 @@ async def test_what_comes_while_a_group_is_at_work_goes_with_the_next(monkeypatc
     assert groups == [[0, 1, 2, 3], [4, 5]]
 
 
-async def test_a_full_group_goes_beside_one_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather, "GROUP_MAX", 2)
+async def test_a_group_goes_beside_one_that_takes_long_when_it_is_as_large() -> None:
     groups: list[list[int]] = []
     stuck = asyncio.Event()
 
@@ -36,16 +35,17 @@ async def test_a_full_group_goes_beside_one_that_takes_long(monkeypatch: pytest.
         return items
 
     together = Gathering(work)
-    first = asyncio.create_task(together.take(1))
-    await asyncio.sleep(0)
-    second = asyncio.create_task(together.take(2))
+    first = [asyncio.create_task(together.take(number)) for number in (1, 2)]
     for _ in range(3):
         await asyncio.sleep(0)
-    assert groups == [[1]]
-    assert await together.take(3) == 3
-    assert (groups, second.done()) == ([[1], [2, 3]], True)
+    second = asyncio.create_task(together.take(3))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (groups, together.behind) == ([[1, 2]], True)
+    assert await together.take(4) == 4
+    assert (groups, second.done(), together.behind) == ([[1, 2], [3, 4]], True, False)
     stuck.set()
-    assert await first == 1
+    assert await asyncio.gather(*first) == [1, 2]
 
 
 async def test_nobody_is_left_waiting_however_they_come() -> None:
