@@ -26,7 +26,8 @@ from models.mail import Connection
 POLL_SECONDS = 5.0
 CLOCK_SECONDS = 60.0
 PAUSE_SECONDS = 2.0  # after a failure, so that a database that is away is not asked in a busy loop
-BEHIND_SECONDS = 1.0  # at most, before the next few are applied, while senders wait for theirs to be stored
+AT_ONCE = 20  # deliveries of one company that are applied in one transaction
+BEHIND_SECONDS, BEHIND_AT_ONCE = 1.0, 5  # at most, before the next few, while senders wait for theirs to be stored
 STOP_SECONDS = 25.0  # the longest a mail server may take over the letter in hand
 
 NO_ADDRESS = "NO_ADDRESS"
@@ -125,12 +126,14 @@ class Courier:
             return bool(await keep(connection, now))
 
     async def _apply_some(self) -> int:
+        most = AT_ONCE
         if not self._calm.is_set():
+            most = BEHIND_AT_ONCE
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._calm.wait(), BEHIND_SECONDS)
             self._calm.set()  # until the next who are stored say otherwise
         async with unit_of_work() as connection:
-            held = await delivery.claim(connection)
+            held = await delivery.claim(connection, most)
             applied = await self._apply(connection, held) if held else []
         for each in applied:
             post.erase(self._settings, each.mail_ids)

@@ -216,9 +216,9 @@ async def are_of(connection: Connection, person_ids: Mapping[UUID, UUID | None])
     await queries("delivery").are_of(connection, ids=ids, person_ids=whose)
 
 
-async def claim(connection: Connection) -> list[Delivery]:
+async def claim(connection: Connection, most: int) -> list[Delivery]:
     """Holds the deliveries that are due longest, of one integration, and it; none when nothing is due and free."""
-    return [_held(dict(row)) async for row in queries("delivery").claim(connection)]
+    return [_held(dict(row)) async for row in queries("delivery").claim(connection, most=most)]
 
 
 def _held(row: dict[str, Any]) -> Delivery:

@@ -37,17 +37,20 @@ on conflict (integration_id, event_id) do nothing
 returning id;
 
 -- name: claim
--- Of the integration with the delivery that is due longest, the twenty that are. Holding the integration too keeps one
--- company's deliveries one after another, while other workers go on with other companies.
+-- Of the integration with the delivery that is due longest, so many that are. Holding the integration too keeps one
+-- company's deliveries one after another, while other workers go on with other companies. Both walk along what is due,
+-- and stop: an index of one integration's would have all that wait sorted for these few.
 with longest as materialized (
-  select i.id, i.company_id, i.system from ats_delivery d join ats_integration i on i.id = d.integration_id
-  where d.state = 'PENDING' and d.due_at <= now()
-  order by d.due_at limit 1 for no key update of i skip locked
+  select i.id, i.company_id, i.system
+  from (select integration_id from ats_delivery where state = 'PENDING' and due_at <= now() order by due_at) d
+  cross join lateral (
+    select id, company_id, system from ats_integration where id = d.integration_id for no key update skip locked
+  ) i limit 1
 )
 select d.id, d.integration_id, d.event_id, d.action, d.subject, d.sealed, d.received_at, d.attempts, l.company_id, l.system
 from longest l cross join lateral (
-  select * from ats_delivery where integration_id = l.id and state = 'PENDING' and due_at <= now()
-  order by due_at limit 20 for no key update skip locked
+  select * from ats_delivery where integration_id is not distinct from l.id and state = 'PENDING' and due_at <= now()
+  order by due_at limit :most for no key update skip locked
 ) d order by d.due_at;
 
 -- name: settle!
