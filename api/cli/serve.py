@@ -21,6 +21,10 @@ from planner import DeclarationError
 
 WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 SHUTDOWN_SECONDS = 8
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection may idle: longer than clients and proxies let it (5 to 60 s), so that it is they who end it. Who
+closes first closes on a request that is under way.
+"""
 
 
 class ServerOptions(TypedDict):
@@ -30,6 +34,7 @@ class ServerOptions(TypedDict):
     http: type[Http]
     log_config: None
     server_header: bool
+    timeout_keep_alive: int
     timeout_graceful_shutdown: int
     ws: type[Wire]
     ws_max_size: int
@@ -42,6 +47,7 @@ SERVER_OPTIONS: ServerOptions = {
     "http": Http,
     "log_config": None,
     "server_header": False,
+    "timeout_keep_alive": KEEP_ALIVE_SECONDS,
     "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
     "ws": Wire,
     "ws_max_size": WEBSOCKET_MESSAGE_BYTES,
