@@ -22,8 +22,8 @@ from planner import DeclarationError
 WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 SHUTDOWN_SECONDS = 8
 KEEP_ALIVE_SECONDS = 75
-"""How long a connection may idle: longer than clients and proxies let it (5 to 60 s), so that it is they who end it. Who
-closes first closes on a request that is under way.
+"""How long a connection may idle: longer than clients and proxies let it (5 to 60 s), so that they end it. Who closes
+first may close on a request that is under way.
 """
 
 
