@@ -1,6 +1,6 @@
 """Many WebSocket subscribers in one thread: the cheapest client that still reads every message.
 
-It asks the kernel for whoever has something, reads, and counts messages; nothing is decoded. Loopback only.
+It asks the kernel for whoever has something, reads, and counts events; nothing is decoded. Loopback only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ AT_ONCE = 25
 SECONDS = 60.0
 CHUNK_BYTES = 256 * 1024
 TEXT, PING, PONG = 0x1, 0x9, 0xA
+BOOKMARK = b'"event":null'
+"""What an answer says that tells of no event: it is not counted."""
+ERRORS = b',"errors":['
 
 
 @dataclass(slots=True)
@@ -136,9 +139,10 @@ class Listeners:
             kind, text = data[start] & 0xF, data[head : head + length]
             if kind == PING:
                 each.socket.sendall(_frame(text, PONG))
-            elif kind == TEXT and b'"next"' in text[:80]:
-                each.messages += 1
-                each.last = text
+            elif kind == TEXT and b'"next"' in text[:80] and ERRORS not in text:
+                if BOOKMARK not in text:
+                    each.messages += 1
+                    each.last = text
             elif text.startswith(b'{"type":"pong"'):
                 each.begun = True
             else:

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from random import randrange
 from statistics import median
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ import httpx
 
 from bench import servers
 from bench.listeners import Listeners, listening
+from bench.network.partners import corporate_number
 from models import db, oauth, outbox, partner
 from models.db import unit_of_work
 from models.outbox import Said
@@ -90,7 +92,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Kyoso, running on a database of the bench's own: a company, and partners that its events name as theirs too."""
+    """Kyoso, running on a database of the bench's own: a company, and companies that its events name as theirs too."""
 
     server: servers.Server
     parties: list[UUID]
@@ -204,10 +206,10 @@ async def house(url: str, master_key: bytes, groups: int) -> AsyncGenerator[Hous
     try:
         async with unit_of_work() as connection:
             parties = [
-                await partner.register_community(
-                    connection, name=f"協議会{number}", focus="REGIONAL", prefectures=["TOKYO"], prefecture="TOKYO"
+                await partner.register_company(
+                    connection, name="製作所", corporate_number=corporate_number(randrange(10**10)), prefecture="TOKYO"
                 )
-                for number in range(groups)
+                for _ in range(groups)
             ]
             clients = [
                 await oauth.create_client(connection, name="bench", scope=SCOPES, partner_id=each) for each in parties
