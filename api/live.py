@@ -76,7 +76,9 @@ class Live:
             await asyncio.gather(*working, return_exceptions=True)
 
     def deliver(self, stream: Stream, who: Asker, viewer: Viewer, outlet: Outlet) -> Awaitable[None]:
-        """Answers, as bytes, for ever: first what was missed after the cursor, then what happens, then bookmarks.
+        """Answers, as bytes, for ever: what was missed after the cursor, then what happens, and bookmarks in silence.
+
+        Where nothing was missed a bookmark comes first: from then on what happens is told, or can be resumed.
 
         Raises InvalidRequestError at once for a cursor that cannot be read; Ended, awaited, when the server ends it.
         """
@@ -111,6 +113,8 @@ class Live:
             if not subscriber.place.reaches(joined):
                 subscriber.place = joined
             subscriber.live = True
+            # With the first message it knows that it hears, and from where to resume.
+            await self._mark(group, [subscriber])
             raise Ended(await subscriber.ending, subscriber.place.cursor)
         finally:
             group.members.discard(subscriber)
@@ -215,22 +219,22 @@ class Live:
             await asyncio.sleep(POLL_SECONDS)
             try:
                 for group in tuple(self.groups.values()):
-                    await self._mark(group)
+                    await self._mark(group, group.members)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("bookmarks_delayed", code=type(error).__name__)
 
-    async def _mark(self, group: Group) -> None:
-        """Tells those who have heard nothing for a while that they missed nothing."""
+    async def _mark(self, group: Group, members: Iterable[Subscriber]) -> None:
+        """Tells those of a group who have heard nothing yet, or nothing for a while, that they missed nothing."""
         clock = asyncio.get_running_loop().time
         now, handed = clock(), self.handed
         by_place: dict[Place, list[Subscriber]] = {}
-        for each in group.members:
+        for each in members:
             if each.silent(now):
                 by_place.setdefault(each.place if each.place.reaches(handed) else handed, []).append(each)
-        for place, members in by_place.items():
+        for place, silent in by_place.items():
             row = _delivery(place, None, live=True)
             (body,) = await self.planner.encode_all(group.bound, [row], pool().acquire)
-            for each in members:
+            for each in silent:
                 # Who has heard something meanwhile is past this bookmark.
                 if each.silent(now):
                     each.mark(place, body, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -56,9 +57,9 @@ class Subscriber:
         self.group, self.outlet, self.place, self.silence = group, outlet, place, silence
         self.live = False
         self.missed: Place | None = None
-        loop = asyncio.get_running_loop()
-        self.heard_at = loop.time()
-        self.ending: asyncio.Future[str] = loop.create_future()
+        self.heard_at = -math.inf
+        """When it was last told of anything, in the event loop's clock."""
+        self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """The code with which the server ends it."""
 
     def tell(self, place: Place, body: bytes, now: float) -> None:

@@ -14,7 +14,8 @@ from schema.outcome import OutcomeKind
 )
 class Subscription:
     outcome_events: OutcomeDelivery = subscribed(
-        "Shared outcomes as they are recorded (成果イベント); after a break, resume from the last cursor without a gap",
+        "Shared outcomes as they are recorded (成果イベント), a cursor with the first message: resume from the last one"
+        " without a gap",
         args={
             "after": arg(str | None, "Resume after this cursor; only new events when left out"),
             "kinds": arg(list[OutcomeKind] | None, "Only these kinds"),

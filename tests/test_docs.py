@@ -1,17 +1,12 @@
 """The README and docs/: what they name exists, and what they ask is answered by the running application."""
 
-import asyncio
-import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
-import websockets
 from click.testing import CliRunner
 from graphql import OperationDefinitionNode, OperationType, build_schema, parse, validate
 
@@ -20,6 +15,7 @@ from models import outbox
 from models.db import unit_of_work
 from tests import builders
 from tests.conftest import ROOT
+from tests.conversation import conversation
 from tests.served import Served, running
 
 __all__ = ["running"]
@@ -171,36 +167,15 @@ def operation(text: str) -> OperationType:
     return only.operation
 
 
-@asynccontextmanager
-async def subscribed(network: Network, text: str) -> AsyncIterator[Any]:
-    url = network.served.issuer.replace("http", "ws", 1) + "/graphql"
-    token = await network.served.token(network.company)
-    async with websockets.connect(url, subprotocols=["graphql-transport-ws"]) as listener:  # type: ignore[list-item]
-        await listener.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}))
-        assert json.loads(await listener.recv())["type"] == "connection_ack"
-        await listener.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": text}}))
-        yield listener
-
-
 async def heard(network: Network, text: str) -> dict[str, Any]:
-    """The first event that a subscription brings while things happen at the company."""
-
-    async def happen() -> None:
-        while True:
-            async with unit_of_work() as connection:
-                said = builders.said(network.company)
-                await outbox.publish(connection, "HIRED", said, company_id=network.company)
-            await asyncio.sleep(0.1)
-
-    happening = asyncio.create_task(happen())
-    try:
-        async with subscribed(network, text) as listener:
-            message = json.loads(await asyncio.wait_for(listener.recv(), COMMAND_SECONDS))
-    finally:
-        happening.cancel()
-    assert message["type"] == "next", message
-    assert "errors" not in message["payload"], message
-    return message["payload"]["data"]
+    """What a subscription tells of an event: with the first message, a bookmark, it hears."""
+    async with conversation(network.served, await network.served.token(network.company)) as talk:
+        await talk.subscribe(text)
+        assert (await talk.next())["event"] is None
+        async with unit_of_work() as connection:
+            said = builders.said(network.company)
+            await outbox.publish(connection, "HIRED", said, company_id=network.company)
+        return {"outcomeEvents": await talk.next()}
 
 
 def empty_places(value: Any, path: str = "") -> list[str]:

@@ -183,10 +183,10 @@ async def listen(served: Served, who: UUID, heard: list[str], ready: asyncio.Eve
         assert json.loads(await socket.recv())["type"] == "connection_ack"
         query = "subscription { outcomeEvents { cursor live event { kind company { name } handover { status } } } }"
         await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query}}))
-        ready.set()
         async for message in socket:
             document = json.loads(message)
             assert document["type"] == "next", document
+            ready.set()
             event = document["payload"]["data"]["outcomeEvents"]["event"]
             if event:
                 heard.append(event["kind"])

@@ -141,8 +141,7 @@ async def test_the_whole_application_works(pooled: Pooled, tmp_path: Path) -> No
         assert set(await asyncio.gather(*(deliver(number) for number in range(20)))) == {200}
         async with conversation(served, tokens[0]) as talk:
             await talk.subscribe(EVENTS)
-            while not served.app.state.endpoint.live.subscribers:  # noqa: ASYNC110  (nothing tells of it)
-                await asyncio.sleep(0.01)
+            assert (await talk.next())["event"] is None
             async with unit_of_work() as connection:
                 await builders.application(connection, companies[0])
             heard = await talk.next()

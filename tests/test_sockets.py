@@ -157,13 +157,16 @@ async def test_a_revoked_token_ends_the_conversation_and_the_stream(served: Serv
         served.http.stream("POST", "/graphql", json={"query": EVENTS}, headers=headers) as stream,
     ):
         assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
+        told = (line async for line in stream.aiter_lines() if line)
         await talk.subscribe(EVENTS)
+        assert await anext(told) == "event: next"
+        assert (await talk.said())["type"] == "next"
         revoked = await served.http.post("/oauth/revoke", data={"token": token}, auth=auth)
         assert revoked.status_code == 200
         await talk.subscribe(VERB, "late")
         async with asyncio.timeout(30):
             assert await talk.closed() == 4401
-            assert [line async for line in stream.aiter_lines() if line] == ["event: complete", "data:"]
+            assert [line async for line in told][1:] == ["event: complete", "data:"]
     assert (await served.post(LOGIN, token)).status_code == 401
     async with unit_of_work() as connection:
         assert await connection.fetchval("select count(*) from job") == 0

@@ -27,16 +27,17 @@ export function connecting() {
   const fresh = current.state === 'idle' || current.state === 'ended';
   become(fresh ? { state: 'connecting', count: 0, deliveries: [] } : { state: 'connecting' });
 }
-export const connected = () => become({ state: 'live' });
 export const waiting = () => become({ state: 'waiting' });
 export const ended = () => become({ state: 'ended' });
 export const cleared = () => become({ state: 'idle', count: 0, deliveries: [] });
 
-/** Notes one result. A bookmark (event: null) only moves the cursor: it must not wipe the last event off the screen. */
+/** Notes one result. A bookmark (event: null) only moves the cursor: it must not wipe the last event off the screen.
+ * The first result says that the subscription is live; a connection that stands does not say so yet. */
 export function received(result: { data?: unknown }): { cursor?: string; bookmark: boolean } {
   const [field, payload] = Object.entries((result.data ?? {}) as Record<string, unknown>)[0] ?? ['', null];
   const { cursor, event } = (payload ?? {}) as { cursor?: string; event?: { kind?: string } | null };
   const bookmark = event === null;
+  if (current.state !== 'live') become({ state: 'live' });
   if (!bookmark) {
     const count = current.count + 1;
     const one = { key: count, at: new Date(), label: event?.kind ?? field, text: JSON.stringify(result, null, 2) };

@@ -113,6 +113,7 @@ function follow(params: FetcherParams, observer: Observer): () => void {
     failures += 1;
   };
   const receive = (result: ExecutionResult) => {
+    if (stopped) return;
     failures = 0;
     const delivery = live.received(result);
     cursor = delivery.cursor ?? cursor;
@@ -126,7 +127,6 @@ function follow(params: FetcherParams, observer: Observer): () => void {
       url: `${location.origin.replace(/^http/, 'ws')}/graphql`,
       retryAttempts: 0,
       connectionParams: async () => ({ authorization: `Bearer ${await bearer()}` }),
-      on: { connected: live.connected },
     });
     client.subscribe(from(params, cursor), {
       next: receive,
