@@ -23,18 +23,20 @@ async def follow(database_url: str, channel: str, look: Callable[[], Awaitable[N
     listener: asyncpg.Connection[asyncpg.Record] | None = None
     try:
         while True:
+            news.clear()
             try:
                 if listener is None or listener.is_closed():
                     listener = await asyncpg.connect(**credentials(database_url))
                     await listener.add_listener(channel, lambda _connection, _pid, _channel, _payload: news.set())
-                news.clear()
                 await look()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("news_unreadable", source=channel, code=type(error).__name__)
+            # A timer, not `wait_for`, which makes a task of each wait: this is paid for every commit in every worker.
+            poll = asyncio.get_running_loop().call_later(poll_seconds, news.set)
             try:
-                await asyncio.wait_for(news.wait(), poll_seconds)
-            except TimeoutError:
-                continue
+                await news.wait()
+            finally:
+                poll.cancel()
     finally:
         if listener:
             listener.terminate()

@@ -23,6 +23,8 @@ EmailAddress = NewType("EmailAddress", str)
 Url = NewType("Url", str)
 
 MAXIMUM_TEXT = 2_000
+DAY, MONTH = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+DECIMAL = re.compile(r"[+-]?\d{1,20}(\.\d{1,10})?")
 SQL_TYPES = {"Month": "date"}
 """The scalars that are bound with another SQL type than text."""
 
@@ -39,21 +41,21 @@ def _instant(value: object) -> datetime.datetime:
 
 def _day(value: object) -> datetime.date:
     text = _text(value)
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+    if not DAY.fullmatch(text):
         raise ValueError("Write a day as YYYY-MM-DD.")
     return datetime.date.fromisoformat(text)
 
 
 def _month(value: object) -> datetime.date:
     text = _text(value)
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+    if not MONTH.fullmatch(text):
         raise ValueError("Write a month as YYYY-MM.")
     return datetime.date.fromisoformat(f"{text}-01")
 
 
 def _decimal(value: object) -> decimal.Decimal:
     text = _text(value)
-    if not re.fullmatch(r"[+-]?\d{1,20}(\.\d{1,10})?", text):
+    if not DECIMAL.fullmatch(text):
         raise ValueError('Write a decimal as text, such as "0.3333".')
     return decimal.Decimal(text)
 
