@@ -8,6 +8,7 @@ same: both are no row.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +17,10 @@ from auth import confined
 from auth.confined import ONE_AGREEMENT
 from auth.gate import Standing
 from models.audit import Connection
+
+Statement = tuple[str, Sequence[Any]]
+"""A query, and its values in order."""
+NO_FACTS: Statement = ("select", ())
 
 VIEWER = "{viewer.partner}"
 
@@ -112,17 +117,29 @@ async def visible(connection: Connection, table: str, row_id: UUID, partner_id: 
     )
 
 
-async def all_visible(connection: Connection, rows: Sequence[tuple[str, UUID]], partner_id: UUID) -> list[bool]:
-    """Whether each of these rows, by table and id, is there and visible: `visible` for several in one statement."""
-    if not rows:
-        return []
+async def all_visible(
+    connection: Connection, rows: Sequence[tuple[str, UUID]], partner_id: UUID, facts: Statement = NO_FACTS
+) -> asyncpg.Record:
+    """Whether each of these rows, by table and id, is there and visible, in their order; then what `facts` selects, of
+    which there is one row at most: `visible` for several, and a question beside it, in one statement.
+    """
+    sql, values = facts
+    viewer = f"${len(values) + 1}::uuid"
     asked = [
-        f"exists (select from {table} r where r.id = ${place} and $1::uuid is not null and "
-        + PREDICATES[table].replace("{row}", "r").replace(VIEWER, "$1::uuid")
+        f"exists (select from {table} r where r.id = ${place} and "
+        + PREDICATES[table].replace("{row}", "r").replace(VIEWER, viewer)
         + ")"
-        for place, (table, _) in enumerate(rows, 2)
+        for place, (table, _) in enumerate(rows, len(values) + 2)
     ]
-    return list(await connection.fetchrow(f"select {', '.join(asked)}", partner_id, *(each for _, each in rows)) or ())
+    # Texts of constants, as in `visible`. The viewer stands in the statement even where no predicate asks for it.
+    found = await connection.fetchrow(
+        f"select {', '.join([*asked, 'f.*'])} from (select {viewer}) v left join ({sql}) f on true",
+        *values,
+        partner_id,
+        *(each for _, each in rows),
+    )
+    assert found is not None
+    return found
 
 
 async def seers(

@@ -52,6 +52,14 @@ class Referred:
     event_id: UUID | None
 
 
+def standing(
+    referrer_id: UUID, company_id: UUID, job_id: UUID | None, handover_id: UUID | None
+) -> tuple[str, list[UUID | None]]:
+    """The statement that tells whether a partner may refer to a company, and under which agreement; with its values."""
+    # In the order in which the statement names them.
+    return queries("referral").standing.sql.rstrip().rstrip(";"), [company_id, job_id, handover_id, referrer_id]
+
+
 async def submit(
     connection: Connection,
     *,
@@ -65,15 +73,17 @@ async def submit(
     recommendation: str | None = None,
     handover_id: UUID | None = None,
     language: str = "JA",
+    facts: asyncpg.Record | None = None,
 ) -> Referred:
     """Recommends a person (紹介の提出); they are asked by mail, and the company learns nothing of them before.
 
     May refer: a company's own referrers; partners with an agreement in force with the company; any partner to a job
     open to the network. With `handover_id` the person is the one handed over, and the referral closes the loop.
+    `facts`: what `standing` gave in this transaction, where it was asked already.
     Refuses NOT_YOURS, NOT_FOUND, INVALID, WRONG_STATE (job not open, handover not accepted), AGREEMENT_MISSING,
     LICENSE_EXPIRED, and DUPLICATE when this referrer recommended them there before.
     """
-    facts = await _standing(connection, referrer_id, company_id, job_id, handover_id)
+    facts = _of_company(facts) if facts else await _standing(connection, referrer_id, company_id, job_id, handover_id)
     _must_be_own(said.by, referrer_id, company_id)
     _check_person(name, email, relationship)
     await _must_be_allowed(connection, facts, referrer_id, company_id, job_id, handover_id)
@@ -232,9 +242,11 @@ async def _credit_again(connection: Connection, credited: Credited) -> tuple[UUI
 async def _standing(
     connection: Connection, referrer_id: UUID, company_id: UUID, job_id: UUID | None, handover_id: UUID | None
 ) -> asyncpg.Record:
-    facts = await queries("referral").standing(
-        connection, referrer_id=referrer_id, company_id=company_id, job_id=job_id, handover_id=handover_id
-    )
+    sql, values = standing(referrer_id, company_id, job_id, handover_id)
+    return _of_company(await connection.fetchrow(sql, *values))
+
+
+def _of_company(facts: asyncpg.Record | None) -> asyncpg.Record:
     if facts is None or facts["company_kind"] != "COMPANY":
         raise not_found("input", "companyId")
     return facts

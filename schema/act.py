@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -11,13 +11,15 @@ from uuid import UUID
 import asyncpg
 from strawberry.types.unset import UnsetType
 
-from auth.policy import all_visible, visible
+from auth.policy import NO_FACTS, Statement, all_visible, visible
 from auth.viewer import Viewer
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said
 from planner.codec import key_value, read_global_id
 
 Row = Mapping[str, Any]
+Facts = Callable[..., Statement]
+"""A question about a partner and the keys it reached, each None where it was left out."""
 T = TypeVar("T")
 
 
@@ -68,16 +70,25 @@ class Act:
             raise not_found("input", member)
         return row
 
-    async def reach_all(self, *asked: Asked) -> list[UUID | None]:
-        """The keys behind several global ids, None for one that was left out. Raises NOT_FOUND for the first that is
-        absent or hidden: `reach` in one statement."""
+    async def reach_all(self, *asked: Asked, facts: Facts | None = None) -> tuple[list[UUID | None], asyncpg.Record]:
+        """The keys behind several global ids, None for one that was left out: `reach` in one statement, and with them
+        what `facts` asks of this partner and those keys. Raises NOT_FOUND for one that is absent or hidden.
+        """
         keys = [None if each.global_id is None else read_id(each.prefix, each.global_id) for each in asked]
-        rows = [(each.table, key) for each, key in zip(asked, keys, strict=True) if key]
-        seen = dict(zip(rows, await all_visible(self.connection, rows, self.partner_id), strict=True))
+        rows: list[tuple[str, UUID]] = []
+        members: list[str] = []
         for each, key in zip(asked, keys, strict=True):
-            if each.global_id is not None and not (key and seen[each.table, key]):
+            if key:
+                rows.append((each.table, key))
+                members.append(each.member)
+            elif each.global_id is not None:
                 raise not_found("input", each.member)
-        return keys
+        beside = facts(self.partner_id, *keys) if facts else NO_FACTS
+        found = await all_visible(self.connection, rows, self.partner_id, beside)
+        for place, member in enumerate(members):
+            if not found[place]:
+                raise not_found("input", member)
+        return keys, found
 
 
 def given(value: T | UnsetType | None) -> T | None:

@@ -131,8 +131,14 @@ async def test_verbs_load_their_rows_through_the_same_door(owner: asyncpg.Connec
             assert who == expected, (table, row_id)
         asked = [(table, row_id) for table, row_id, _ in rows]
         for name, each in made.partners.items():
-            assert await all_visible(connection, asked, each) == [name in expected for _, _, expected in rows], name
-        assert await all_visible(connection, [], made.partners["agency"]) == []
+            seen = await all_visible(connection, asked, each)
+            assert list(seen.values()) == [name in expected for _, _, expected in rows], name
+        assert list((await all_visible(connection, [], made.partners["agency"])).values()) == []
+        # A question beside it is answered of its own values, and by nulls where it has no row.
+        for wanted, kind in ((made.school, "SCHOOL"), (made.handover, None)):
+            facts = ("select p.kind from partner p where p.id = $1", [wanted])
+            seen = await all_visible(connection, asked, made.partners["stranger"], facts)
+            assert list(seen.values()) == [*("stranger" in expected for _, _, expected in rows), kind]
 
 
 async def test_an_id_that_is_seen_in_one_table_opens_no_other(connected: str) -> None:
@@ -142,7 +148,8 @@ async def test_an_id_that_is_seen_in_one_table_opens_no_other(connected: str) ->
         viewer = Viewer(agency, "AGENCY", "agency", "client", frozenset(), datetime.now(UTC), None, "token")
         act, handover = Act(viewer, connection), Asked("handover", "han", f"han_{made.handover}", "handoverId")
         absent = Asked("job", "job", None, "jobId")
-        assert await act.reach_all(absent, handover) == [None, made.handover]
+        keys, _ = await act.reach_all(absent, handover)
+        assert keys == [None, made.handover]
         for job in (Asked("job", "job", f"job_{made.handover}", "jobId"), Asked("job", "job", "", "jobId")):
             with pytest.raises(Refusal) as refused:
                 await act.reach_all(job, handover)

@@ -52,10 +52,11 @@ class ReferralPayload(Payload):
 
 async def submit_referral(act: Act, input: SubmitReferralInput) -> Row:
     """Recommends a candidate, who is asked by mail to confirm."""
-    company_id, job_id, handover_id = await act.reach_all(
+    (company_id, job_id, handover_id), facts = await act.reach_all(
         Asked("partner", "par", input.company_id, "companyId"),
         Asked("job", "job", given(input.job_id), "jobId"),
         Asked("handover", "han", given(input.handover_id), "handoverId"),
+        facts=referrals.standing,
     )
     assert company_id is not None
     submitted = await referrals.submit(
@@ -68,6 +69,7 @@ async def submit_referral(act: Act, input: SubmitReferralInput) -> Row:
         relationship=input.relationship.name,
         recommendation=given(input.recommendation),
         handover_id=handover_id,
+        facts=facts,
         said=act.said(),
     )
     return {"referral_id": submitted.referral_id, "event_id": submitted.event_id}
