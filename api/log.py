@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import MutableMapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, cast
 
 import orjson
@@ -91,7 +92,11 @@ class AccessLog:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.logger: Any = structlog.get_logger("access")
+
+    @cached_property
+    def logger(self) -> Any:
+        """As logging is set up when the first request comes; bound once, for what is asked at each."""
+        return structlog.get_logger("access").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self.logger.is_enabled_for(logging.INFO):
