@@ -125,11 +125,7 @@ async def submit(
     )
     await candidate.settle(connection, [(kept, row)])
     if row["event_id"] is None:
-        raise Refusal(
-            RefusalCode.DUPLICATE,
-            ja="この方はすでにこの企業へご紹介済みです。",
-            en="You have referred this person to this company before.",
-        )
+        raise _referred_before()
     return Referred(referral_id, row["event_id"])
 
 
@@ -303,6 +299,14 @@ async def _must_be_allowed(
     _must_be_covered(facts, company_id)
     if facts["referrer_kind"] == "AGENCY":
         await require_licenses(connection, [referrer_id], on=today())
+
+
+def _referred_before() -> Refusal:
+    return Refusal(
+        RefusalCode.DUPLICATE,
+        ja="この方はすでにこの企業へご紹介済みです。",
+        en="You have referred this person to this company before.",
+    )
 
 
 def _must_be_own(acting: UUID, referrer_id: UUID, company_id: UUID) -> None:
