@@ -9,6 +9,8 @@ from pathlib import Path
 import asyncpg
 
 PROC = Path("/proc")
+GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
+"""What a process answers that has ended meanwhile, or runs on another machine."""
 TICKS = os.sysconf("SC_CLK_TCK")
 BACKENDS = """select pid from pg_stat_activity
   where datname = current_database() and backend_type in ('client backend', 'parallel worker')"""
@@ -48,13 +50,13 @@ def family(pid: int) -> list[int]:
     """A process and everything it started, directly or not."""
     found = [pid]
     for one in found:
-        for children in PROC.glob(f"{one}/task/*/children"):
-            found += map(int, _read(children).split())
+        for task in _tasks(one):
+            found += map(int, _read(task / "children").split())
     return found
 
 
 def _seconds(pid: int) -> float:
-    told = [_read(task / "schedstat").split() for task in (PROC / str(pid) / "task").glob("*")]  # in nanoseconds
+    told = [_read(task / "schedstat").split() for task in _tasks(pid)]  # in nanoseconds
     if any(told):
         return sum(int(fields[0]) for fields in told if fields) / 1e9
     fields = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()
@@ -66,8 +68,15 @@ def _pss_kb(pid: int) -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
+def _tasks(pid: int) -> list[Path]:
+    try:
+        return [*(PROC / str(pid) / "task").iterdir()]  # a glob would look first and list then, and fail in between
+    except GONE:
+        return []
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return ""  # it has ended meanwhile, or runs on another machine
+    except GONE:
+        return ""

@@ -12,7 +12,7 @@ import pytest
 
 from bench import npm
 from bench.compare import Bench, Results, Taken
-from bench.cost import Spent
+from bench.cost import Spent, memory_mb, spent
 from bench.load import Measured, Request, load
 from bench.network.size import size
 from bench.network.write import write
@@ -152,6 +152,17 @@ def test_only_processes_that_are_still_there_have_a_cost() -> None:
     before, after = Spent({1: 2.0}, {7: 5.0, 8: 1.0}), Spent({1: 2.5, 2: 0.25}, {8: 1.5})
     assert after.app_since(before) == 0.75
     assert after.database_since(before) == 0.5
+
+
+async def test_a_process_that_has_ended_costs_nothing(network: str) -> None:
+    ended = await asyncio.create_subprocess_exec("true")
+    await ended.wait()
+    connection = await asyncpg.connect(**db.credentials(network))
+    try:
+        assert (await spent(ended.pid, connection)).app == {ended.pid: 0.0}
+        assert memory_mb(ended.pid) == 0
+    finally:
+        await connection.close()
 
 
 async def test_load_stays_on_this_machine() -> None:
