@@ -14,10 +14,10 @@ from api import intake_people as people
 from api.intake import JAPAN, JobState, Told, overrides
 from api.intake_jobs import post
 from api.intake_people import News
-from models import application, delivery, outcome
+from models import application, ats, outcome
 from models.application import STAGES, Received, Step
+from models.ats import Asked, Known, Newest
 from models.db import queries
-from models.delivery import Asked, Known, Newest
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -63,7 +63,7 @@ async def _take_in(connection: Connection, news: Sequence[News]) -> None:
         Asked(told.external_id, told.applicant.external_id, told.as_of, told.job.external_id if told.job else None)
         for told in (each.told for each in news)
     ]
-    seen = await delivery.look(connection, company_id=company_id, system=system, asked=asked)
+    seen = await ats.look(connection, company_id=company_id, system=system, asked=asked)
     live = list[News]()
     for each in news:
         each.seen = seen[each.told.external_id]
@@ -79,7 +79,7 @@ async def _take_in(connection: Connection, news: Sequence[News]) -> None:
     await _stage(connection, [each for each in live if each.told.status not in DECISIONS])
     newest = [_newest(each) for each in live if each.news or each.recorded]
     if newest:
-        await delivery.remember(connection, company_id=company_id, system=system, newest=newest)
+        await ats.remember(connection, company_id=company_id, system=system, newest=newest)
 
 
 async def _record(connection: Connection, news: Sequence[News]) -> None:
@@ -175,7 +175,7 @@ def _verdict(each: News) -> _Verdict:
 async def _record_late(connection: Connection, each: News) -> None:
     """A decision that was already taken back when it reached us: on record, and taken back again at once."""
     told, known = each.told, _known(each)
-    on_record = await queries("delivery").decision_known(
+    on_record = await queries("outcome").decision_known(
         connection,
         application_id=known.application_id,
         kind=told.status.value,

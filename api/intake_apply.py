@@ -33,8 +33,9 @@ from api.intake import (
 )
 from api.intake_applications import further
 from api.intake_people import News, Source, TooEarly
-from models import application, delivery
-from models.delivery import Delivery, Newest, Settled
+from models import application, ats, delivery
+from models.ats import Newest
+from models.delivery import Delivery, Settled
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -120,7 +121,7 @@ async def _apply(connection: Connection, source: Source, fact: Fact, applied: Ap
 
 
 async def _offer(connection: Connection, source: Source, told: OfferState, applied: Applied) -> None:
-    known = await delivery.known(
+    known = await ats.known(
         connection, company_id=source.company_id, system=source.system, external_id=told.application_id
     )
     if known is None:
@@ -135,13 +136,11 @@ async def _offer(connection: Connection, source: Source, told: OfferState, appli
 
 async def _delete(connection: Connection, source: Source, external_id: str, at: datetime) -> None:
     """Deleted there: nothing told of it later counts. Still open, it ends here without a decision."""
-    known = await delivery.known(
-        connection, company_id=source.company_id, system=source.system, external_id=external_id
-    )
+    known = await ats.known(connection, company_id=source.company_id, system=source.system, external_id=external_id)
     if known and known.application_id and known.status == "ACTIVE":
         await application.withdraw(connection, application_id=known.application_id, said=source.said(at))
     newest = Newest(external_id, known.application_id if known else None, Told.DELETED, at)
-    await delivery.remember(connection, company_id=source.company_id, system=source.system, newest=[newest])
+    await ats.remember(connection, company_id=source.company_id, system=source.system, newest=[newest])
 
 
 async def _erase(connection: Connection, source: Source, told: ApplicantErased, applied: Applied) -> None:

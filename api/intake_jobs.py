@@ -18,7 +18,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 async def post(connection: Connection, source: Source, told: JobState) -> UUID | None:
     """The job by its id there: made when new, brought up to date when known. None when it was deleted there."""
-    sql = queries("delivery")
+    sql = queries("ats")
     job_id = await sql.job_of(connection, company_id=source.company_id, external_id=told.external_id)
     if job_id and told.mention:
         return job_id
@@ -39,7 +39,7 @@ async def post(connection: Connection, source: Source, told: JobState) -> UUID |
 async def close(connection: Connection, source: Source, told: JobDeleted) -> None:
     """A job that was deleted there closes here, and no mention of it makes it anew."""
     words = {"company_id": source.company_id}
-    sql = queries("delivery")
+    sql = queries("ats")
     await sql.forget(connection, **words, system=source.system, external_id=_mark(told.external_id), at=told.as_of)
     job_id = await sql.job_of(connection, **words, external_id=told.external_id)
     if job_id:

@@ -11,10 +11,10 @@ from uuid import UUID
 import asyncpg
 
 from api.intake import Applicant, ApplicantChanged, ApplicantErased, ApplicantMerged, ApplicationState, Credit
-from models import candidate, delivery, invitation, mail, partner, referral
+from models import ats, candidate, invitation, mail, partner, referral
+from models.ats import Known, Mark, Seen, System
 from models.candidate import Wanted
 from models.db import queries
-from models.delivery import Known, Mark, Seen, System
 from models.outbox import Said
 from models.referral import Credited
 
@@ -103,21 +103,20 @@ async def merge(connection: Connection, source: Source, told: ApplicantMerged) -
     if kept is not None and kept != dropped:
         await candidate.merge(connection, partner_id=source.company_id, keep=kept, drop=dropped)
     told_of = dict.fromkeys((told.external_id, told.into), (kept or dropped, None))
-    await delivery.know_candidates(connection, company_id=source.company_id, system=source.system, told=told_of)
+    await ats.know_candidates(connection, company_id=source.company_id, system=source.system, told=told_of)
     return kept or dropped
 
 
 async def forget(connection: Connection, source: Source, told: ApplicantErased, person_id: UUID | None) -> list[UUID]:
     """Erases what this company knows of a person, or some items of it. Returns the mails whose files must go."""
-    sql = queries("delivery")
     if told.items:
         if person_id:
             words = {"company_id": source.company_id, "person_id": person_id}
             await queries("candidate").view_as(connection, partner_id=source.company_id)
-            await sql.drop_items(connection, items=list(told.items), **words)
-            await sql.bare(connection, **words)
+            await queries("candidate").drop_items(connection, items=list(told.items), **words)
+            await queries("delivery").bare(connection, **words)
         return []
-    await sql.forget(
+    await queries("ats").forget(
         connection, company_id=source.company_id, system=source.system, external_id=told.external_id, at=told.as_of
     )
     if person_id is None:
@@ -129,21 +128,21 @@ async def forget(connection: Connection, source: Source, told: ApplicantErased, 
 
 async def is_forgotten(connection: Connection, source: Source, external_id: str, at: datetime) -> bool:
     """Whether this candidate was deleted or anonymised there at that time or later."""
-    return await queries("delivery").forgotten(
+    return await queries("ats").forgotten(
         connection, company_id=source.company_id, system=source.system, external_id=external_id, at=at
     )
 
 
 async def unknow(connection: Connection, source: Source, external_id: str) -> None:
     """A candidate's id there means nobody any more; the person and their applications stay."""
-    await queries("delivery").unknow_candidate(
+    await queries("ats").unknow_candidate(
         connection, company_id=source.company_id, system=source.system, external_id=external_id
     )
 
 
 async def live_applications(connection: Connection, source: Source, person_id: UUID) -> list[str]:
     """The system's ids of a person's applications that it has not deleted."""
-    rows = queries("delivery").live_applications(
+    rows = queries("ats").live_applications(
         connection, company_id=source.company_id, system=source.system, person_id=person_id
     )
     return [row["external_id"] async for row in rows]
@@ -166,7 +165,7 @@ async def credit(connection: Connection, credits: Sequence[tuple[News, Credit, U
 
 async def _referrer(connection: Connection, source: Source, told: Credit) -> UUID:
     marks = _marks(told)
-    referrer_id = await delivery.referrer(connection, company_id=source.company_id, marks=marks)
+    referrer_id = await ats.referrer(connection, company_id=source.company_id, marks=marks)
     if referrer_id is None:
         referrer_id = await partner.register_referrer(
             connection,
@@ -176,13 +175,13 @@ async def _referrer(connection: Connection, source: Source, told: Credit) -> UUI
             affiliation="EMPLOYEE",
             prefecture=await seat(connection, source.company_id),
         )
-    await delivery.know_referrer(connection, company_id=source.company_id, referrer_id=referrer_id, marks=marks.items())
+    await ats.know_referrer(connection, company_id=source.company_id, referrer_id=referrer_id, marks=marks.items())
     return referrer_id
 
 
 async def seat(connection: Connection, company_id: UUID) -> str:
     """The company's own prefecture, for what the system places nowhere."""
-    return await queries("delivery").seat(connection, company_id=company_id)
+    return await queries("partner").seat(connection, company_id=company_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +205,7 @@ async def _keep(connection: Connection, source: Source, told: Sequence[_Told]) -
         each.applicant.external_id: (person_id, each.at if each.fresh else None)
         for each, person_id in zip(told, kept, strict=True)
     }
-    await delivery.know_candidates(connection, company_id=company_id, system=system, told=ids)
+    await ats.know_candidates(connection, company_id=company_id, system=system, told=ids)
     came = [person_id for each, person_id in zip(wanted, kept, strict=True) if "EMAIL" in each.items]
     if came:
         said = source.said(None)
@@ -215,7 +214,7 @@ async def _keep(connection: Connection, source: Source, told: Sequence[_Told]) -
 
 
 async def _known(connection: Connection, source: Source, external_id: str) -> asyncpg.Record | None:
-    return await queries("delivery").candidate(
+    return await queries("ats").candidate(
         connection, company_id=source.company_id, system=source.system, external_id=external_id
     )
 

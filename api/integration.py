@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from api.gather import Gathering
-from models import delivery, seal
+from models import ats, seal
 from models.db import pool
 
 REMEMBERED_MAX = 1000
@@ -47,10 +47,10 @@ class Integrations:
 
     async def _look(self, addresses: Sequence[Address]) -> list[Trusted | None]:
         async with pool().acquire() as connection:
-            rows = await delivery.integrations(connection, [_uuid(integration) for _, integration in addresses])
+            rows = await ats.integrations(connection, [_uuid(integration) for _, integration in addresses])
         return [self._remember(each, rows.get((_uuid(each[1]), each[0]))) for each in addresses]
 
-    def _remember(self, address: Address, row: delivery.Integration | None) -> Trusted | None:
+    def _remember(self, address: Address, row: ats.Integration | None) -> Trusted | None:
         known = self._known.pop(address, None)
         if row is None:
             return None

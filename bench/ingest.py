@@ -22,7 +22,7 @@ from bench.load import CONNECTIONS, SERIAL, Request, load
 from bench.network.size import size, this_month
 from bench.network.write import sql, write
 from bench.stage import KYOSO, Stage
-from models import db, delivery, seal
+from models import ats, db, seal
 from models.db import unit_of_work, uuid7
 
 SECRET = "a secret of the bench, longer than 32 characters"
@@ -93,7 +93,7 @@ async def _integration(url: str, company_id: Any) -> Any:
     await db.connect(url, pool_max=2)
     try:
         async with unit_of_work() as connection:
-            return await delivery.connect(connection, company_id=company_id, system="GREENHOUSE", secret=SECRET)
+            return await ats.connect(connection, company_id=company_id, system="GREENHOUSE", secret=SECRET)
     finally:
         await db.disconnect()
 

@@ -29,7 +29,8 @@ from api import ats, page, relay_page
 from api.courier import Courier
 from api.log import configure
 from api.settings import Settings
-from models import application, candidate, delivery, outcome
+from models import application, candidate, outcome
+from models.ats import connect
 from models.db import credentials, unit_of_work
 from models.outbox import Said
 from tests import builders
@@ -58,7 +59,7 @@ class Edge:
         """A company that has connected its Greenhouse."""
         async with unit_of_work() as connection:
             company_id = await builders.company(connection, name)
-            await delivery.connect(connection, company_id=company_id, system="GREENHOUSE", secret=SECRET)
+            await connect(connection, company_id=company_id, system="GREENHOUSE", secret=SECRET)
         return company_id
 
     async def relay(self, company_id: UUID, name: str = "みらい人材", **terms: Any) -> UUID:

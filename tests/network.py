@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from models import application, delivery, invitation, outcome, referral, registration, rejection_mail, relay, slot
+from models import application, ats, invitation, outcome, referral, registration, rejection_mail, relay, slot
 from models.terms import Sharing
 from tests import builders
 from tests.builders import Connection, said
@@ -64,7 +64,7 @@ async def network(connection: Connection) -> Network:
     given = builders.terms(sharing=SHARED)
     sharing = await builders.agreed(connection, "INFORMATION_SHARING", company, friend, given=given)
     await rejection_mail.default_rejection_mails(connection, company_id=company, at=start)
-    await delivery.connect(connection, company_id=company, system="GREENHOUSE", secret="s" * 32)
+    await ats.connect(connection, company_id=company, system="GREENHOUSE", secret="s" * 32)
     job = await builders.open_job(connection, company, challenge="経験者が集まらない")
     draft = await builders.open_job(connection, friend)
     await connection.execute("update job set status = 'DRAFT' where id = $1", draft)

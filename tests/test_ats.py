@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.mail import NotSent
-from models import delivery
+from models import ats, delivery
 from tests.edge import SECRET, Edge, edge, fixture
 
 __all__ = ["edge"]
@@ -467,9 +467,7 @@ async def test_connecting_again_changes_the_secret_and_keeps_the_address(edge: E
     company_id = await edge.company()
     before = await edge.value("select id from ats_integration")
     async with edge.work() as connection:
-        again: UUID = await delivery.connect(
-            connection, company_id=company_id, system="GREENHOUSE", secret=SECRET.upper()
-        )
+        again: UUID = await ats.connect(connection, company_id=company_id, system="GREENHOUSE", secret=SECRET.upper())
     assert again == before
     assert (await edge.post(company_id, json.dumps(fixture("ping")).encode())).status_code == 401
     assert before == await edge.value("select id from ats_integration")

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from api import integration
-from models import delivery
+from models import ats
 from models.errors import Refusal
 from tests.edge import SECRET, Edge, edge, fixture
 
@@ -65,7 +65,7 @@ async def test_a_secret_that_could_be_guessed_is_none(edge: Edge, secret: str) -
     company_id = await edge.company()
     with pytest.raises(Refusal):
         async with edge.work() as connection:
-            await delivery.connect(connection, company_id=company_id, system="GREENHOUSE", secret=secret)
+            await ats.connect(connection, company_id=company_id, system="GREENHOUSE", secret=secret)
     assert (await edge.post(company_id, BODY)).status_code == 200  # the secret from before still stands
 
 
@@ -75,7 +75,7 @@ async def test_a_secret_that_was_replaced_opens_nothing_from_then_on(edge: Edge)
     assert (await edge.post(company_id, BODY, event_id="1")).status_code == 200
     other = "another secret, just as long as the first one"
     async with edge.work() as connection:
-        await delivery.connect(connection, company_id=company_id, system="GREENHOUSE", secret=other)
+        await ats.connect(connection, company_id=company_id, system="GREENHOUSE", secret=other)
     before = await edge.everything()
     refused = await edge.post(company_id, BODY, event_id="2")
     assert (refused.status_code, refused.json()["code"]) == (401, "SIGNATURE")

@@ -18,7 +18,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from api import postgres as embedded
-from models import db, delivery
+from models import ats, db
 from models.db import unit_of_work
 from tests import builders
 from tests.conftest import PLACE
@@ -79,7 +79,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             served.http = await stack.enter_async_context(fresh)
             async with unit_of_work() as connection:
                 company = await builders.company(connection, "株式会社青空")
-                hook = await delivery.connect(connection, company_id=company, system="GREENHOUSE", secret=SECRET)
+                hook = await ats.connect(connection, company_id=company, system="GREENHOUSE", secret=SECRET)
             house = House(place, server, served, await served.token(company), f"/ats/greenhouse/{hook}")
             yield house
     house.server.stop()

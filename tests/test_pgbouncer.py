@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from api import postgres as embedded
 from api.cli import main
-from models import db, delivery
+from models import ats, db
 from models.db import unit_of_work
 from tests import builders
 from tests.builders import MASTER_KEY
@@ -130,7 +130,7 @@ async def test_the_whole_application_works(pooled: Pooled, tmp_path: Path) -> No
         await asyncio.gather(*(ask(number) for number in range(40)))
         async with unit_of_work() as connection:
             secret = "a secret of thirty-two characters"
-            hook = await delivery.connect(connection, company_id=companies[0], system="GREENHOUSE", secret=secret)
+            hook = await ats.connect(connection, company_id=companies[0], system="GREENHOUSE", secret=secret)
         body = b'{"action": "ping", "payload": {}}'
         signed = {"Signature": f"sha256 {hmac.digest(secret.encode(), body, 'sha256').hex()}"}
 

@@ -18,6 +18,7 @@ from api.cli import Sentences
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from models import db, delivery, seal
+from models.ats import connect as connect_ats
 from models.partner import by_slug
 
 SECRET_BYTES = 32
@@ -44,7 +45,7 @@ def connect(partner: str, system: str, data_dir: Path, as_json: bool) -> None:
     secret = secrets.token_urlsafe(SECRET_BYTES)
 
     async def work(connection: Connection, company_id: UUID) -> UUID:
-        return await delivery.connect(connection, company_id=company_id, system=system.upper(), secret=secret)  # type: ignore[arg-type]
+        return await connect_ats(connection, company_id=company_id, system=system.upper(), secret=secret)  # type: ignore[arg-type]
 
     with installation(data_dir) as installed:
         integration_id = asyncio.run(_with(installed, partner, work))

@@ -20,8 +20,9 @@ from api.intake import ApplicationState
 from api.intake_people import News, Source
 from api.intake_rows import Problem, Row, Table, Unreadable
 from api.settings import Settings
-from models import db, delivery, seal
-from models.delivery import Connection, System, Taken
+from models import ats, db, delivery, seal
+from models.ats import System
+from models.delivery import Connection, Taken
 from models.errors import Refusal
 from models.partner import Partner
 
@@ -93,7 +94,7 @@ async def take_in(installed: Settings, slug: str, table: Table) -> tuple[Report,
         if company is None:
             raise click.ClickException(f"there is no company {slug!r}: --partner takes its short name (slug)")
         async with db.unit_of_work() as connection:
-            integration_id = await delivery.connect(
+            integration_id = await ats.connect(
                 connection, company_id=company.id, system="CSV", secret=secrets.token_urlsafe(32)
             )
         given = _Given(table, company.id, integration_id)

@@ -101,3 +101,8 @@ with a as (update application set person_id = :keep where person_id = :drop),
   )
 update person_email set person_id = :keep
 where person_id = :drop and not exists (select from person_email k where k.person_id = :keep);
+
+-- name: drop_items!
+-- Some items of a candidate's personal data go; row-level security keeps this to the viewer's own.
+delete from personal_data d using candidate c
+where c.id = d.candidate_id and c.partner_id = :company_id and c.person_id = :person_id and d.item = any(:items::text[]);

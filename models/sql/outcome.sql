@@ -61,3 +61,7 @@ where s.application_id = :application_id and m.survey_id = s.id and m.status = '
 -- The answer, given once.
 update survey set score = :score, comment_sealed = :comment_sealed, answered_at = clock_timestamp()
 where id = :id and answered_at is null returning id;
+
+-- name: decision_known$
+-- Whether this very decision is on record.
+select exists (select from outcome_event where application_id = :application_id and kind = :kind and occurred_at = :at);

@@ -33,3 +33,7 @@ select id from partner where id = any(:partner_ids::uuid[]) and kind = 'AGENCY' 
 -- name: by_slug$
 -- The partner of that short name, of that kind where one is asked for.
 select id from partner where slug = :slug and kind = coalesce(:kind::text, kind);
+
+-- name: seat$
+-- Where a company sits.
+select prefecture from partner where id = :company_id;
