@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 
 from models.db import queries
+from models.named import unended
 
 KEPT_DAYS = 30
 
@@ -51,7 +52,8 @@ def claim(key: Key, answer: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """
     kept = orjson.dumps(answer, default=str).decode()
     # In the order in which the statement names them.
-    return queries("idempotency").claim.sql, [key.client_id, key.client_mutation_id, key.verb, key.fingerprint, kept]
+    values = [key.client_id, key.client_mutation_id, key.verb, key.fingerprint, kept]
+    return unended(queries("idempotency").claim), values
 
 
 async def find(connection: asyncpg.Connection[asyncpg.Record], key: Key) -> Mapping[str, Any] | None:

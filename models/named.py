@@ -5,6 +5,7 @@ listing every name that the connection has: a tenth of what a short statement co
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +38,12 @@ class Held(AsyncPGAdapter):
     def _ordered(self, query_name: str, parameters: Values) -> list[Any]:
         names: dict[str, list[str]] = cast(Any, self).var_sorted
         return [parameters[name] for name in names[query_name]]
+
+
+@cache
+def unended(statement: Any) -> str:
+    """The text of a named statement, to stand within another: without the semicolon at its end."""
+    return statement.sql.rstrip().removesuffix(";")
 
 
 def statements(path: Path) -> Any:

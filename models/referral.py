@@ -15,6 +15,7 @@ from models import candidate, consent
 from models.candidate import Wanted
 from models.db import queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, not_found
+from models.named import unended
 from models.outbox import CATEGORY, Event, Said, publish, publish_all
 from models.partner import require_licenses, today
 from models.seal import fold_email
@@ -57,7 +58,7 @@ def standing(
 ) -> tuple[str, list[UUID | None]]:
     """The statement that tells whether a partner may refer to a company, and under which agreement; with its values."""
     # In the order in which the statement names them.
-    return queries("referral").standing.sql.rstrip().rstrip(";"), [company_id, job_id, handover_id, referrer_id]
+    return unended(queries("referral").standing), [company_id, job_id, handover_id, referrer_id]
 
 
 async def submit(

@@ -22,7 +22,7 @@ from planner.words import Verb
 Acquire = Callable[[], AbstractAsyncContextManager[Any]]
 """Gives an asyncpg connection for a while."""
 Claim = tuple[str, Sequence[Any]]
-"""A statement with its values, run together with a reading: where it gives no row, nothing is read."""
+"""A statement with its values, to be written within a reading: where it gives no row, nothing is read."""
 
 _PARAMETER = re.compile(r"\$(\d+)")
 _LATER = re.compile(f',"(?:{ARM}|{MARK})":[0-9]+'.encode())
@@ -172,7 +172,7 @@ class Runner:
 
 @lru_cache(CLAIMED_KEPT)
 def _claimed(sql: str, claim: str, taken: int) -> str:
-    later = _PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", claim.rstrip().rstrip(";"))
+    later = _PARAMETER.sub(lambda found: f"${int(found[1]) + taken}", claim)
     return f"with claimed as ({later}) select ({sql}) from claimed"
 
 
