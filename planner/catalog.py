@@ -15,6 +15,8 @@ from planner.declare import entity_keys, type_word, word_of
 from planner.errors import DeclarationError
 from planner.facts import Relation
 from planner.rules import check
+from planner.text import quoted
+from planner.tree import Sql
 from planner.words import Returned, Table, Word, relation_name
 
 
@@ -34,6 +36,11 @@ class Home:
     def key_type(self) -> str:
         """The SQL type of the key."""
         return self.relation.columns[self.key].type
+
+    @property
+    def global_id(self) -> Sql:
+        """The global id of a row; its table has a prefix."""
+        return Sql(f"'{self.prefix}_' || {{row}}.{quoted(self.key)}::text")
 
 
 @dataclass(frozen=True)

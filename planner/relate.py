@@ -57,7 +57,11 @@ def _one(selector: Selector, asked: Asked, word: words.One) -> Field:
     limit = 1 if word.where is not None or word.source is not None else None
     rows = rows_of(selector, type_, home, call, name, conditions, limit)
     record = selector.record(type_, asked.nodes, Spot(relation.columns, home), asked.depth)
-    sure = word.total or (call is None and len(rows.conditions) == 1 and _always_there(asked, word, home))
+    open_to_all = call is None and len(rows.conditions) == 1
+    sure = word.total or (open_to_all and _always_there(asked, word, home))
+    if sure and open_to_all and word.column and home is not None and _known_here(record, home):
+        # Nobody is kept from the row, it is there, and what is asked of it stands on this side: it needs not be read.
+        rows = Rows(call=Sql(f"(select {{parent}}.{quoted(word.column)} as {key})"))
     return tree.Object(**asked.common, record=record, rows=rows, sure=sure)
 
 
@@ -65,6 +69,17 @@ def _always_there(asked: Asked, word: words.One, home: Home | None) -> bool:
     """Whether the database itself sees to it that the row is there: every value of the column refers to one."""
     column = asked.spot.columns.get(word.column or "")
     return column is not None and home is not None and column.notnull and (home.name, home.key) in column.refers
+
+
+def _known_here(record: tree.Record, home: Home) -> bool:
+    """Whether a record holds nothing but the global id of its row, and names that are the same for every row."""
+    if len(record.variants) > 1:
+        return False
+    for each in record.variants[0].fields:
+        named_alike = isinstance(each, tree.TypeName) and each.column is None
+        if not named_alike and not (isinstance(each, tree.Leaf) and each.sql == home.global_id):
+            return False
+    return True
 
 
 def _listed(selector: Selector, asked: Asked, word: words.Listed) -> Field:

@@ -148,8 +148,7 @@ class Selector:
         if isinstance(word, words.Key):
             if spot.home is None or spot.home.prefix is None:
                 raise DeclarationError(f"{asked.place}: key() needs a table with a prefix")
-            text = f"'{spot.home.prefix}_' || {{row}}.{quoted(spot.home.key)}::text"
-            return tree.Leaf(**asked.common, sql=Sql(text), sure=True)
+            return tree.Leaf(**asked.common, sql=spot.home.global_id, sure=True)
         if isinstance(word, words.Computed):
             sql, sure = self.sql.sql(word.sql, self.arguments(asked)), word.total
             source = ""

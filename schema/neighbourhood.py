@@ -43,6 +43,6 @@ class NeighbourhoodEdge:
     cursor: str = part("Keyset cursor", "cursor")
     node: Partner | None = part("The neighbour", "node")
     distance: int = column("Steps from the centre, 1 to 3", total=True)
-    via: Partner = one("The partner one step nearer the centre: draw the line from here", "via_id")
+    via: Partner = one("The partner one step nearer the centre: draw the line from here", "via_id", total=True)
     contributions: int | None = column("Contributions on this link, either way; null when suppressed")
     roles: list[ContributionRole] = column("Roles on this link", total=True, at_most=6)

@@ -41,6 +41,25 @@ async def test_two_viewers_share_one_plan_and_see_different_rows(toy: World) -> 
     assert len({str(each) for each in bodies}) > 1
 
 
+async def test_of_a_row_that_everybody_sees_the_id_needs_no_reading(toy: World) -> None:  # noqa: F811
+    """A link's key is on this side. It is told without the row only where no policy keeps anybody from that row."""
+    text = "{ jobs(first: 50) { edges { node { company { id } } } } }"
+    prepared = toy.planner.prepare(Request(text), viewer(toy.rows["partner"][0]["id"]))
+    assert isinstance(prepared.plan, Plan)
+    assert '"partner"' not in prepared.plan.sql
+    told = _companies(await toy.ask(text))
+    assert told < {f"par_{row['id']}" for row in toy.rows["partner"]}
+    assert _companies(await toy.ask(text.replace("{ id }", "{ id __typename }"))) == told
+    hidden = min(told)
+    narrow = POLICIES | {"partner": f"{{row}}.id <> '{hidden.removeprefix('par_')}'"}
+    toy.planner = Planner(schema, toy.planner.catalogue, policy=lambda name, _: narrow[name], gate=lambda _: None)
+    assert _companies(await toy.ask(text)) == told - {hidden}
+
+
+def _companies(answer: tuple[dict[str, Any], int]) -> set[str]:
+    return {edge["node"]["company"]["id"] for edge in answer[0]["data"]["jobs"]["edges"] if edge["node"]}
+
+
 async def test_a_link_to_a_person_is_the_viewers_own_row(toy: World) -> None:  # noqa: F811
     text = "{ referrals(first: 100) { edges { node { id candidate { id } } } } }"
     candidates = {row["id"]: row for row in toy.rows["candidate"]}
