@@ -73,7 +73,7 @@ def _always_there(asked: Asked, word: words.One, home: Home | None) -> bool:
 
 def _known_here(record: tree.Record, home: Home) -> bool:
     """Whether a record holds nothing but the global id of its row, and names that are the same for every row."""
-    if len(record.variants) > 1:
+    if len(record.variants) != 1:
         return False
     for each in record.variants[0].fields:
         named_alike = isinstance(each, tree.TypeName) and each.column is None
