@@ -1,9 +1,10 @@
 """Shared outcomes as they happen: one reader a worker, and as many subscribers as there are.
 
 NOTIFY wakes, the table tells: the reader takes committed rows in (xid, position) order, so nothing slips in behind a
-cursor. Where nobody listens it takes none; who comes first has it begin at what is newest then. For every event it asks
-the policy again which partners may see it, has the planner answer once per group of those who see the same, and writes
-the bytes to each member in turn. A subscriber that does not keep up is closed with its resume cursor and slows nobody.
+cursor. It listens from the first subscriber on; where none is left it takes none, and whoever comes next has it begin
+at what is newest then. For every event it asks the policy again which partners may see it, has the planner answer once
+per group of those who see the same, and writes the bytes to each member in turn. A subscriber that does not keep up is
+closed with its resume cursor and slows nobody.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Live:
         self.handed = START
         """The last event handed out: a bookmark says that nothing before it was missed."""
         self.groups: dict[object, Group] = {}
+        self._subscribed = asyncio.Event()
 
     @property
     def subscribers(self) -> list[Subscriber]:
@@ -63,9 +65,9 @@ class Live:
 
     @asynccontextmanager
     async def running(self, database_url: str) -> AsyncGenerator[None]:
-        """Reads for as long as the block lasts."""
+        """Reads for as long as the block lasts, from the first subscriber on."""
         working = [
-            asyncio.create_task(follow(database_url, CHANNEL, self._read, poll_seconds=POLL_SECONDS)),
+            asyncio.create_task(self._follow(database_url)),
             asyncio.create_task(self._keep_marking()),
         ]
         try:
@@ -121,11 +123,16 @@ class Live:
             if not group.members:
                 self.groups.pop(group.key, None)
 
+    async def _follow(self, database_url: str) -> None:
+        await self._subscribed.wait()  # who listens is woken by every event, whichever worker wrote it
+        await follow(database_url, CHANNEL, self._read, poll_seconds=POLL_SECONDS)
+
     async def _begin(self) -> None:
         async with pool().acquire() as connection:
             head = await queries("outbox").head(connection)
         if head and not self.groups:
             self.taken = self.handed = place_of(head)
+        self._subscribed.set()
 
     async def _replay(self, subscriber: Subscriber, end: Place | None) -> None:
         clock = asyncio.get_running_loop().time

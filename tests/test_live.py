@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
@@ -16,6 +17,7 @@ from api.outlet import Backlog, Ended
 from api.place import START
 from models import agreement, db
 from models.db import unit_of_work
+from models.outbox import CHANNEL
 from models.terms import Sharing
 from planner import Planner, Request
 from planner.codec import cursor
@@ -33,6 +35,9 @@ POLL = """query ($after: String, $kinds: [OutcomeKind!], $agreement: ID) {
   outcomes(first: 100, after: $after, filter: {kinds: $kinds, agreementId: $agreement})
   { edges { cursor node { id kind company { id } } } } }"""
 SHARED = (Sharing("APPLICATIONS", "FIELDS"),)
+
+
+PATIENCE_SECONDS = 60.0
 
 
 class Pair:
@@ -296,6 +301,23 @@ async def test_who_comes_first_hears_nothing_of_what_nobody_heard(served: Served
         assert ids(await taken(backlog, 1)) == [f"evt_{after}"]
         serving.cancel()
         await listeners(served, 0)
+
+
+async def test_a_worker_listens_from_its_first_subscriber_on(served: Served, pair: Pair) -> None:
+    """Before, no event wakes it, whoever writes them."""
+
+    sessions = "select count(*) from pg_stat_activity where datname = current_database() and query ilike $1"
+    watching = await asyncpg.connect(**db.credentials(served.database))
+    try:
+        await happen(pair.company, 1)
+        assert await watching.fetchval(sessions, f"listen %{CHANNEL}%") == 0
+        async with conversation(served, await served.token(pair.friend)) as talk:
+            await talk.subscribe(EVENTS)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while await watching.fetchval(sessions, f"listen %{CHANNEL}%") != 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+    finally:
+        await watching.close()
 
 
 async def test_with_the_first_message_a_subscriber_hears_and_can_resume(served: Served, pair: Pair) -> None:
