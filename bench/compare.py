@@ -36,7 +36,8 @@ from models.db import unit_of_work
 SCOPES = ("network:read", "referrals:write", "applications:read", "outcomes:read", "relay:read")
 EVERY_ROUND = (KYOSO, LIMIT)
 PEERS_EVERY = 3
-WARMING_SECONDS, WARMINGS = 1, 5
+WARMING_SECONDS, LOADS = 1, 5
+"""A server that refuses is loaded again, so many times in all: it was cold, or the machine stood still for a moment."""
 FILTERED = ("Q1", "Q2", "Q3", "Q5", "Q6")
 """The reads that policies filter: figures ask within a function, which both plans call."""
 FEW = {"N": 2, "S": 4}
@@ -45,8 +46,8 @@ TWO_WORKERS_ASK = "Q2"
 TRIES, TRY_SECONDS = 20, 0.5
 TOKEN_SECONDS = 180
 """After which another is asked for: it is good for five minutes, and a load may take one of them."""
-CONNECTIONS_PER_SERVER = 20
-"""At most: a pool of 16 a worker, and those that listen."""
+OURS_HOLD, PEERS_HOLD = db.POOL_MAX + 2, 16
+"""Connections of a worker at most: its pool, and those that listen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class Bench:
 
     async def _must_have_connections(self) -> None:
         raw = self._asked(RAW) if RAW in self.queries else []
-        needed = CONNECTIONS_PER_SERVER * (1 + len(self.kinds) + len(raw) + (TWO_WORKERS in self.kinds))
+        workers = [KYOSO, *self.kinds, *raw, *(each for each in self.kinds if each == TWO_WORKERS)]
+        needed = sum(OURS_HOLD if each in OURS else PEERS_HOLD for each in workers)
         there = int(await self._watching.fetchval("select current_setting('max_connections')"))
         if there < needed:
             raise LookupError(
@@ -125,17 +127,15 @@ class Bench:
                 if number == 0 or kind in EVERY_ROUND or number % PEERS_EVERY == 1:
                     said = f"round {number} of {self.rounds}" if number else "warming up"
                     self.progress(f"{query}, {kind}, {said}")
-                    attempts = 1 if number else WARMINGS
-                    found.append((query, kind, await self._load(query, kind, seconds, attempts)))
+                    found.append((query, kind, await self._load(query, kind, seconds)))
         return found
 
     def _asked(self, query: str) -> list[str]:
         """Who is asked this, Kyoso first."""
         return [KYOSO, *(kind for kind in self.kinds if answers(kind, query) and _makes_sense(kind, query))]
 
-    async def _load(self, query: str, kind: str, seconds: float, attempts: int = 1) -> Taken:
-        """Under load for so long. A server that is cold may open its connections too slowly for its own limits, and
-        say so: it is asked again."""
+    async def _load(self, query: str, kind: str, seconds: float, attempts: int = LOADS) -> Taken:
+        """Under load for so long. Raises RuntimeError when the server refuses again and again."""
         server = await self._stage.server(kind, from_rows=query == RAW)
         asked = await self._request(query, kind)
         before = await spent(server.pid, self._watching)
@@ -145,6 +145,7 @@ class Bench:
             after = await spent(server.pid, self._watching)
         except RuntimeError as error:
             if attempts > 1:
+                self.progress(f"{query}, {kind}, refused and loaded again")
                 return await self._load(query, kind, seconds, attempts - 1)
             raise RuntimeError(f"{query}, {kind}: {error}") from error
         finally:
