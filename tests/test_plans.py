@@ -42,3 +42,4 @@ def test_a_large_table_that_is_read_from_end_to_end_is_named(network: str, monke
     told = CliRunner().invoke(main, ["bench", "plans", "--database-url", network])
     assert told.exit_code == 1
     assert "Q3 partner" in told.output
+    assert "partner.has_number partner" in told.output  # a statement by name

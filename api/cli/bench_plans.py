@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli.installation import refuse_without_database
-from bench.plans import LARGE_ROWS, walks
+from bench.plans import LARGE_ROWS, scans, walks
 from bench.subject import find
 
 console, stderr = Console(), Console(stderr=True)
@@ -21,7 +21,8 @@ console, stderr = Console(), Console(stderr=True)
 def plans(database_url: str, as_json: bool) -> None:
     """Show how PostgreSQL walks to each answer, within functions too, and how many pages it looks at.
 
-    Ends with an error when a question reads a large table from end to end. Docs: docs/scale.md.
+    Ends with an error when a question, or a statement of a verb, a page or the clock, reads a large table from end to
+    end. Docs: docs/scale.md.
     """
     refuse_without_database(database_url, "--database-url")
     with stderr.status("Looking for whom to ask about") as status:
@@ -30,6 +31,8 @@ def plans(database_url: str, as_json: bool) -> None:
         except LookupError as error:
             raise click.ClickException(str(error)) from None
         found = asyncio.run(walks(database_url, subject, lambda query: status.update(query)))
+        status.update("Statements by name")
+        scanned = asyncio.run(scans(database_url))
     if as_json:
         click.echo(json.dumps([asdict(walk) for walk in found]))
     else:
@@ -37,7 +40,7 @@ def plans(database_url: str, as_json: bool) -> None:
         for walk in found:
             table.add_row(walk.query, f"{walk.pages:,}", f"{walk.p50_ms:.1f}", "\n".join(walk.ways))
         console.print(table)
-    scanned = sorted(f"{walk.query} {name}" for walk in found for name in walk.scanned)
+    scanned += sorted(f"{walk.query} {name}" for walk in found for name in walk.scanned)
     if scanned:
         large = f"{LARGE_ROWS:,} rows or more"
         raise click.ClickException(f"a table of {large} was read from end to end: {', '.join(scanned)}")

@@ -34,11 +34,10 @@ select p.id, p.receiver_candidate_id from provision p join consent c on c.id = p
 where p.consent_id = :consent_id and p.receiver_id = :receiver_id;
 
 -- name: withdraw
--- Ends one consent, or all of a person's, with every provision that rests on them.
+-- Ends one consent of a person, or all, with every provision that rests on them.
 with ended as (
   update consent set withdrawn_at = :at
-  where (:consent_id::uuid is null or id = :consent_id) and (:person_id::uuid is null or person_id = :person_id)
-    and withdrawn_at is null
+  where person_id = :person_id and (:consent_id::uuid is null or id = :consent_id) and withdrawn_at is null
   returning id
 ), stopped as (
   update provision set ended_at = :at where consent_id in (select id from ended) and ended_at is null

@@ -34,5 +34,7 @@ select s.id, s.answered_at, c.name as company from survey s join partner c on c.
 -- name: person^
 -- Whose page it is: the whole of it, or the part of it that one partner gave.
 select p.id, p.erased_at is not null as erased, c.partner_id as given_by
-from person p left join candidate c on c.person_id = p.id and c.id = :candidate_id
-where p.id = :id or c.id is not null;
+from (
+  select :id::uuid as person_id, null::uuid as partner_id
+  union all select person_id, partner_id from candidate where id = :candidate_id
+) c join person p on p.id = c.person_id;
