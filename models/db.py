@@ -26,7 +26,7 @@ from tortoise.migrations.api import migrate as run_migrations
 from models import named
 
 APP_ROLE = "kyoso_app"
-POOL_MIN, POOL_MAX = 2, 20
+POOL_MIN, POOL_MAX = 2, 16
 STATEMENT_TIMEOUT_MS = 15_000
 STATEMENT_CACHE = 200
 CACHEABLE_STATEMENT_BYTES = 256 * 1024  # asyncpg plans longer texts anew on every call, silently
