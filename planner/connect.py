@@ -11,7 +11,7 @@ from planner import tree, words
 from planner.arguments import Bind, Constant, Piece, Variable, order_name, page_rows
 from planner.codec import named, type_of
 from planner.declare import word_of
-from planner.door import order_of, permitted_edge, rows_of, settled, target
+from planner.door import found_by, order_of, permitted_edge, rows_of, settled, target
 from planner.errors import DeclarationError
 from planner.facts import Relation
 from planner.fragments import Named
@@ -44,6 +44,8 @@ def many(selector: Selector, asked: Asked, word: words.Many) -> Field:
     arms: tuple[Rows, ...] = ()
     if word.back is not None and edge is None and call is None and asked.spot.home is not None:
         arms = settled(selector, rows, word.back, asked.spot.home.key)
+    elif word.ways:
+        arms = tuple(found_by(selector, rows, way) for way in word.ways)
     entries, label = _ordering(selector, asked, word)
     order = order_of(entries, home, relation, facts)
     spot = Spot(relation.columns, home)

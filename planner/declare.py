@@ -22,7 +22,7 @@ from strawberry.types.unset import UNSET
 from planner import words
 from planner.directives import cost_on_objects_only, entity_keys, required_scopes, requires_login, type_word, word_of
 from planner.inputs import Arg, Scopes, arg, argument_words, field, where, within
-from planner.words import Finisher, Table, Verb, order_columns
+from planner.words import Finisher, Table, Verb, Way, order_columns
 
 __all__ = [
     "PageInfo", "arg", "column", "computed", "embedded", "entity_keys", "finished", "key", "listed", "many", "node",
@@ -191,6 +191,7 @@ def many(
     order: Order | None = None,
     order_by: Enum | None = None,
     filter: Any = None,
+    ways: Sequence[Way] = (),
     args: Mapping[str, Arg] | None = None,
     scopes: Scopes = (),
     authenticated: bool = False,
@@ -203,6 +204,8 @@ def many(
     `order_by=ReferralOrder.SUBMITTED_AT_DESC` prints `orderBy` with that default; `order=` fixes an order, by a member
     of such an enum or by columns. A column is `"name"`, `"-name"` (descending), `"edge.name"`, or an SQL expression
     with `{row}` that is never null. The key is appended by itself. `filter` is an input class of `where` members.
+    `ways`: how indexes find the rows of a root list, where its policy is an OR that none of them serves. They exclude
+    each other and leave out no row that the policy lets through, which is asked of each row all the same.
     """
     default = order if order_by is None else order_by
     word = words.Many(
@@ -214,6 +217,7 @@ def many(
         order=order_columns(default),
         order_name=default.name if isinstance(default, Enum) else ",".join(default or ()),
         sortable=order_by is not None,
+        ways=tuple(ways),
         arguments=argument_words(args),
         cost=cost,
     )

@@ -16,7 +16,7 @@ from planner.errors import DeclarationError
 from planner.tree import Sql
 from planner.words import Predicate, Word, holes
 
-ROWS = frozenset({"row", "parent", "edge"})
+ROWS = frozenset({"row", "parent", "edge", "each"})
 """Names that stay open until the statement is written."""
 
 

@@ -72,7 +72,7 @@ def _beyond(writer: Writer, field: Page, scope: Scope) -> str:
 
 def _plain(writer: Writer, field: Page, source: Source, part: Field) -> str:
     if isinstance(part, tree.Total):
-        return _count(source)
+        return _count(writer, field, source)
     if isinstance(part, tree.TypeName):
         return writer.value(part, source.scope, None)
     assert isinstance(part, tree.Edges)
@@ -100,17 +100,32 @@ def _found(writer: Writer, field: Page, source: Source, joins: list[str], more: 
     order, limit = writer.ordered(field.order, source.scope), f" limit {field.size.rows + more}"
     if field.edge is not None:
         return f"{source.text}{joined}{where([*source.conditions, *after])}{order}{limit}"
-    arms = [writer.conditions(each, source.scope) for each in field.arms] or [source.conditions]
-    texts = [f"{source.text}{where([*arm, *after])}{order}{limit}" for arm in arms]
-    found = texts[0]
-    if len(texts) > 1:
-        found = f"({' union all '.join(f'(select * from {each})' for each in texts)}) {row}{order}{limit}"
+    arms = [_arm(writer, source, each, after, f"{order}{limit}") for each in field.arms]
+    found = f"{source.text}{where([*source.conditions, *after])}{order}{limit}"
+    if len(arms) == 1:
+        found = arms[0]
+    elif arms:
+        found = f"({' union all '.join(f'(select {row}.* from {each})' for each in arms)}) {row}{order}{limit}"
     # Joined before the limit, relations would be read for every row there is instead of for the page's.
     return f"(select * from {found}) {row}{joined}{order}" if joins else found
 
 
-def _count(source: Source) -> str:
-    return f"(select count(*) from {source.text}{where(source.conditions)})"
+def _arm(writer: Writer, source: Source, arm: tree.Rows, more: list[str], cut: str = "") -> str:
+    """The FROM item of one arm's rows, cut off after as many as the page may take; of `each` value as many."""
+    row = source.scope["row"]
+    if arm.each is None:
+        return f"{source.text}{where([*writer.conditions(arm, source.scope), *more])}{cut}"
+    each = writer.alias()
+    scope = {**source.scope, "each": f'{each}."of"'}
+    found = f"select * from {source.text}{where([*writer.conditions(arm, scope), *more])}{cut}"
+    return f'({writer.fill(arm.each, scope)}) {each}("of") cross join lateral ({found}) {row}{cut}'
+
+
+def _count(writer: Writer, field: Page, source: Source) -> str:
+    if not field.arms:
+        return f"(select count(*) from {source.text}{where(source.conditions)})"
+    counts = " + ".join(f"(select count(*) from {_arm(writer, source, each, [])})" for each in field.arms)
+    return f"({counts})"
 
 
 def _numbered(writer: Writer, field: Page, source: Source) -> str:
@@ -143,7 +158,9 @@ def _laid_out(writer: Writer, field: Page, source: Source, middle: str) -> list[
             columns.append((part.key, f'{middle}."e{place}"'))
             place += 1
         elif isinstance(part, tree.Info):
-            text, refer = writer.laid([(each.key, _position(writer, source, each, middle)) for each in part.fields])
+            text, refer = writer.laid(
+                [(each.key, _position(writer, field, source, each, middle)) for each in part.fields]
+            )
             out = writer.alias()
             columns.append((part.key, f"(select {refer(out)} from (select {text}) {out})"))
         else:
@@ -151,7 +168,7 @@ def _laid_out(writer: Writer, field: Page, source: Source, middle: str) -> list[
     return columns
 
 
-def _position(writer: Writer, source: Source, field: Field, middle: str) -> str:
+def _position(writer: Writer, page: Page, source: Source, field: Field, middle: str) -> str:
     if not isinstance(field, tree.Position):
         return writer.value(field, source.scope, None)
     if field.name == "hasNextPage":
@@ -162,5 +179,7 @@ def _position(writer: Writer, source: Source, field: Field, middle: str) -> str:
         return f'{middle}."cs"[cardinality({middle}."cs")]'
     if not source.after:
         return "false"
-    before = [*source.conditions, f"not {source.after}"]
-    return f"exists (select 1 from {source.text}{where(before)})"
+    before = f"not {source.after}"
+    found = [_arm(writer, source, each, [before]) for each in page.arms]
+    found = found or [f"{source.text}{where([*source.conditions, before])}"]
+    return " or ".join(f"exists (select 1 from {each})" for each in found)

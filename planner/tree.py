@@ -97,7 +97,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Rows:
-    """Where rows come from: a table, a function call, a jsonb value or a returned row, under its conditions."""
+    """Where rows come from: a table, a function call, a jsonb value or a returned row, under its conditions.
+
+    `each` selects values of which the conditions hold one, `{each}`: the rows of each in turn.
+    """
 
     table: str = ""
     call: Sql | None = None
@@ -106,6 +109,7 @@ class Rows:
     values: tuple[tuple[str, Bind], ...] = ()
     conditions: tuple[Sql, ...] = ()
     limit: int | None = None
+    each: Sql | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +185,7 @@ class Info(Field):
 class Page(Field):
     """A connection. With `edge`, rows come through it: `to` is its column that holds the row's key.
 
-    `arms`: the same rows in parts that exclude each other, where that is quicker; see `settle`.
+    `arms`: the same rows in parts that exclude each other, where that is quicker; see `settle` and `words.Way`.
     """
 
     fields: tuple[Field, ...]

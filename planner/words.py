@@ -97,6 +97,16 @@ class One(Word):
     total: bool = False
 
 
+@dataclass(frozen=True)
+class Way:
+    """Some of the rows that a list may show, as one index finds them: those that meet the condition. Where `each`
+    selects values, those that meet it with each of them, `{each}`, in turn.
+    """
+
+    condition: str
+    each: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Many(Word):
     """A connection."""
@@ -109,6 +119,7 @@ class Many(Word):
     order: Order = ()
     order_name: str = ""
     sortable: bool = False
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

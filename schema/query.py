@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import strawberry
 
 from planner.declare import arg, embedded, many, node, nodes, one
+from planner.words import Way
 from schema.agreement import AgreementFilter, AgreementOrder
 from schema.application import ApplicationFilter, ApplicationOrder, JobFilter, JobOrder
 from schema.contribution import ContributionFilter, ContributionOrder, ContributionRole
@@ -35,6 +36,23 @@ if TYPE_CHECKING:
 BY_ID = "{row}.id = {id}"
 
 # A page in recorded order never shows an event behind which another may still slip in.
+ME = "{viewer.partner}"
+EVENT_GIVERS = (
+    "select distinct g from unnest('{REFERRALS,APPLICATIONS,HANDOVERS,OUTCOMES}'::text[]) c "
+    f"cross join lateral shared_with({ME}, c) g"
+)
+EVENT_WAYS = (
+    *(Way(f"{{row}}.parties[{place}] = {ME}") for place in (1, 2, 3)),
+    Way(f"{{row}}.company_id = {{each}} and not {{row}}.parties @> array[{ME}]", each=EVENT_GIVERS),
+)
+REFERRAL_WAYS = (
+    Way(f"{{row}}.company_id = {ME}"),
+    Way(f"{{row}}.referrer_id = {ME} and {{row}}.company_id <> {ME}"),
+    Way(
+        f"{{row}}.company_id = {{each}} and {ME} not in ({{row}}.company_id, {{row}}.referrer_id)",
+        each=f"select distinct g from shared_with({ME}, 'REFERRALS') g",
+    ),
+)
 SETTLED = "{row}.xid < pg_snapshot_xmin(pg_current_snapshot())"
 
 KPI_FIGURES = (
@@ -91,6 +109,7 @@ class Query:
         "Referrals (紹介) made, received or shared by agreement",
         order_by=ReferralOrder.SUBMITTED_AT_DESC,
         filter=ReferralFilter,
+        ways=REFERRAL_WAYS,
     )
 
     job: Job | None = one(
@@ -122,6 +141,7 @@ class Query:
         where=SETTLED,
         order_by=OutcomeOrder.RECORDED_ASC,
         filter=OutcomeFilter,
+        ways=EVENT_WAYS,
     )
     kpis: KpiConnection = many(
         "Shared figures (KPI), one per name, subject and period",

@@ -40,6 +40,8 @@ READS = {
     "Q5": "query ($of: ID!) { neighbourhood(of: $of, depth: 2, first: 100) { edges { distance node { id name } } } }",
     "Q6": "query ($of: ID!, $all: [_Any!]!) { partner(id: $of) { id } _entities(representations: $all) {"
     " __typename ... on Company { id name } ... on Application { id stage } ... on Contribution { id role } } }",
+    "outcomes": "{ outcomes(first: 100) { totalCount edges { node { id } } } }",
+    "referrals": "{ referrals(first: 100) { totalCount edges { node { id } } } }",
     "names": '{ partners(first: 20, filter: { nameStartsWith: "さく" }) { edges { node { id name } } } }',
 }
 ALL = [{"__typename": name, "id": f"{prefix}_{ME}"} for name, prefix in

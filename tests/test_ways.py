@@ -1,0 +1,106 @@
+"""Lists that several indexes find together show what the policy alone would show: all of it, once, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+import pytest
+
+from api.app import ALL_SCOPES, make_planner
+from api.asker import Budget, asker
+from auth.policy import VIEWER, policy
+from auth.viewer import Viewer
+from bench.network.size import size
+from bench.network.write import write
+from models import db
+from planner import Planner, Request
+from tests.conftest import _database
+from tests.test_simulate import MASTER_KEY, quiet
+
+NETWORK = size(partners=120, candidates=400, referrals=700, months=12, until=datetime(2026, 11, 1, tzinfo=UTC))
+PAGE = """query ($after: String) { found: %s(first: 100, after: $after%s) {
+  totalCount pageInfo { hasNextPage hasPreviousPage endCursor } edges { node { id } } } }"""
+LISTS = (
+    ("outcomes", "", "evt", "outcome_event", "true", "xid, position"),
+    ("outcomes", ", orderBy: RECORDED_DESC", "evt", "outcome_event", "true", "xid desc, position desc"),
+    ("outcomes", ", filter: { kinds: [HIRED] }", "evt", "outcome_event", "r.kind = 'HIRED'", "xid, position"),
+    ("referrals", "", "ref", "referral", "true", "submitted_at desc, id desc"),
+    (
+        "referrals",
+        ", filter: { statuses: [HIRED] }",
+        "ref",
+        "referral",
+        "r.status = 'HIRED'",
+        "submitted_at desc, id desc",
+    ),
+)
+WATCHED = """(select id, kind from partner p where exists (select from agreement_share s where s.receiver_id = p.id)
+  order by id limit 12)
+  union all (select id, kind from partner where kind <> 'COMPANY' order by id desc limit 12)"""
+SHARES = "select distinct agreement_id, giver_id, receiver_id from agreement_share where granularity = 'FIELDS' limit 6"
+
+
+@pytest.fixture(scope="module")
+def network(postgres: str, template_database: str) -> Iterator[str]:
+    """The URL of a small network."""
+    for url in _database(postgres, template_database):
+        asyncio.run(write(url, MASTER_KEY, NETWORK, 5, quiet))
+        yield url
+
+
+async def test_ways_find_what_the_policy_lets_through(network: str) -> None:
+    owner = await asyncpg.connect(**db.credentials(network))
+    await db.connect(network)
+    try:
+        planner = await make_planner()
+        viewers = [_viewer(row["id"], row["kind"]) for row in await owner.fetch(WATCHED)]
+        shares = await owner.fetch(SHARES)
+        viewers += [_viewer(row[side], "COMPANY", row["agreement_id"]) for row in shares for side in (1, 2)]
+        seen = 0
+        for viewer in viewers:
+            for name, told, prefix, table, condition, order in LISTS:
+                condition = f"{condition} and {policy(table, viewer.standing)}".replace("{row}", "r")
+                condition = condition.replace(VIEWER, f"'{viewer.partner_id}'::uuid")
+                condition = condition.replace("{viewer.agreement}", f"'{viewer.agreement_id}'::uuid")
+                rows = await owner.fetch(f"select id from {table} r where {condition} order by {order}")
+                expected = [f"{prefix}_{row['id']}" for row in rows]
+                assert await _all(planner, viewer, PAGE % (name, told), len(expected)) == expected, (viewer, name, told)
+                seen += len(expected)
+        assert seen > 10_000
+    finally:
+        await db.disconnect()
+        await owner.close()
+
+
+async def _all(planner: Planner, viewer: Viewer, text: str, number: int) -> list[str]:
+    """Every page in turn; each counts all, and knows whether there are others."""
+    found: list[str] = []
+    cursor, more = None, True
+    while more:
+        page = (await _answer(planner, viewer, text, {"after": cursor}))["found"]
+        info = page["pageInfo"]
+        assert page["totalCount"] == number
+        assert info["hasPreviousPage"] == bool(found)
+        found += [edge["node"]["id"] for edge in page["edges"]]
+        cursor, more = info["endCursor"], info["hasNextPage"]
+    return found
+
+
+async def _answer(planner: Planner, viewer: Viewer, text: str, variables: dict[str, Any]) -> dict[str, Any]:
+    prepared = planner.prepare(Request(text, None, variables), asker(viewer, "https://kyoso", Budget(1_000_000)))
+    answer = await planner.run(prepared, db.pool().acquire)
+    assert not answer.errors
+    return orjson.loads(answer.body)["data"]
+
+
+def _viewer(partner_id: UUID, kind: str, agreement_id: UUID | None = None) -> Viewer:
+    return Viewer(
+        partner_id=partner_id, kind=kind, login="test", client_id="test", scopes=ALL_SCOPES,
+        expires_at=datetime.max.replace(tzinfo=UTC), member_id=None, token_id="test", agreement_id=agreement_id,
+    )  # fmt: skip
