@@ -17,6 +17,7 @@ from auth import confined
 from auth.confined import ONE_AGREEMENT
 from auth.gate import Standing
 from models.audit import Connection
+from models.outbox import CATEGORIES
 
 Statement = tuple[str, Sequence[Any]]
 """A query, and its values in order."""
@@ -50,8 +51,7 @@ HIRE = (
 def _outcome_event(shared: Callable[[str], str]) -> str:
     # Before a candidate registers there is only the company's own invitation: nothing about it is ever shared.
     arms = " or ".join(
-        f"({{row}}.category = '{category}' and {{row}}.company_id = {shared(category)})"
-        for category in ("REFERRALS", "APPLICATIONS", "HANDOVERS", "OUTCOMES")
+        f"({{row}}.category = '{category}' and {{row}}.company_id = {shared(category)})" for category in CATEGORIES
     )
     return (
         f"({{row}}.parties @> array[{VIEWER}] or ({{row}}.kind not in ('RELAY_INVITED', 'RELAY_OPENED') and ({arms})))"

@@ -42,6 +42,8 @@ CATEGORY = {
     "SLOT_EARNED": "HANDOVERS",
     "SLOT_MOVED": "HANDOVERS",
 }
+CATEGORIES = tuple(dict.fromkeys(CATEGORY.values()))
+"""All categories under which an event may be shared."""
 
 
 @dataclass(frozen=True, slots=True)

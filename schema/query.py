@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
+from auth.policy import VIEWER
+from models.outbox import CATEGORIES
 from planner.declare import arg, embedded, many, node, nodes, one
 from planner.words import Way
 from schema.agreement import AgreementFilter, AgreementOrder
@@ -35,24 +37,24 @@ if TYPE_CHECKING:
 
 BY_ID = "{row}.id = {id}"
 
-# A page in recorded order never shows an event behind which another may still slip in.
-ME = "{viewer.partner}"
 EVENT_GIVERS = (
-    "select distinct g from unnest('{REFERRALS,APPLICATIONS,HANDOVERS,OUTCOMES}'::text[]) c "
-    f"cross join lateral shared_with({ME}, c) g"
+    f"select distinct g from unnest('{{{','.join(CATEGORIES)}}}'::text[]) c "
+    f"cross join lateral shared_with({VIEWER}, c) g"
 )
 EVENT_WAYS = (
-    *(Way(f"{{row}}.parties[{place}] = {ME}") for place in (1, 2, 3)),
-    Way(f"{{row}}.company_id = {{each}} and not {{row}}.parties @> array[{ME}]", each=EVENT_GIVERS),
+    *(Way(f"{{row}}.parties[{place}] = {VIEWER}") for place in (1, 2, 3)),
+    Way(f"{{row}}.company_id = {{each}} and not {{row}}.parties @> array[{VIEWER}]", each=EVENT_GIVERS),
 )
 REFERRAL_WAYS = (
-    Way(f"{{row}}.company_id = {ME}"),
-    Way(f"{{row}}.referrer_id = {ME} and {{row}}.company_id <> {ME}"),
+    Way(f"{{row}}.company_id = {VIEWER}"),
+    Way(f"{{row}}.referrer_id = {VIEWER} and {{row}}.company_id <> {VIEWER}"),
     Way(
-        f"{{row}}.company_id = {{each}} and {ME} not in ({{row}}.company_id, {{row}}.referrer_id)",
-        each=f"select distinct g from shared_with({ME}, 'REFERRALS') g",
+        f"{{row}}.company_id = {{each}} and {VIEWER} not in ({{row}}.company_id, {{row}}.referrer_id)",
+        each=f"select distinct g from shared_with({VIEWER}, 'REFERRALS') g",
     ),
 )
+
+# A page in recorded order never shows an event behind which another may still slip in.
 SETTLED = "{row}.xid < pg_snapshot_xmin(pg_current_snapshot())"
 
 KPI_FIGURES = (
