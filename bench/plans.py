@@ -83,8 +83,7 @@ async def _walk(planner: Planner, who: Asker, url: str, query: str, subject: Sub
     scanned = {node["Relation Name"] for node in read if node["Node Type"] == "Seq Scan"}
     times: list[float] = []
     async with db.pool().acquire() as connection:
-        rows = await connection.fetch("select relname from pg_class where reltuples >= $1", LARGE_ROWS)
-        large = {row["relname"] for row in rows}
+        large = await _large_tables(connection)
         for _ in range(TIMES):
             began = perf_counter()
             await planner.run(prepared, lambda: _held(connection))
@@ -99,8 +98,7 @@ async def scans(url: str) -> list[str]:
     settings = {**db.SESSION, "role": db.APP_ROLE}
     connection: Any = await asyncpg.connect(**db.credentials(url), server_settings=settings)
     try:
-        rows = await connection.fetch("select relname from pg_class where reltuples >= $1", LARGE_ROWS)
-        large = {row["relname"] for row in rows}
+        large = await _large_tables(connection)
         partial = await partial_indexes(connection)
         found = {name: read_whole(await planned(connection, text), partial) for name, text in named()}
     finally:
@@ -144,6 +142,11 @@ def read_whole(plan: dict[str, Any], partial: Collection[str] = ()) -> set[str]:
         and each["Node Type"] != "ModifyTable"
         and not (each.get("Index Cond") or each.get("Recheck Cond") or each.get("Index Name") in partial)
     }
+
+
+async def _large_tables(connection: Any) -> set[str]:
+    rows = await connection.fetch("select relname from pg_class where reltuples >= $1", LARGE_ROWS)
+    return {row["relname"] for row in rows}
 
 
 @asynccontextmanager

@@ -101,10 +101,11 @@ def _found(writer: Writer, field: Page, source: Source, joins: list[str], more: 
     if field.edge is not None:
         return f"{source.text}{joined}{where([*source.conditions, *after])}{order}{limit}"
     arms = [_arm(writer, source, each, after, f"{order}{limit}") for each in field.arms]
-    found = f"{source.text}{where([*source.conditions, *after])}{order}{limit}"
-    if len(arms) == 1:
+    if not arms:
+        found = f"{source.text}{where([*source.conditions, *after])}{order}{limit}"
+    elif len(arms) == 1:
         found = arms[0]
-    elif arms:
+    else:
         found = f"({' union all '.join(f'(select {row}.* from {each})' for each in arms)}) {row}{order}{limit}"
     # Joined before the limit, relations would be read for every row there is instead of for the page's.
     return f"(select * from {found}) {row}{joined}{order}" if joins else found
