@@ -115,7 +115,8 @@ async def test_two_companies_that_help_each_other_at_once_are_both_told(world: W
     assert await _walk(one, one, 1, None) == [(other, 1, one, 10, ["HIRED_THROUGH", "RELAYED"])]
 
 
-async def test_an_index_leads_to_the_heaviest_links(world: World) -> None:
+async def test_an_index_alone_leads_to_the_heaviest_links(world: World) -> None:
+    """With every column in the index: else PostgreSQL rather reads and sorts all links of a partner."""
     ways: set[str] = set()
     async with unit_of_work() as connection:
         await connection.execute("set local enable_seqscan = off; set local enable_bitmapscan = off")
@@ -125,7 +126,8 @@ async def test_an_index_leads_to_the_heaviest_links(world: World) -> None:
         for row in await connection.fetch("explain execute heaviest (null, null, null)"):
             line = row[0]
             if "Scan" in line and "contribution_link" in line:
-                ways.add(line.split(" using ")[1].split(" ")[0] if " using " in line else line)
+                way, _, index = line.partition(" using ")
+                ways.add(index.split(" ")[0] if way.endswith("Index Only Scan") else line)
         await connection.execute("deallocate heaviest")
     walks = {f"contribution_link_{name}" for name in ("out", "in", "mutual")}
     assert walks <= ways <= {*walks, "contribution_link_pkey"}
