@@ -10,7 +10,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -68,6 +68,8 @@ class Results:
     memory_mb: dict[str, tuple[float, float]]
     """Before the rounds, when everything was warm, and after them."""
     first_use: dict[str, FirstUse]
+    repeated: Counter[tuple[str, str]]
+    """Loads that a server refused, and that were made again."""
 
 
 @dataclass
@@ -94,6 +96,7 @@ class Bench:
             stack.push_async_callback(watching.close)
             self._watching, self._subject = watching, asked
             self._tokens: dict[str, tuple[str, float]] = {}
+            self._repeated: Counter[tuple[str, str]] = Counter()
             await self._must_have_connections()
             self._stage = Stage(self.url, self.master_key, asked, directory, stack, self.pooled_url)
             self._client = await _client(self.url, asked)
@@ -107,7 +110,7 @@ class Bench:
                 for query, kind, one in await self._round(number, self.seconds):
                     taken[query][kind][number] = one
             memory = {kind: (before[kind], memory_mb(server.pid)) for kind, server in self._stage.servers.items()}
-        return Results(taken, sizes, memory, first)
+        return Results(taken, sizes, memory, first, self._repeated)
 
     async def _must_have_connections(self) -> None:
         raw = self._asked(RAW) if RAW in self.queries else []
@@ -146,6 +149,7 @@ class Bench:
         except RuntimeError as error:
             if attempts > 1:
                 self.progress(f"{query}, {kind}, refused and loaded again")
+                self._repeated[query, kind] += 1
                 return await self._load(query, kind, seconds, attempts - 1)
             raise RuntimeError(f"{query}, {kind}: {error}") from error
         finally:

@@ -41,6 +41,14 @@ def _since(now: dict[int, float], before: dict[int, float]) -> float:
     return sum(seconds - before.get(pid, 0.0) for pid, seconds in now.items())
 
 
+def by_session() -> bool:
+    """Whether Linux shares the CPUs out by session, not by process (`autogroup`).
+
+    PostgreSQL mostly has a session of its own: one of its processes beside a busy server then waits ten times as long.
+    """
+    return _read(PROC / "sys/kernel/sched_autogroup_enabled").strip() == "1"
+
+
 def memory_mb(pid: int) -> float:
     """Proportional set size of a server with its children, in MB: shared pages count for each sharer's part."""
     return sum(map(_pss_kb, family(pid))) / 1024

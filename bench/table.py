@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from bench.compare import Results, Taken
+from bench.cost import by_session
 from bench.stage import KYOSO, LIMIT, OURS, PGBOUNCER, TWO_WORKERS, UNFILTERED
 
 Figure = Callable[[Taken], float]
@@ -63,7 +64,23 @@ def facts(results: Results, sender: str) -> dict[str, Any]:
             queries[query][name] = asdict(one) if one else None
     memory = {kind: {"before": before, "after": after} for kind, (before, after) in results.memory_mb.items()}
     first = {query: asdict(one) for query, one in results.first_use.items()}
-    return {"load": sender, "queries": queries, "memory_mb": memory, "first_use": first, **_beside(results)}
+    said = {"load": sender, "remarks": remarks(results, sender)}
+    return {**said, "queries": queries, "memory_mb": memory, "first_use": first, **_beside(results)}
+
+
+def remarks(results: Results, sender: str) -> list[str]:
+    """What to know when reading the figures: how the load came, and what the machine did with it."""
+    found: list[str] = []
+    if sender != "wrk":
+        found.append("The load came from a client of our own: install wrk, which takes less of the machine itself.")
+    if by_session():
+        found.append(
+            "Linux shares the CPUs out by session here, so that PostgreSQL waits for long beside a busy server, and the"
+            " slowest answers tell of that: measure with kernel.sched_autogroup_enabled = 0."
+        )
+    for (query, kind), times in results.repeated.items():
+        found.append(f"{query}, {kind}: refused a load, which was made again ({times}).")
+    return found
 
 
 def _beside(results: Results) -> dict[str, Any]:
@@ -110,13 +127,13 @@ def rich(results: Results) -> list[Table]:
     return found
 
 
-def markdown(results: Results) -> str:
+def markdown(results: Results, sender: str) -> str:
     """For the docs."""
     parts = [
         "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
         for head, rows in sheets(results)
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *remarks(results, sender)]) + "\n"
 
 
 def _ratios(results: Results) -> Sheet:

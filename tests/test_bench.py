@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
 from xml.etree import ElementTree
 
@@ -133,9 +135,8 @@ def test_ratios_are_of_rounds_in_which_both_were_measured() -> None:
         return Taken(Measured(rate, 1, 2, 100), 1000 / rate, 1)
 
     kyoso = {number: taken(rate) for number, rate in enumerate((100.0, 200.0, 300.0), 1)}
-    results = Results(
-        {"Q1": {"Kyoso": kyoso, "L": {1: taken(100.0), 2: taken(400.0), 4: taken(1.0)}}}, {"Q1": 9}, {}, {}
-    )
+    rounds = {"Q1": {"Kyoso": kyoso, "L": {1: taken(100.0), 2: taken(400.0), 4: taken(1.0)}}}
+    results = Results(rounds, {"Q1": 9}, {}, {}, Counter())
     found = ratio(results, "Q1", "L", per_second)
     assert found is not None
     assert (found.low, found.median, found.high) == (0.5, median((0.5, 1.0)), 1.0)
@@ -143,9 +144,25 @@ def test_ratios_are_of_rounds_in_which_both_were_measured() -> None:
     assert costs is not None
     assert (costs.low, costs.high) == (1.0, 2.0)
     assert ratio(results, "Q1", "S", per_second) is None
-    assert "| Q1 | 0.75 (0.50–1.00) | 1.50 (1.00–2.00) | 1.00 (1.00–1.00) |" in markdown(results).splitlines()
+    assert "| Q1 | 0.75 (0.50–1.00) | 1.50 (1.00–2.00) | 1.00 (1.00–1.00) |" in markdown(results, "wrk").splitlines()
     root = ElementTree.fromstring(picture(results))
     assert [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")] == ["Kyoso", "Q1", "0.75", "L = 1"]
+
+
+@pytest.mark.parametrize("by_session", ["0", "1", None])
+def test_a_run_says_what_to_know_when_reading_it(
+    tmp_path: Path, by_session: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.cost.PROC", tmp_path)
+    (tmp_path / "sys/kernel").mkdir(parents=True)
+    if by_session is not None:  # a kernel may be built without
+        (tmp_path / "sys/kernel/sched_autogroup_enabled").write_text(f"{by_session}\n")
+    results = Results({}, {}, {}, {}, Counter({("Q7", "S"): 2}))
+    said = markdown(results, "built-in").strip().splitlines()
+    assert "Q7, S: refused a load, which was made again (2)." in said
+    assert any("install wrk" in one for one in said)
+    assert any("sched_autogroup_enabled = 0" in one for one in said) == (by_session == "1")
+    assert facts(results, "built-in")["remarks"] == [one for one in said if one.endswith(".")]
 
 
 def test_only_processes_that_are_still_there_have_a_cost() -> None:

@@ -28,7 +28,7 @@ from bench.picture import picture
 from bench.question import QUERIES
 from bench.same import Different
 from bench.stage import LIMIT, NODE, PEERS, PGBOUNCER, TWO_WORKERS, UNFILTERED
-from bench.table import facts, markdown, rich
+from bench.table import facts, markdown, remarks, rich
 from models import db, seal
 
 SMALL = {"partners": 240, "candidates": 3_000, "referrals": 6_000, "months": 24}
@@ -99,12 +99,12 @@ bench.add_command(plans)
 
 def _tell(results: Results, as_json: bool, as_markdown: bool) -> None:
     if as_json or as_markdown:
-        click.echo(json.dumps(facts(results, name())) if as_json else markdown(results))
+        click.echo(json.dumps(facts(results, name())) if as_json else markdown(results, name()))
         return
     for table in rich(results):
         console.print(table)
-    if name() != "wrk":
-        console.print("The load came from a client of our own: install wrk, which takes less of the machine itself.")
+    for said in remarks(results, name()):
+        console.print(said)
 
 
 @contextmanager
