@@ -4,7 +4,8 @@ NOTIFY wakes, the table tells: the reader takes committed rows in (xid, position
 cursor. It listens from the first subscriber on; where none is left it takes none, and whoever comes next has it begin
 at what is newest then. For every event it asks the policy again which partners may see it, has the planner answer once
 per group of those who see the same, and writes the bytes to each member in turn. A subscriber that does not keep up is
-closed with its resume cursor and slows nobody.
+closed with its resume cursor and slows nobody. What it missed is what `outcomes` answers after its cursor, found along
+indexes of what its partner may see: the past costs by what is told of it, not by what everybody did.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
+import orjson
 import structlog
 
 from api.asker import Asker
@@ -28,7 +30,7 @@ from auth.viewer import Viewer
 from models.db import pool, queries
 from models.news import follow
 from models.outbox import CHANNEL
-from planner import Acquire, Planner, Stream
+from planner import Acquire, Planner, Request, Stream
 
 POLL_SECONDS = 1.0
 EVENTS_A_BATCH = 100
@@ -39,6 +41,11 @@ STALE_SECONDS = 0.1
 ENCODED_AT_ONCE = 4
 """Groups for which PostgreSQL answers at the same time."""
 BOOKMARK_SECONDS = (5, 300)
+PAST = f"""query ($after: String!, $kinds: [OutcomeKind!], $agreement: ID) {{
+  outcomes(first: {EVENTS_A_BATCH}, after: $after, filter: {{ kinds: $kinds, agreementId: $agreement }}) {{
+    edges {{ cursor }}
+  }}
+}}"""
 NOBODY: dict[str, None] = {"cursor": None, "event_id": None, "live": None, "sent_at": None}
 """A delivery of nothing: with it, plans of equal documents differ only by who asks and what was asked."""
 
@@ -91,11 +98,11 @@ class Live:
         key = (bound.group, viewer.partner_id, viewer.standing, wish)
         group = self.groups.get(key) or Group(key, bound, viewer.partner_id, wish)
         silence = min(max(int(given.get("bookmarkSeconds", 30)), BOOKMARK_SECONDS[0]), BOOKMARK_SECONDS[1])
-        return self._attend(Subscriber(group, outlet, place or START, silence), resumes=place is not None)
+        return self._attend(Subscriber(group, outlet, place or START, silence), who, resumes=place is not None)
 
-    async def _attend(self, subscriber: Subscriber, *, resumes: bool) -> None:
+    async def _attend(self, subscriber: Subscriber, who: Asker, *, resumes: bool) -> None:
         if resumes:
-            await self._replay(subscriber, None)
+            await self._replay(subscriber, who, None)
         if not self.groups:
             await self._begin()
         group = subscriber.group = self.groups.setdefault(subscriber.group.key, subscriber.group)
@@ -111,7 +118,7 @@ class Live:
                 await self._ask_agreements([group])
             while subscriber.missed:
                 end, subscriber.missed = subscriber.missed, None
-                await self._replay(subscriber, end)
+                await self._replay(subscriber, who, end)
             if not subscriber.place.reaches(joined):
                 subscriber.place = joined
             subscriber.live = True
@@ -134,12 +141,12 @@ class Live:
             self.taken = self.handed = place_of(head)
         self._subscribed.set()
 
-    async def _replay(self, subscriber: Subscriber, end: Place | None) -> None:
+    async def _replay(self, subscriber: Subscriber, who: Asker, end: Place | None) -> None:
         clock = asyncio.get_running_loop().time
         more = True
         while more:
             await subscriber.outlet.ready()
-            found, place, more = await self._past(subscriber, end)
+            found, more = await self._past(subscriber, who, end)
             read_at = clock()
             for number, each in enumerate(found):
                 await subscriber.outlet.ready()
@@ -148,24 +155,28 @@ class Live:
                     more = True
                     break
                 subscriber.tell_past(*each, clock())
-            else:
-                subscriber.place = place
 
-    async def _past(self, subscriber: Subscriber, end: Place | None) -> tuple[list[tuple[Place, bytes]], Place, bool]:
-        """What comes next for a subscriber, up to where it was looked, and whether there may be more."""
-        group = subscriber.group
+    async def _past(
+        self, subscriber: Subscriber, who: Asker, end: Place | None
+    ) -> tuple[list[tuple[Place, bytes]], bool]:
+        """What comes next for a subscriber, up to `end`, and whether there may be more."""
+        kinds, agreement_id = subscriber.group.wish
+        asked: dict[str, Any] = {"after": subscriber.place.cursor}
+        if kinds is not None:
+            asked["kinds"] = sorted(kinds)
+        if agreement_id is not None:
+            asked["agreement"] = f"agr_{agreement_id}"
+        page = self.planner.prepare(Request(PAST, None, asked), who)
         async with pool().acquire() as connection:
-            rows = await _after(connection, subscriber.place)
-            events = [row for row in rows if end is None or end.reaches(place_of(row))]
-            wanted = await _wanted(connection, events, [group])
-            heard = [row for row in events if (group, row["id"]) in wanted]
-            found = await self._encode(group, heard, connection, live=False)
-        return found, place_of(events[-1]) if events else subscriber.place, len(events) == EVENTS_A_BATCH
+            answer = orjson.loads((await self.planner.run(page, lambda: nullcontext(connection))).body)
+            places = [read_place(edge["cursor"]) for edge in answer["data"]["outcomes"]["edges"]]
+            heard = [place for place in places if place and (end is None or end.reaches(place))]
+            found = await self._encode(subscriber.group, heard, connection, live=False)
+        return found, len(heard) == EVENTS_A_BATCH
 
     async def _encode(
-        self, group: Group, events: Sequence[Any], connection: Connection | None = None, *, live: bool
+        self, group: Group, places: Sequence[Place], connection: Connection | None = None, *, live: bool
     ) -> list[tuple[Place, bytes]]:
-        places = [place_of(event) for event in events]
         rows = [_delivery(place, place.event_id, live=live) for place in places]
         acquire: Acquire = pool().acquire if connection is None else lambda: nullcontext(connection)
         return list(zip(places, await self.planner.encode_all(group.bound, rows, acquire), strict=True))
@@ -188,8 +199,8 @@ class Live:
         try:
             async with pool().acquire() as connection:
                 wanted = await _wanted(connection, rows, list(groups))
-            heard = {group: [row for row in rows if (group, row["id"]) in wanted] for group in groups}
-            listening = [group for group, events in heard.items() if events]
+            heard = {group: [place_of(row) for row in rows if (group, row["id"]) in wanted] for group in groups}
+            listening = [group for group, places in heard.items() if places]
             for start in range(0, len(listening), ENCODED_AT_ONCE):
                 some = listening[start : start + ENCODED_AT_ONCE]
                 bodies = await asyncio.gather(*(self._encode(group, heard[group], live=True) for group in some))

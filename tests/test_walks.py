@@ -13,6 +13,8 @@ from uuid import UUID
 
 from api.app import ALL_SCOPES, make_planner
 from api.asker import Budget, asker
+from api.live import PAST
+from api.place import START
 from auth.viewer import Viewer
 from bench.plans import named, nodes, partial_indexes, planned, read_whole
 from models import db
@@ -62,6 +64,19 @@ async def test_an_index_leads_to_every_large_table(connected: str) -> None:
             assert any(each.get("Relation Name") in LARGE for each in nodes(walk)), "none of the large tables is read"
             found[name] = read_whole(walk) & LARGE
     assert found == {name: set() for name in READS}
+
+
+async def test_what_a_subscriber_missed_is_found_among_what_it_may_see(connected: str) -> None:
+    planner = await make_planner()
+    asked = {"after": START.cursor, "kinds": ["HIRED"], "agreement": f"agr_{ME}"}
+    plan = planner.prepare(Request(PAST, None, asked), asker(_viewer(), "https://kyoso", Budget(1000))).plan
+    assert isinstance(plan, Plan)
+    async with db.pool().acquire() as connection, connection.transaction():
+        await _rather_by_an_index(connection)
+        walk = await planned(connection, plan.sql)
+    ways = {each["Index Name"] for each in nodes(walk) if each.get("Relation Name") == "outcome_event"}
+    parties = {f"outcome_event_by_{place}_party" for place in ("first", "second", "third")}
+    assert parties < ways <= {*parties, "outcome_event_by_company", "outcome_event_by_company_kind"}
 
 
 async def test_no_statement_by_name_reads_a_large_table_whole(connected: str) -> None:
