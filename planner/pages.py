@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner import tree
+from planner.merge import merged
 from planner.text import quoted, where
 from planner.tree import Field, Page
 from planner.words import HOLE
@@ -97,10 +98,16 @@ def _found(writer: Writer, field: Page, source: Source, joins: list[str], more: 
     """The page's rows, with what is joined to them."""
     after = [source.after] if source.after else []
     row, joined = source.scope["row"], "".join(joins)
-    order, limit = writer.ordered(field.order, source.scope), f" limit {field.size.rows + more}"
+    order, size = writer.ordered(field.order, source.scope), field.size.rows + more
+    limit = f" limit {size}"
     if field.edge is not None:
         return f"{source.text}{joined}{where([*source.conditions, *after])}{order}{limit}"
-    arms = [_arm(writer, source, each, after, f"{order}{limit}") for each in field.arms]
+    arms = [
+        _arm(writer, source, each, after, f"{order}{limit}")
+        if each.each is None
+        else merged(writer, source, each, after, field.order, size)
+        for each in field.arms
+    ]
     if not arms:
         found = f"{source.text}{where([*source.conditions, *after])}{order}{limit}"
     elif len(arms) == 1:
@@ -112,14 +119,14 @@ def _found(writer: Writer, field: Page, source: Source, joins: list[str], more: 
 
 
 def _arm(writer: Writer, source: Source, arm: tree.Rows, more: list[str], cut: str = "") -> str:
-    """The FROM item of one arm's rows, cut off after as many as the page may take; of `each` value as many."""
+    """The FROM item of one arm's rows."""
     row = source.scope["row"]
     if arm.each is None:
         return f"{source.text}{where([*writer.conditions(arm, source.scope), *more])}{cut}"
     each = writer.alias()
     scope = {**source.scope, "each": f'{each}."of"'}
-    found = f"select * from {source.text}{where([*writer.conditions(arm, scope), *more])}{cut}"
-    return f'({writer.fill(arm.each, scope)}) {each}("of") cross join lateral ({found}) {row}{cut}'
+    found = f"select * from {source.text}{where([*writer.conditions(arm, scope), *more])}"
+    return f'({writer.fill(arm.each, scope)}) {each}("of") cross join lateral ({found}) {row}'
 
 
 def _count(writer: Writer, field: Page, source: Source) -> str:

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 
 BY_ID = "{row}.id = {id}"
 
+
+def _givers(category: str) -> str:
+    """Who shares this with the viewer; never the viewer itself."""
+    return f"select distinct g from shared_with({VIEWER}, '{category}') g"
+
+
 EVENT_GIVERS = (
     f"select distinct g from unnest('{{{','.join(CATEGORIES)}}}'::text[]) c "
     f"cross join lateral shared_with({VIEWER}, c) g"
@@ -48,10 +54,16 @@ EVENT_WAYS = (
 REFERRAL_WAYS = (
     Way(f"{{row}}.company_id = {VIEWER}"),
     Way(f"{{row}}.referrer_id = {VIEWER} and {{row}}.company_id <> {VIEWER}"),
-    Way(
-        f"{{row}}.company_id = {{each}} and {VIEWER} not in ({{row}}.company_id, {{row}}.referrer_id)",
-        each=f"select distinct g from shared_with({VIEWER}, 'REFERRALS') g",
-    ),
+    Way(f"{{row}}.company_id = {{each}} and {{row}}.referrer_id <> {VIEWER}", each=_givers("REFERRALS")),
+)
+APPLICATION_WAYS = (
+    Way(f"{{row}}.company_id = {VIEWER}"),
+    Way("{row}.company_id = {each}", each=_givers("APPLICATIONS")),
+)
+CONTRIBUTION_WAYS = (
+    Way(f"{{row}}.contributor_id = {VIEWER}"),
+    Way(f"{{row}}.company_id = {VIEWER} and {{row}}.contributor_id <> {VIEWER}"),
+    Way(f"{{row}}.company_id = {{each}} and {{row}}.contributor_id <> {VIEWER}", each=_givers("OUTCOMES")),
 )
 
 # A page in recorded order never shows an event behind which another may still slip in.
@@ -127,6 +139,7 @@ class Query:
         "Applications (応募) of one's own and shared by agreement",
         order_by=ApplicationOrder.RECEIVED_AT_DESC,
         filter=ApplicationFilter,
+        ways=APPLICATION_WAYS,
     )
 
     handovers: HandoverConnection = many(
@@ -156,6 +169,7 @@ class Query:
         "Contributions (貢献), the edges of the graph",
         order_by=ContributionOrder.OCCURRED_AT_DESC,
         filter=ContributionFilter,
+        ways=CONTRIBUTION_WAYS,
     )
     neighbourhood: NeighbourhoodConnection = many(
         "Partners within a few contributions of one partner, nearest first (つながり)",

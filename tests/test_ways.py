@@ -24,7 +24,7 @@ from tests.conftest import _database
 from tests.test_simulate import MASTER_KEY, quiet
 
 NETWORK = size(partners=120, candidates=400, referrals=700, months=12, until=datetime(2026, 11, 1, tzinfo=UTC))
-PAGE = """query ($after: String) { found: %s(first: 100, after: $after%s) {
+PAGE = """query ($after: String) { found: %s(first: 20, after: $after%s) {
   totalCount pageInfo { hasNextPage hasPreviousPage endCursor } edges { node { id } } } }"""
 LISTS = (
     ("outcomes", "", "evt", "outcome_event", "true", "xid, position"),
@@ -38,6 +38,25 @@ LISTS = (
         "referral",
         "r.status = 'HIRED'",
         "submitted_at desc, id desc",
+    ),
+    ("applications", "", "app", "application", "true", "received_at desc, id desc"),
+    ("applications", ", orderBy: RECEIVED_AT_ASC", "app", "application", "true", "received_at, id"),
+    (
+        "applications",
+        ", orderBy: DECIDED_AT_DESC",
+        "app",
+        "application",
+        "true",
+        "coalesce(decided_at, '-infinity') desc, id desc",
+    ),
+    ("contributions", "", "ctb", "contribution", "true", "occurred_at desc, id desc"),
+    (
+        "contributions",
+        ", filter: { roles: [REFERRED, PLACED] }",
+        "ctb",
+        "contribution",
+        "r.role in ('REFERRED', 'PLACED')",
+        "occurred_at desc, id desc",
     ),
 )
 WATCHED = """(select id, kind from partner p where exists (select from agreement_share s where s.receiver_id = p.id)
