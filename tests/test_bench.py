@@ -90,6 +90,15 @@ async def test_every_server_gives_the_same_answers_and_is_measured(
     assert all(one["app_ms"] > 0 and one["database_ms"] > 0 for one in told["first_use"].values())
 
 
+async def test_nobody_is_always_the_first_after_another_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def loaded(*_: object) -> None: ...
+
+    monkeypatch.setattr(Bench, "_load", loaded)
+    bench = Bench("", MASTER_KEY, ("L", "N"), ("Q1",))
+    first, second = [[kind for _, kind, _ in await bench._round(number, 0)] for number in (1, 4)]
+    assert first == ["Kyoso", "L", "N"] == second[::-1]
+
+
 async def test_raw_rows_are_the_rollup(network: str) -> None:
     asked = """select measure, month, numerator, denominator from {}
         where measure in ('HIRE_RATE', 'REFERRAL_SUCCESS_RATE') and (numerator <> 0 or denominator <> 0)
