@@ -12,6 +12,8 @@ from planner.codec import cursor, read_cursor
 from planner.errors import BAD_CURSOR, RequestError
 
 ORDER = "RECORDED_ASC"
+LARGEST = 2**63 - 1
+"""Neither a transaction's number nor a place within one is larger."""
 
 
 class Place(NamedTuple):
@@ -45,7 +47,10 @@ def read_place(after: str | None) -> Place | None:
         return None
     try:
         xid, position, event_id = read_cursor(after, ORDER, 3)
-        return Place(int(xid), int(position), UUID(event_id))
+        found = Place(int(xid), int(position), UUID(event_id))
+        if max(found[:2]) > LARGEST:
+            raise ValueError("no event stands there")
+        return found
     except (GraphQLError, ValueError) as error:
         known = error if isinstance(error, GraphQLError) else RequestError(BAD_CURSOR, "This cursor is damaged.")
         raise InvalidRequestError([known]) from None

@@ -356,7 +356,8 @@ async def test_a_bookmark_says_that_nothing_was_missed(
 
 async def test_a_cursor_that_is_none_is_refused(served: Served, pair: Pair) -> None:
     async with conversation(served, await served.token(pair.company)) as talk:
-        for damaged in ("x", "WyJOQU1FX0FTQyIsIjEiXQ==", cursor("RECORDED_ASC", "1", "x", "y")):
+        nowhere = cursor("RECORDED_ASC", "9" * 20, "1", str(UUID(int=1)))
+        for damaged in ("x", "WyJOQU1FX0FTQyIsIjEiXQ==", cursor("RECORDED_ASC", "1", "x", "y"), nowhere):
             await talk.subscribe(EVENTS, after=damaged)
             refused = await talk.said()
             assert (refused["type"], refused["payload"][0]["extensions"]["code"]) == ("error", "BAD_CURSOR")
