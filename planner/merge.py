@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 def merged(
     writer: Writer, source: Source, arm: tree.Rows, more: list[str], order: Sequence[tree.Order], rows: int
 ) -> str:
-    """The FROM item of the first `rows` of an arm that has some of each of many values. The order knows no null."""
+    """The FROM item of the first `rows` of an arm that has some of each of many values.
+
+    The order knows no null, and goes one way.
+    """
     row, values, few, last = source.scope["row"], writer.alias(), writer.alias(), writer.alias()
     scope = {**source.scope, "each": f'{values}."of"'}
     assert arm.each is not None

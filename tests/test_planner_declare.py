@@ -25,6 +25,7 @@ from planner.declare import (
     where,
     word_of,
 )
+from planner.words import Way
 from tests.planner_world.compare import World
 from tests.planner_world.fixture import toy  # noqa: F401
 from tests.planner_world.schema import (
@@ -135,6 +136,8 @@ WRONG: list[tuple[str, Callable[[], Any], Any, str]] = [
     ("order may be null", lambda: many("x", order=Loose.RATIO), JobConnection, "job.ratio may be null"),
     ("order is not there", lambda: many("x", order=Loose.GONE), JobConnection, "no column 'gone' to order by"),
     ("order without type", lambda: many("x", order=Untyped.EXPRESSION), JobConnection, "end the order"),
+    ("order both ways", lambda: many("x", order=("opened_at", "-id"), ways=(Way("true", each="select 1"),)),
+     JobConnection, "goes up in all columns, or down in all"),
     ("no back column", lambda: many("x", "gone", order=JobOrder.NEWEST), JobConnection, "has no column 'gone'"),
     ("no index", lambda: many("x", "status", order=JobOrder.NEWEST), JobConnection, "no index of 'job' begins with"),
     ("no function", lambda: many("x", source="gone()", order=("id",)), JobConnection, "no table or function 'gone'"),
