@@ -55,7 +55,8 @@ class House:
         process.wait()
 
     def start(self) -> None:
-        self.server = embedded.start(self.place / "postgres", WRITTEN)
+        before, self.server = self.server.sockets, embedded.start(self.place / "postgres", WRITTEN)
+        shutil.rmtree(before, ignore_errors=True)  # a server that was ended by a signal leaves it
         door = self.place / "door"
         door.unlink(missing_ok=True)
         door.symlink_to(self.server.sockets)
