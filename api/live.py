@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -168,17 +169,17 @@ class Live:
             asked["agreement"] = f"agr_{agreement_id}"
         page = self.planner.prepare(Request(PAST, None, asked), who)
         async with pool().acquire() as connection:
-            answer = orjson.loads((await self.planner.run(page, lambda: nullcontext(connection))).body)
+            held = partial(nullcontext, connection)
+            answer = orjson.loads((await self.planner.run(page, held)).body)
             places = [read_place(edge["cursor"]) for edge in answer["data"]["outcomes"]["edges"]]
             heard = [place for place in places if place and (end is None or end.reaches(place))]
-            found = await self._encode(subscriber.group, heard, connection, live=False)
+            found = await self._encode(subscriber.group, heard, held, live=False)
         return found, len(heard) == EVENTS_A_BATCH
 
     async def _encode(
-        self, group: Group, places: Sequence[Place], connection: Connection | None = None, *, live: bool
+        self, group: Group, places: Sequence[Place], acquire: Acquire, *, live: bool
     ) -> list[tuple[Place, bytes]]:
         rows = [_delivery(place, place.event_id, live=live) for place in places]
-        acquire: Acquire = pool().acquire if connection is None else lambda: nullcontext(connection)
         return list(zip(places, await self.planner.encode_all(group.bound, rows, acquire), strict=True))
 
     async def _read(self) -> None:
@@ -203,7 +204,9 @@ class Live:
             listening = [group for group, places in heard.items() if places]
             for start in range(0, len(listening), ENCODED_AT_ONCE):
                 some = listening[start : start + ENCODED_AT_ONCE]
-                bodies = await asyncio.gather(*(self._encode(group, heard[group], live=True) for group in some))
+                bodies = await asyncio.gather(
+                    *(self._encode(group, heard[group], pool().acquire, live=True) for group in some)
+                )
                 for group, answers in zip(some, bodies, strict=True):
                     await _hand_out(answers, groups[group])
         except BaseException:
