@@ -47,7 +47,7 @@ def many(selector: Selector, asked: Asked, word: words.Many) -> Field:
     elif word.ways:
         arms = tuple(found_by(selector, rows, way) for way in word.ways)
     entries, label = _ordering(selector, asked, word)
-    order = order_of(entries, home, relation, facts)
+    order = order_of(entries, home, relation, facts, word.to)
     spot = Spot(relation.columns, home)
     at_edge = Spot(facts.columns, home, "{edge}") if facts is not None else spot
     return tree.Page(

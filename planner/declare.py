@@ -200,7 +200,8 @@ def many(
     """A forward page. `back`: the column (of the target, or of `through`) that holds my key; none for a root list.
 
     `through="membership", to="partner_id"`: many to many, by an edge table, or by a function when it is a call:
-    `through="neighbourhood({viewer.partner}, {of}, {depth})"`. `source` calls a function of the target's rows.
+    `through="neighbourhood({viewer.partner}, {of}, {depth})"`, which returns keys of rows that are there. `source`
+    calls a function of the target's rows.
     `order_by=ReferralOrder.SUBMITTED_AT_DESC` prints `orderBy` with that default; `order=` fixes an order, by a member
     of such an enum or by columns. A column is `"name"`, `"-name"` (descending), `"edge.name"`, or an SQL expression
     with `{row}` that is never null. The key is appended by itself. `filter` is an input class of `where` members.

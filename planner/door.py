@@ -81,8 +81,10 @@ def target(
     return home, home.relation, None, home.name
 
 
-def order_of(entries: Sequence[str], home: Home | None, relation: Relation, edge: Relation | None) -> tuple[Order, ...]:
-    """The columns of an order, the key last, so that no two rows stand equal."""
+def order_of(
+    entries: Sequence[str], home: Home | None, relation: Relation, edge: Relation | None = None, to: str | None = None
+) -> tuple[Order, ...]:
+    """The columns of an order, the key last, so that no two rows stand equal; of edges the column `to` holds it."""
     found: list[Order] = []
     for entry in entries:
         body = entry.removeprefix("-")
@@ -96,5 +98,6 @@ def order_of(entries: Sequence[str], home: Home | None, relation: Relation, edge
             found.append(Order(Sql(f"{{row}}.{quoted(body)}"), relation.columns[body].type, descending))
     if home is not None and home.key not in entries:
         descending = bool(found) and found[-1].descending
-        found.append(Order(Sql(f"{{row}}.{quoted(home.key)}"), home.key_type, descending))
+        key = f"{{row}}.{quoted(home.key)}" if to is None else f"{{edge}}.{quoted(to)}"
+        found.append(Order(Sql(key), home.key_type, descending))
     return tuple(found)

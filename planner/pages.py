@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """What all parts of one page share: the FROM item, the scope of its rows, the conditions without the cursor."""
+    """What all parts of one page share: the FROM item, the scope of its rows, the conditions without the cursor.
+
+    `through`: the FROM item of edges alone, and how their rows are joined.
+    """
 
     text: str
+    through: tuple[str, str] | None
     scope: Scope
     conditions: list[str]
     after: str
@@ -40,14 +44,15 @@ def _source(writer: Writer, field: Page, scope: Scope) -> Source:
     row = writer.alias()
     edge = writer.alias() if field.edge is not None else row
     inner = {"row": row, "edge": edge, "own": edge, "parent": scope.get("own", "")}
-    text = writer.source(field.rows, row, scope)
+    text, through = writer.source(field.rows, row, scope), None
     conditions = writer.conditions(field.rows, inner)
     if field.edge is not None:
-        through = writer.source(field.edge, edge, scope)
-        text = f"{through} join {text} on {row}.{quoted(field.table_key)} = {edge}.{quoted(field.to or '')}"
+        join = f" join {text} on {row}.{quoted(field.table_key)} = {edge}.{quoted(field.to or '')}"
+        through = writer.source(field.edge, edge, scope), join
+        text = "".join(through)
         conditions = writer.conditions(field.edge, inner) + conditions
     after = _beyond(writer, field, inner) if field.after else ""
-    return Source(text, {**inner, "cursor": _cursor(writer, field, inner)}, conditions, after)
+    return Source(text, through, {**inner, "cursor": _cursor(writer, field, inner)}, conditions, after)
 
 
 def _cursor(writer: Writer, field: Page, scope: Scope) -> str:
@@ -100,8 +105,12 @@ def _found(writer: Writer, field: Page, source: Source, joins: list[str], more: 
     row, joined = source.scope["row"], "".join(joins)
     order, size = writer.ordered(field.order, source.scope), field.size.rows + more
     limit = f" limit {size}"
-    if field.edge is not None:
-        return f"{source.text}{joined}{where([*source.conditions, *after])}{order}{limit}"
+    if source.through is not None:
+        cut = f"{where([*source.conditions, *after])}{order}{limit}"
+        if not _edges_suffice(field):
+            return f"{source.text}{joined}{cut}"
+        edges, join = source.through
+        return f"(select * from {edges}{cut}) {source.scope['edge']}{join}{joined}{order}"
     arms = [
         _arm(writer, source, each, after, f"{order}{limit}")
         if each.each is None
@@ -116,6 +125,13 @@ def _found(writer: Writer, field: Page, source: Source, joins: list[str], more: 
         found = f"({' union all '.join(f'(select {row}.* from {each})' for each in arms)}) {row}{order}{limit}"
     # Joined before the limit, relations would be read for every row there is instead of for the page's.
     return f"(select * from {found}) {row}{joined}{order}" if joins else found
+
+
+def _edges_suffice(field: Page) -> bool:
+    """Whether a page can be cut before its rows are joined: by its edges it is ordered, and no row of theirs is kept
+    away. What a function returns is there, as `many` says; a table's column may refer to nothing."""
+    by_edges = all("{row}" not in each.sql.text for each in field.order)
+    return field.edge is not None and field.edge.call is not None and not field.rows.conditions and by_edges
 
 
 def _arm(writer: Writer, source: Source, arm: tree.Rows, more: list[str], cut: str = "") -> str:

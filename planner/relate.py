@@ -105,7 +105,7 @@ def _listed(selector: Selector, asked: Asked, word: words.Listed) -> Field:
         conditions.append(selector.sql.sql(word.where, arguments))
     rows = rows_of(selector, type_, home, call, name, conditions)
     record = selector.record(type_, asked.nodes, Spot(relation.columns, home), asked.depth)
-    order = order_of(word.order, home, relation, None)
+    order = order_of(word.order, home, relation)
     return tree.Listed(
         **asked.common, record=record, rows=rows, order=order, at_most=word.at_most or 0, item_nonnull=item_nonnull,
         sure=True,

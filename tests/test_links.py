@@ -57,7 +57,7 @@ def walked(
         best: dict[UUID, Step] = {}
         for step in sorted(steps, key=lambda step: (-step[3], step[2])):
             best.setdefault(step[0], step)
-        found += sorted(best.values(), key=lambda step: (-step[3], step[0]))
+        found += sorted(best.values(), key=lambda step: (step[3], step[0]), reverse=True)
         last = list(best)
         known |= set(best)
     return found

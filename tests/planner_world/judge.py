@@ -381,7 +381,7 @@ class Judge:
                     found.append({**(self.object("partner", row) or {}), **edge, "edge": edge})
                     ring.append((row["id"], distance + 1))
         return self.page(
-            found, [("distance", False), ("name", False)], "edge.distance,name", args["first"], args.get("after"),
+            found, [("distance", False)], "edge.distance", args["first"], args.get("after"),
             lambda row: row["edge"],
         )  # fmt: skip
 

@@ -517,7 +517,7 @@ class Query:
         "Neighbours",
         through="around({viewer.partner}, {of}, {depth})",
         to="partner_id",
-        order=("edge.distance", "name"),
+        order=("edge.distance",),
         args={
             "of": arg(strawberry.ID, "Centre", of="partner"),
             "depth": arg(int, "Steps", default=1),
