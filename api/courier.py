@@ -18,7 +18,7 @@ from api import ats, intake_apply, letters
 from api import mail as post
 from api.intake_people import TooEarly
 from api.settings import Settings
-from models import agreement, delivery, idempotency, invitation, mail, referral, relay, slot
+from models import agreement, delivery, idempotency, invitation, mail, outbox, referral, relay, slot
 from models.db import unit_of_work
 from models.errors import Refusal
 from models.mail import Connection
@@ -42,8 +42,10 @@ TERMS: tuple[Callable[[Connection, datetime], Awaitable[object]], ...] = (
     agreement.end_due,
     delivery.reduce,
     idempotency.sweep,
+    outbox.mark,
 )
-"""What runs out by itself. Each takes a batch and gives what it took: nothing, when there is no more."""
+"""What runs out by itself, and the hours of the record. Each takes a batch and gives what it took: nothing, when there
+is no more."""
 
 log = structlog.get_logger()
 

@@ -52,7 +52,7 @@ def where(description: str, sql: Predicate, *, of: str | None = None) -> Any:
     return strawberry.field(description=description, default=UNSET, metadata={"planner": words.Argument(sql, of)})
 
 
-def within(sql: str) -> Mapping[str, str]:
+def within(sql: str) -> dict[str, str]:
     """The predicates of a range input {from, to}: from ≤ x < to. `sql` is the column, such as `{row}.submitted_at`."""
     return {"from": f"{sql} >= {{value}}", "to": f"{sql} < {{value}}"}
 

@@ -31,6 +31,14 @@ SHARED_UNDER = """exists (select from agreement_share s where s.agreement_id = {
     and (s.giver_id = {row}.company_id and s.receiver_id = {viewer.partner}
          or s.giver_id = {viewer.partner} and {row}.company_id = {viewer.partner}))"""
 
+# Marks say how far the record had come at a moment, so that an index, which has events in the order of the record, finds
+# those of a time (0033_marks.sql). A fact never lies in the future when it is recorded, but two machines' clocks may differ.
+BEHIND = """ and ({{row}}.xid, {{row}}.position) >= (
+    select m.low_xid, m.low_position from outcome_mark m where m.at <= {{value}}{slack} order by m.at desc limit 1)"""
+BEFORE = """ and ({row}.xid, {row}.position) < (
+    select m.high_xid, m.high_position from outcome_mark m where m.at >= {value} order by m.at limit 1)"""
+OCCURRED, RECORDED = within("{row}.occurred_at"), within("{row}.recorded_at")
+
 RETENTION = """(select coalesce(jsonb_agg(to_jsonb(c) order by c.day), '[]')
     from retention_check c where c.hire_id = {row}.id)"""
 
@@ -90,8 +98,12 @@ class OutcomeFilter:
     kinds: list[OutcomeKind] | None = where("Any of these kinds", "{row}.kind = any({value})")
     agreement_id: strawberry.ID | None = where("Shared under this agreement", SHARED_UNDER, of="agreement")
     company_id: strawberry.ID | None = where("Of this company", "{row}.company_id = {value}", of="partner")
-    occurred: DateTimeRange | None = where("Happened within", within("{row}.occurred_at"))
-    recorded: DateTimeRange | None = where("Recorded within", within("{row}.recorded_at"))
+    occurred: DateTimeRange | None = where(
+        "Happened within", OCCURRED | {"from": OCCURRED["from"] + BEHIND.format(slack=" - interval '1 day'")}
+    )
+    recorded: DateTimeRange | None = where(
+        "Recorded within", {"from": RECORDED["from"] + BEHIND.format(slack=""), "to": RECORDED["to"] + BEFORE}
+    )
     source_event_ids: list[str] | None = where(
         "Any of these ids of the source system", "{row}.source_event_id = any({value})"
     )

@@ -219,6 +219,7 @@ async def test_after_a_restore_old_events_are_read(installation: Installation) -
     (restored,) = [block for block in blocks("sql") if "outcome_event" in block.text]
     await execute(owner, restored.text)
     assert await connection.fetchval(waiting) == 0
+    assert await connection.fetchval("select max(low_xid) from outcome_mark where isfinite(at)") == 3
     await connection.close()
 
 

@@ -1,11 +1,20 @@
-"""The outbox: events in the order in which they became visible, whatever their numbers look like as text."""
+"""The outbox: events in the order in which they became visible, whatever their numbers look like; and its marks."""
 
 from __future__ import annotations
 
-import asyncpg
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from uuid import UUID
 
-from models import db
-from models.db import queries, uuid7
+import asyncpg
+import pytest
+
+from models import db, outbox
+from models.db import queries, unit_of_work, uuid7
+from tests import builders
+from tests.relay_world import World
 
 INSERT = """
 insert into outcome_event (id, xid, kind, category, occurred_at, recorded_at, reported_by, source, company_id, parties)
@@ -34,3 +43,92 @@ async def test_events_stand_in_order_of_their_numbers(connected: str) -> None:
             "order by e.xid, e.position limit 10"
         )
         assert "outcome_event_in_order" in str(plan)
+
+
+MISPLACED = """select count(*) from outcome_event e join outcome_mark m on
+  e.recorded_at >= m.at and (e.xid, e.position) < (m.low_xid, m.low_position)
+  or e.recorded_at < m.at and (e.xid, e.position) >= (m.high_xid, m.high_position)"""
+"""Events that a reader who follows a mark would pass over."""
+MARKS = "select count(*) from outcome_mark where isfinite(at)"
+TOMORROW = datetime.now(UTC) + timedelta(days=1)
+"""A mark is due at any time."""
+
+
+@pytest.fixture
+async def owner(connected: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(**db.credentials(connected))
+    yield connection
+    await connection.close()
+
+
+async def tell(connection: asyncpg.Connection[asyncpg.Record], company: UUID, number: int = 1) -> None:
+    """Records events."""
+    for _ in range(number):
+        await outbox.publish(connection, "HIRED", builders.said(company), company_id=company)
+
+
+async def mark() -> None:
+    """Takes a mark, as the clock does."""
+    async with unit_of_work() as connection:
+        await outbox.mark(connection, TOMORROW)
+
+
+async def test_a_mark_holds_for_whoever_is_still_writing(owner: asyncpg.Connection[asyncpg.Record]) -> None:
+    company = await World(owner).partner("COMPANY")
+    async with db.pool().acquire() as slow, slow.transaction():
+        await tell(slow, company)
+        async with unit_of_work() as connection:
+            await tell(connection, company)
+        await mark()
+        await tell(slow, company)
+    async with unit_of_work() as connection:
+        await tell(connection, company)
+    sides = "select count(*) from outcome_event, outcome_mark where isfinite(at) and recorded_at {} at"
+    assert [await owner.fetchval(sides.format(side)) for side in ("<", ">=")] == [2, 2]
+    assert await owner.fetchval(MISPLACED) == 0
+
+
+async def test_marks_hold_while_many_write(owner: asyncpg.Connection[asyncpg.Record]) -> None:
+    company, chance = await World(owner).partner("COMPANY"), Random(3)
+
+    async def write() -> None:
+        for _ in range(5):
+            async with unit_of_work() as connection:
+                await asyncio.sleep(chance.random() / 50)
+                await tell(connection, company)
+                await asyncio.sleep(chance.random() / 50)
+                await tell(connection, company, 2)
+
+    async def watch() -> None:
+        for _ in range(20):
+            await mark()
+            await asyncio.sleep(chance.random() / 50)
+
+    await asyncio.gather(watch(), *(write() for _ in range(6)))
+    assert await owner.fetchval(MARKS) == 20
+    assert await owner.fetchval("select count(*) from outcome_event") == 90
+    assert await owner.fetchval(MISPLACED) == 0
+
+
+async def test_an_hour_has_one_mark_from_a_transaction_of_its_own(owner: asyncpg.Connection[asyncpg.Record]) -> None:
+    for _ in range(2):
+        async with unit_of_work() as connection:
+            await outbox.mark(connection, datetime.now(UTC))
+    assert await owner.fetchval(MARKS) == 1
+    async with unit_of_work() as connection:
+        await connection.execute("select pg_current_xact_id()")
+        await outbox.mark(connection, TOMORROW)
+    assert await owner.fetchval(MARKS) == 1
+
+
+async def test_marks_made_anew_hold_for_whoever_began_before(owner: asyncpg.Connection[asyncpg.Record]) -> None:
+    company = await World(owner).partner("COMPANY")
+    async with db.pool().acquire() as slow, slow.transaction():
+        await slow.execute("select pg_current_xact_id()")
+        for _ in range(3):
+            async with unit_of_work() as connection:
+                await tell(connection, company)
+        await outbox.rebuild_marks(owner)
+        await tell(slow, company)
+    assert await owner.fetchval(MARKS) == 1
+    assert await owner.fetchval(MISPLACED) == 0

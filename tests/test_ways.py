@@ -26,10 +26,27 @@ from tests.test_simulate import MASTER_KEY, quiet
 NETWORK = size(partners=120, candidates=400, referrals=700, months=12, until=datetime(2026, 11, 1, tzinfo=UTC))
 PAGE = """query ($after: String) { found: %s(first: 20, after: $after%s) {
   totalCount pageInfo { hasNextPage hasPreviousPage endCursor } edges { node { id } } } }"""
+SPRING, SUMMER = "2026-03-01T13:30:00+09:00", "2026-06-01T17:15:00+09:00"
 LISTS = (
     ("outcomes", "", "evt", "outcome_event", "true", "xid, position"),
     ("outcomes", ", orderBy: RECORDED_DESC", "evt", "outcome_event", "true", "xid desc, position desc"),
     ("outcomes", ", filter: { kinds: [HIRED] }", "evt", "outcome_event", "r.kind = 'HIRED'", "xid, position"),
+    (
+        "outcomes",
+        f', orderBy: RECORDED_DESC, filter: {{ recorded: {{ from: "{SPRING}", to: "{SUMMER}" }} }}',
+        "evt",
+        "outcome_event",
+        f"r.recorded_at >= '{SPRING}' and r.recorded_at < '{SUMMER}'",
+        "xid desc, position desc",
+    ),
+    (
+        "outcomes",
+        f', filter: {{ occurred: {{ from: "{SPRING}", to: "{SUMMER}" }} }}',
+        "evt",
+        "outcome_event",
+        f"r.occurred_at >= '{SPRING}' and r.occurred_at < '{SUMMER}'",
+        "xid, position",
+    ),
     ("referrals", "", "ref", "referral", "true", "submitted_at desc, id desc"),
     (
         "referrals",

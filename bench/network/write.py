@@ -24,7 +24,7 @@ from bench.network.hands import Hands
 from bench.network.rows import COLUMNS, SIGNATURE, TRAILER, sheets
 from bench.network.story import Count, Offer
 from bench.network.world import Sheets, Size, World
-from models import db, kpi
+from models import db, kpi, outbox
 from models.named import statements
 
 Progress = Callable[[str, float], None]
@@ -112,6 +112,7 @@ class _Load:
         self._progress("Figures", INDEXED)
         await named.analyze(connection)
         await kpi.rebuild(connection)
+        await outbox.rebuild_marks(connection)
         await self._index(rollups, FIGURED, 1.0)
         self._progress("Done", 1.0)
         return Written(dict(self._rows), self._fingerprint())

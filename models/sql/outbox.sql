@@ -1,5 +1,6 @@
 -- name: publish!
--- Events into the outbox, in this order; the wake-up is delivered at commit and says nothing.
+-- Events into the outbox, in this order; the wake-up is delivered at commit and says nothing. The transaction is numbered
+-- before the clock is read: see `mark`.
 with event as (
   insert into outcome_event (id, kind, category, occurred_at, recorded_at, reported_by, source, source_event_id, stage,
     company_id, parties, referral_id, application_id, handover_id, invitation_id, slot_id, hire_id, corrects_id)
@@ -8,6 +9,7 @@ with event as (
   from json_to_recordset(:events) as e (id uuid, kind text, category text, occurred_at timestamptz, reported_by uuid,
     source text, source_event_id text, stage text, company_id uuid, parties uuid[], referral_id uuid, application_id uuid,
     handover_id uuid, invitation_id uuid, slot_id uuid, hire_id uuid, corrects_id uuid)
+  where pg_current_xact_id() is not null
   returning id
 )
 select pg_notify('kyoso_outbox', '') from event limit 1;
@@ -31,3 +33,15 @@ select agreement_id, giver_id, receiver_id, category from agreement_share
 where agreement_id = any(:agreement_ids) and granularity = 'FIELDS'
   and starts_on <= (now() at time zone 'Asia/Tokyo')::date
   and (ends_on is null or ends_on >= (now() at time zone 'Asia/Tokyo')::date);
+
+-- name: mark!
+-- How far the record has come, unless there is a mark of the last hour. The order matters: a snapshot tells who may still
+-- record an event, then the clock is read, and only then this transaction is numbered, so that whatever was recorded
+-- earlier has a lower number. A transaction that has one already makes no mark.
+insert into outcome_mark (at, low_xid, low_position, high_xid, high_position)
+select clock_timestamp(), pg_snapshot_xmin(pg_current_snapshot()), 0, pg_current_xact_id(), 0
+where pg_current_xact_id_if_assigned() is null
+  and not exists (select from outcome_mark m where m.at > :now::timestamptz - interval '1 hour' and m.at < 'infinity');
+
+-- name: rebuild_marks!
+select outcome_mark_rebuild();
