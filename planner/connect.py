@@ -44,8 +44,8 @@ def many(selector: Selector, asked: Asked, word: words.Many) -> Field:
     arms: tuple[Rows, ...] = ()
     if word.back is not None and edge is None and call is None and asked.spot.home is not None:
         arms = settled(selector, rows, word.back, asked.spot.home.key)
-    elif word.ways:
-        arms = tuple(found_by(selector, rows, way) for way in word.ways)
+    else:
+        arms = tuple(found_by(selector, rows, *way) for way in selector.sql.ways(arguments, word))
     entries, label = _ordering(selector, asked, word)
     order = order_of(entries, home, relation, facts, word.to)
     spot = Spot(relation.columns, home)

@@ -14,7 +14,7 @@ from planner.fragments import Named
 from planner.spot import Asked
 from planner.text import quoted
 from planner.tree import Order, Rows, Sql
-from planner.words import Way, relation_name
+from planner.words import relation_name
 
 if TYPE_CHECKING:
     from planner.select import Selector
@@ -52,13 +52,12 @@ def settled(selector: Selector, rows: Rows, column: str, key: str) -> tuple[Rows
     return tuple(replace(rows, conditions=(*others, selector.sql.sql(part))) for part in parts)
 
 
-def found_by(selector: Selector, rows: Rows, way: Way) -> Rows:
-    """Those of the rows that one index finds, under the same conditions."""
+def found_by(selector: Selector, rows: Rows, condition: Sql, each: Sql | None) -> Rows:
+    """Those of the rows that one way finds, under the same conditions."""
     whole = permitted(selector, rows.table)
     # An OR is taken for rare, so that PostgreSQL would sort all that the index finds; of this it thinks that half pass.
-    told = [Sql(f"coalesce({each.text}, false)", each.binds) if each in whole else each for each in rows.conditions]
-    each = None if way.each is None else selector.sql.sql(way.each)
-    return replace(rows, conditions=(*told, selector.sql.sql(way.condition)), each=each)
+    told = [Sql(f"coalesce({one.text}, false)", one.binds) if one in whole else one for one in rows.conditions]
+    return replace(rows, conditions=(*told, condition), each=each)
 
 
 def permitted_edge(selector: Selector, name: str) -> list[Sql]:

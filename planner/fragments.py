@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from planner.codec import is_plural, named, plain, sql_type, type_of
 from planner.directives import member_word
 from planner.errors import DeclarationError
 from planner.tree import Sql
-from planner.words import Predicate, Word, holes
+from planner.words import Argument, Many, Predicate, Word, holes
 
 ROWS = frozenset({"row", "parent", "edge", "each"})
 """Names that stay open until the statement is written."""
@@ -88,20 +88,20 @@ class Fragments:
     def predicates(self, arguments: Arguments, word: Word) -> list[Sql]:
         """The predicates that the given arguments and filter members stand for."""
         found: list[Sql] = []
-        for name, each in arguments.items():
-            declared = word.arguments.get(name)
-            if each.given is None:
-                continue
-            if declared is not None and declared.where is not None:
-                found += self._predicate(declared.where, each, arguments)
-            elif isinstance(each.given, Fields):
-                for member in each.given.members:
-                    inner = _member(each, member)
-                    base: Any = named(each.type)
-                    own = member_word(base.fields[member])
-                    if own is not None and own.where is not None:
-                        found += self._predicate(own.where, inner, arguments)
+        for declared, value in _given(arguments, word):
+            if declared.where is not None:
+                found += self._predicate(declared.where, value, arguments)
         return found
+
+    def ways(self, arguments: Arguments, word: Many) -> list[tuple[Sql, Sql | None]]:
+        """How indexes find the rows of a list: each way's condition, and what its `each` selects. Of the first given
+        filter member that has ways, or else of the list itself."""
+        ways, value = word.ways, None
+        if ways:
+            ways, value = next(((own.ways, asked) for own, asked in _given(arguments, word) if own.ways), (ways, None))
+        conditions = [self.sql(way.condition, arguments, value) for way in ways]
+        each = [None if way.each is None else self.sql(way.each, arguments, value) for way in ways]
+        return list(zip(conditions, each, strict=True))
 
     def _predicate(self, predicate: Predicate, value: Named, arguments: Arguments) -> list[Sql]:
         if isinstance(predicate, str):
@@ -113,6 +113,20 @@ class Fragments:
         if name not in self.catalogue.viewer:
             raise DeclarationError(f"{{viewer.{name}}} is not among the viewer's values, in: {text}")
         return Bind(ViewerValue(name), self.catalogue.viewer[name])
+
+
+def _given(arguments: Arguments, word: Word) -> Iterator[tuple[Argument, Named]]:
+    """What is declared of each argument and filter member that is given, with its value."""
+    for name, each in arguments.items():
+        declared = word.arguments.get(name)
+        if each.given is not None and declared is not None and declared.where is not None:
+            yield declared, each
+        elif isinstance(each.given, Fields):
+            base: Any = named(each.type)
+            for member in each.given.members:
+                own = member_word(base.fields[member])
+                if own is not None:
+                    yield own, _member(each, member)
 
 
 def _member(each: Named, path: str) -> Named:

@@ -14,7 +14,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.unset import UNSET
 
 from planner import words
-from planner.words import Predicate, Word
+from planner.words import Predicate, Way, Word
 
 Scopes = Sequence[Sequence[str]]
 
@@ -46,10 +46,12 @@ def arg(
     return Arg(annotation, description, default, words.Argument(where, of, among))
 
 
-def where(description: str, sql: Predicate, *, of: str | None = None) -> Any:
+def where(description: str, sql: Predicate, *, of: str | None = None, ways: Sequence[Way] = ()) -> Any:
     """A member of a filter input: `where("Any of these", "{row}.status = any({value})")`. For a member that is an
-    input itself, a mapping from its members to SQL; see `within`. `of` as for `arg`."""
-    return strawberry.field(description=description, default=UNSET, metadata={"planner": words.Argument(sql, of)})
+    input itself, a mapping from its members to SQL; see `within`. `of` as for `arg`. `ways` take the place of those of
+    a list, where this member is given."""
+    word = words.Argument(sql, of, ways=tuple(ways))
+    return strawberry.field(description=description, default=UNSET, metadata={"planner": word})
 
 
 def within(sql: str) -> dict[str, str]:

@@ -25,13 +25,14 @@ def merged(
 
     The order knows no null, and goes one way.
     """
-    row, values, few, last = source.scope["row"], writer.alias(), writer.alias(), writer.alias()
-    scope = {**source.scope, "each": f'{values}."of"'}
+    row, values, each = source.scope["row"], writer.alias(), writer.alias()
+    few, last = writer.alias(), writer.alias()
+    scope = {**source.scope, "each": f'({values}."of")'}
     assert arm.each is not None
     conditions = [*writer.conditions(arm, scope), *more]
-    columns = [writer.fill(each.sql, scope) for each in order]
+    columns = [writer.fill(one.sql, scope) for one in order]
     keys = [f'"k{place}"' for place, _ in enumerate(order)]
-    by_key = ", ".join(f"{key}{' desc' if each.descending else ''}" for key, each in zip(keys, order, strict=True))
+    by_key = ", ".join(f"{key}{' desc' if one.descending else ''}" for key, one in zip(keys, order, strict=True))
     in_order = writer.ordered(order, scope)
 
     def walk(selected: str, *until: str, limit: str = str(rows)) -> str:
@@ -44,7 +45,7 @@ def merged(
     until = f"({', '.join(columns)}) {sign} (select {', '.join(keys)} from {last})"
     walks = f"{walk(f'{row}.*', until)} union all {walk(f'{row}.*', f'not exists (select from {last})')}"
     return (
-        f'(with {values}("of") as materialized ({writer.fill(arm.each, scope)}), '
+        f'(with {values} as materialized (select {each} as "of" from ({writer.fill(arm.each, scope)}) {each}), '
         f"{few} as materialized ({sampled} order by {by_key} limit {rows}), "
         f"{last} as materialized (select {', '.join(keys)} from {few} order by {by_key} offset {rows - 1}) "
         f'select {row}.* from (select distinct "of" from {few}) {values} cross join lateral ({walks}) {row}'

@@ -140,9 +140,9 @@ def _arm(writer: Writer, source: Source, arm: tree.Rows, more: list[str], cut: s
     if arm.each is None:
         return f"{source.text}{where([*writer.conditions(arm, source.scope), *more])}{cut}"
     each = writer.alias()
-    scope = {**source.scope, "each": f'{each}."of"'}
+    scope = {**source.scope, "each": each}
     found = f"select * from {source.text}{where([*writer.conditions(arm, scope), *more])}"
-    return f'({writer.fill(arm.each, scope)}) {each}("of") cross join lateral ({found}) {row}'
+    return f"({writer.fill(arm.each, scope)}) {each} cross join lateral ({found}) {row}"
 
 
 def _count(writer: Writer, field: Page, source: Source) -> str:

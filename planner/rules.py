@@ -132,7 +132,9 @@ def _orders(catalogue: Catalogue, place: str, field: GraphQLField, word: words.M
     if word.sortable:
         enum_type = named(type_of(field.args["orderBy"]))
         orders = [order_columns(each.value) for each in enum_type.values.values()]
-    in_turn = any(way.each is not None for way in word.ways)
+    filters: Any = getattr(named(type_of(field.args["filter"])), "fields", {}) if "filter" in field.args else {}
+    narrowed = [own.ways for own in map(member_word, filters.values()) if own is not None] if word.ways else []
+    in_turn = any(way.each is not None for ways in (word.ways, *narrowed) for way in ways)
     if in_turn and any(len({entry.startswith("-") for entry in order}) > 1 for order in orders):
         raise DeclarationError(f"{place}: where a way has `each`, an order goes up in all columns, or down in all")
     for entry in (entry for order in orders for entry in order):

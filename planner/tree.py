@@ -99,7 +99,7 @@ class Record:
 class Rows:
     """Where rows come from: a table, a function call, a jsonb value or a returned row, under its conditions.
 
-    `each` selects values of which the conditions hold one, `{each}`: the rows of each in turn.
+    `each` selects rows of which the conditions hold one, `{each}`: what is found with each in turn.
     """
 
     table: str = ""

@@ -37,12 +37,25 @@ class Returned:
 
 
 @dataclass(frozen=True)
+class Way:
+    """Some of the rows that a list may show, as one index finds them: those that meet the condition. Where `each`
+    selects rows, those that meet it with each of them in turn, `{each}.giver` being the column that `each` calls so.
+    """
+
+    condition: str
+    each: str | None = None
+
+
+@dataclass(frozen=True)
 class Argument:
-    """What the planner must know of an argument beyond its GraphQL type. `among` is the least and most it may be."""
+    """What the planner must know of an argument beyond its GraphQL type. `among` is the least and most it may be.
+    `ways`: how indexes find the rows of a list that has ways, where this member of its filter is given.
+    """
 
     where: Predicate | None = None
     of: str | None = None
     among: tuple[int, int] | None = None
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +108,6 @@ class One(Word):
     where: str | None = None
     source: str | None = None
     total: bool = False
-
-
-@dataclass(frozen=True)
-class Way:
-    """Some of the rows that a list may show, as one index finds them: those that meet the condition. Where `each`
-    selects values, those that meet it with each of them, `{each}`, in turn.
-    """
-
-    condition: str
-    each: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

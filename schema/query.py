@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
-from auth.policy import VIEWER
-from models.outbox import CATEGORIES
 from planner.declare import arg, embedded, many, node, nodes, one
-from planner.words import Way
+from schema import ways
 from schema.agreement import AgreementFilter, AgreementOrder
 from schema.application import ApplicationFilter, ApplicationOrder, JobFilter, JobOrder
 from schema.contribution import ContributionFilter, ContributionOrder, ContributionRole
@@ -37,34 +35,6 @@ if TYPE_CHECKING:
 
 BY_ID = "{row}.id = {id}"
 
-
-def _givers(category: str) -> str:
-    """Who shares this with the viewer; never the viewer itself."""
-    return f"select distinct g from shared_with({VIEWER}, '{category}') g"
-
-
-EVENT_GIVERS = (
-    f"select distinct g from unnest('{{{','.join(CATEGORIES)}}}'::text[]) c "
-    f"cross join lateral shared_with({VIEWER}, c) g"
-)
-EVENT_WAYS = (
-    *(Way(f"{{row}}.parties[{place}] = {VIEWER}") for place in (1, 2, 3)),
-    Way(f"{{row}}.company_id = {{each}} and not {{row}}.parties @> array[{VIEWER}]", each=EVENT_GIVERS),
-)
-REFERRAL_WAYS = (
-    Way(f"{{row}}.company_id = {VIEWER}"),
-    Way(f"{{row}}.referrer_id = {VIEWER} and {{row}}.company_id <> {VIEWER}"),
-    Way(f"{{row}}.company_id = {{each}} and {{row}}.referrer_id <> {VIEWER}", each=_givers("REFERRALS")),
-)
-APPLICATION_WAYS = (
-    Way(f"{{row}}.company_id = {VIEWER}"),
-    Way("{row}.company_id = {each}", each=_givers("APPLICATIONS")),
-)
-CONTRIBUTION_WAYS = (
-    Way(f"{{row}}.contributor_id = {VIEWER}"),
-    Way(f"{{row}}.company_id = {VIEWER} and {{row}}.contributor_id <> {VIEWER}"),
-    Way(f"{{row}}.company_id = {{each}} and {{row}}.contributor_id <> {VIEWER}", each=_givers("OUTCOMES")),
-)
 
 # A page in recorded order never shows an event behind which another may still slip in.
 SETTLED = "{row}.xid < pg_snapshot_xmin(pg_current_snapshot())"
@@ -123,7 +93,7 @@ class Query:
         "Referrals (紹介) made, received or shared by agreement",
         order_by=ReferralOrder.SUBMITTED_AT_DESC,
         filter=ReferralFilter,
-        ways=REFERRAL_WAYS,
+        ways=ways.REFERRALS,
     )
 
     job: Job | None = one(
@@ -139,7 +109,7 @@ class Query:
         "Applications (応募) of one's own and shared by agreement",
         order_by=ApplicationOrder.RECEIVED_AT_DESC,
         filter=ApplicationFilter,
-        ways=APPLICATION_WAYS,
+        ways=ways.APPLICATIONS,
     )
 
     handovers: HandoverConnection = many(
@@ -156,7 +126,7 @@ class Query:
         where=SETTLED,
         order_by=OutcomeOrder.RECORDED_ASC,
         filter=OutcomeFilter,
-        ways=EVENT_WAYS,
+        ways=ways.EVENTS,
     )
     kpis: KpiConnection = many(
         "Shared figures (KPI), one per name, subject and period",
@@ -169,7 +139,7 @@ class Query:
         "Contributions (貢献), the edges of the graph",
         order_by=ContributionOrder.OCCURRED_AT_DESC,
         filter=ContributionFilter,
-        ways=CONTRIBUTION_WAYS,
+        ways=ways.CONTRIBUTIONS,
     )
     neighbourhood: NeighbourhoodConnection = many(
         "Partners within a few contributions of one partner, nearest first (つながり)",

@@ -128,6 +128,11 @@ class Loosely:
     company_id: strawberry.ID | None = where("Company", "{row}.company_id = {value}")
 
 
+@strawberry.input(description="Filter")
+class InTurn:
+    status: str | None = where("Status", "{row}.status = {value}", ways=(Way("true", each="select 1"),))
+
+
 WRONG: list[tuple[str, Callable[[], Any], Any, str]] = [
     ("no column", lambda: column("x"), str, "has no column 'extra'"),
     ("wrong type", lambda: column("x", "opened_at"), int, "is timestamp with time zone, which Int!"),
@@ -137,6 +142,8 @@ WRONG: list[tuple[str, Callable[[], Any], Any, str]] = [
     ("order is not there", lambda: many("x", order=Loose.GONE), JobConnection, "no column 'gone' to order by"),
     ("order without type", lambda: many("x", order=Untyped.EXPRESSION), JobConnection, "end the order"),
     ("order both ways", lambda: many("x", order=("opened_at", "-id"), ways=(Way("true", each="select 1"),)),
+     JobConnection, "goes up in all columns, or down in all"),
+    ("order of a filter", lambda: many("x", order=("opened_at", "-id"), ways=(Way("true"),), filter=InTurn),
      JobConnection, "goes up in all columns, or down in all"),
     ("no back column", lambda: many("x", "gone", order=JobOrder.NEWEST), JobConnection, "has no column 'gone'"),
     ("no index", lambda: many("x", "status", order=JobOrder.NEWEST), JobConnection, "no index of 'job' begins with"),

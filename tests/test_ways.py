@@ -27,10 +27,19 @@ NETWORK = size(partners=120, candidates=400, referrals=700, months=12, until=dat
 PAGE = """query ($after: String) { found: %s(first: 20, after: $after%s) {
   totalCount pageInfo { hasNextPage hasPreviousPage endCursor } edges { node { id } } } }"""
 SPRING, SUMMER = "2026-03-01T13:30:00+09:00", "2026-06-01T17:15:00+09:00"
+SOME = ("STAGE_CHANGED", "HIRE_REVERTED", "REJECTED", "REFERRAL_SUBMITTED")
 LISTS = (
     ("outcomes", "", "evt", "outcome_event", "true", "xid, position"),
     ("outcomes", ", orderBy: RECORDED_DESC", "evt", "outcome_event", "true", "xid desc, position desc"),
     ("outcomes", ", filter: { kinds: [HIRED] }", "evt", "outcome_event", "r.kind = 'HIRED'", "xid, position"),
+    (
+        "outcomes",
+        f', filter: {{ kinds: [{", ".join(SOME)}], recorded: {{ from: "{SPRING}" }} }}',
+        "evt",
+        "outcome_event",
+        f"r.kind = any('{{{','.join(SOME)}}}') and r.recorded_at >= '{SPRING}'",
+        "xid, position",
+    ),
     (
         "outcomes",
         f', orderBy: RECORDED_DESC, filter: {{ recorded: {{ from: "{SPRING}", to: "{SUMMER}" }} }}',
