@@ -94,8 +94,8 @@ class Fragments:
         return found
 
     def ways(self, arguments: Arguments, word: Many) -> list[tuple[Sql, Sql | None]]:
-        """How indexes find the rows of a list: each way's condition, and what its `each` selects. Of the first given
-        filter member that has ways, or else of the list itself."""
+        """How indexes find the rows of a list: each way's condition, and what its `each` selects. They are those of the
+        filter member that is given and has ways, the first one declared; else of the list itself."""
         ways, value = word.ways, None
         if ways:
             ways, value = next(((own.ways, asked) for own, asked in _given(arguments, word) if own.ways), (ways, None))
@@ -116,16 +116,16 @@ class Fragments:
 
 
 def _given(arguments: Arguments, word: Word) -> Iterator[tuple[Argument, Named]]:
-    """What is declared of each argument and filter member that is given, with its value."""
+    """What is declared of each argument and filter member that is given, in the order declared, with its value."""
     for name, each in arguments.items():
         declared = word.arguments.get(name)
         if each.given is not None and declared is not None and declared.where is not None:
             yield declared, each
         elif isinstance(each.given, Fields):
             base: Any = named(each.type)
-            for member in each.given.members:
-                own = member_word(base.fields[member])
-                if own is not None:
+            for member, field in base.fields.items():
+                own = member_word(field)
+                if own is not None and member in each.given.members:
                     yield own, _member(each, member)
 
 

@@ -40,8 +40,8 @@ BEFORE = """ and ({row}.xid, {row}.position) < (
     select m.high_xid, m.high_position from outcome_mark m where m.at >= {value} order by m.at limit 1)"""
 OCCURRED, RECORDED = within("{row}.occurred_at"), within("{row}.recorded_at")
 
-# No index is to find a kind among all companies' events: the ways find it among those that the viewer may see.
-KINDS = "{row}.kind || '' = any({value})"
+# These are asked of rows, and no index is to begin with them: where it may, the ways say so.
+KINDS, COMPANY = "{row}.kind || '' = any({value})", "{row}.company_id::text = {value}::text"
 
 RETENTION = """(select coalesce(jsonb_agg(to_jsonb(c) order by c.day), '[]')
     from retention_check c where c.hire_id = {row}.id)"""
@@ -99,9 +99,12 @@ class OutcomeOrder(enum.Enum):
 
 @strawberry.input(description="Narrows outcome events")
 class OutcomeFilter:
+    # Of those that are given, the first with ways says how events are found: those that leave fewest stand first.
+    agreement_id: strawberry.ID | None = where(
+        "Shared under this agreement", SHARED_UNDER, of="agreement", ways=ways.EVENTS_UNDER_AGREEMENT
+    )
     kinds: list[OutcomeKind] | None = where("Any of these kinds", KINDS, ways=ways.EVENTS_BY_KIND)
-    agreement_id: strawberry.ID | None = where("Shared under this agreement", SHARED_UNDER, of="agreement")
-    company_id: strawberry.ID | None = where("Of this company", "{row}.company_id = {value}", of="partner")
+    company_id: strawberry.ID | None = where("Of this company", COMPANY, of="partner", ways=ways.EVENTS_OF_COMPANY)
     occurred: DateTimeRange | None = where(
         "Happened within", OCCURRED | {"from": OCCURRED["from"] + BEHIND.format(slack=" - interval '1 day'")}
     )

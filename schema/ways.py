@@ -15,27 +15,48 @@ def _givers(category: str) -> str:
     return f"select distinct g as giver from shared_with({VIEWER}, '{category}') g"
 
 
-_OWN_EVENTS = tuple(Way(f"{{row}}.parties[{place}] = {VIEWER}") for place in (1, 2, 3))
+_EVENT_GIVERS = f"unnest('{{{','.join(CATEGORIES)}}}'::text[]) c cross join lateral shared_with({VIEWER}, c) g"
+_OWN_EVENTS = tuple(f"{{row}}.parties[{place}] = {VIEWER}" for place in (1, 2, 3))
 _GIVEN_EVENTS = f"{{row}}.company_id = {{each}}.giver and not {{row}}.parties @> array[{VIEWER}]"
+_KINDS = f"(values {', '.join(map(str, CATEGORY.items()))}) k (kind, category)"
 
-EVENTS = (
-    *_OWN_EVENTS,
+
+def _along(company: str) -> str:
+    """Whether events of one company, where one is asked for, are found by walking along all of them: most are seen by
+    itself and by those with whom it shares. Anybody else sees those to which it is a party, and finds them among its
+    own, unless the company has few.
+    """
+    few = f"(select count(*) < 1000 from (select from outcome_event e where e.company_id = {company} limit 1000) e)"
+    shared = f"exists (select from {_EVENT_GIVERS} where g = {company})"
+    return f"({company} is not null and ({company} = {VIEWER} or {shared} or {few}))"
+
+
+EVENTS = (*map(Way, _OWN_EVENTS), Way(_GIVEN_EVENTS, each=f"select distinct g as giver from {_EVENT_GIVERS}"))
+EVENTS_OF_COMPANY = (
+    *(Way(f"{own} and not {_along('{value}')}") for own in _OWN_EVENTS),
+    Way("{row}.company_id = {each}.giver", each=f"select {{value}} as giver where {_along('{value}')}"),
+)
+EVENTS_UNDER_AGREEMENT = (
     Way(
-        _GIVEN_EVENTS,
-        each=f"select distinct g as giver from unnest('{{{','.join(CATEGORIES)}}}'::text[]) c "
-        f"cross join lateral shared_with({VIEWER}, c) g",
+        "{row}.company_id = {each}.giver and {row}.kind = {each}.kind",
+        each=f"select distinct s.giver_id as giver, k.kind from agreement_share s join {_KINDS} using (category) "
+        f"where s.agreement_id = {{value}} and s.granularity = 'FIELDS' and {VIEWER} in (s.giver_id, s.receiver_id) "
+        "and coalesce(k.kind = any({filter.kinds}), true)",
     ),
 )
+_ALONG = _along("{filter.companyId}")
 EVENTS_BY_KIND = (
-    *_OWN_EVENTS,
+    *(Way(f"{own} and not {_ALONG}") for own in _OWN_EVENTS),
     Way(
-        f"{_GIVEN_EVENTS} and {{row}}.kind = {{each}}.kind",
-        each="select distinct g as giver, k.kind from unnest({value}) k (kind) "
-        f"join (values {', '.join(map(str, CATEGORY.items()))}) c (kind, category) using (kind) "
-        f"cross join lateral shared_with({VIEWER}, c.category) g",
+        f"{{row}}.company_id = {{each}}.giver and {{row}}.kind = {{each}}.kind "
+        f"and ({_ALONG} or not {{row}}.parties @> array[{VIEWER}])",
+        each=f"select {{filter.companyId}} as giver, k.kind from unnest({{value}}) k (kind) where {_ALONG} "
+        f"union select g, k.kind from {_KINDS} cross join lateral shared_with({VIEWER}, k.category) g "
+        f"where not {_ALONG} and k.kind = any({{value}}) and coalesce(g = {{filter.companyId}}, true)",
     ),
 )
-"""Where kinds are asked for: those that a company shares, and none of a category that nobody does."""
+"""Where kinds are asked for, of all companies or of one: those that a company shares, and none of a category that nobody
+does."""
 
 REFERRALS = (
     Way(f"{{row}}.company_id = {VIEWER}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -91,36 +91,114 @@ WATCHED = """(select id, kind from partner p where exists (select from agreement
 SHARES = "select distinct agreement_id, giver_id, receiver_id from agreement_share where granularity = 'FIELDS' limit 6"
 
 
+# Of companies with many events and with few they are found in different ways, so the one with most is given more.
+ENLARGE = """set session_replication_role = replica;
+  insert into outcome_event (id, kind, category, occurred_at, recorded_at, reported_by, source, company_id, parties)
+  select gen_random_uuid(), e.kind, e.category, e.occurred_at, clock_timestamp(), e.reported_by, e.source, e.company_id,
+    e.parties from outcome_event e cross join generate_series(1, 4)
+  where e.company_id = (select company_id from outcome_event group by 1 order by count(*) desc limit 1)"""
+# The companies and agreements that a viewer asks for: the largest company, and with those that share, those to whose
+# events it is a party, and those of others, the first of each.
+ASKED = """with large as (select company_id as id from outcome_event group by 1 order by count(*) desc limit 1)
+  select array(select id from large union select $1 where exists (select from outcome_event where company_id = $1)
+    union (select giver_id from agreement_share where receiver_id = $1 order by 1 limit 2)
+    union (select company_id from outcome_event where parties @> array[$1] and company_id <> $1 order by 1 limit 1)
+    union (select id from partner where kind = 'COMPANY' order by id limit 1)) as companies,
+  array((select agreement_id from agreement_share where $1 in (giver_id, receiver_id) order by 1 limit 2)
+    union (select agreement_id from agreement_share order by 1 limit 1)) as agreements"""
+UNDER = """exists (select from agreement_share s where s.agreement_id = '{}' and s.category = r.category
+  and s.granularity = 'FIELDS' and s.starts_on <= (now() at time zone 'Asia/Tokyo')::date
+  and coalesce(s.ends_on, 'infinity') >= (now() at time zone 'Asia/Tokyo')::date and r.company_id = s.giver_id
+  and '{}' in (s.giver_id, s.receiver_id))"""
+
+
 @pytest.fixture(scope="module")
 def network(postgres: str, template_database: str) -> Iterator[str]:
     """The URL of a small network."""
     for url in _database(postgres, template_database):
         asyncio.run(write(url, MASTER_KEY, NETWORK, 5, quiet))
+        asyncio.run(_enlarge(url))
         yield url
 
 
-async def test_ways_find_what_the_policy_lets_through(network: str) -> None:
-    owner = await asyncpg.connect(**db.credentials(network))
+async def _enlarge(url: str) -> None:
+    owner = await asyncpg.connect(**db.credentials(url))
+    await owner.execute(ENLARGE)
+    await owner.close()
+
+
+@pytest.fixture
+async def owner(network: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(**db.credentials(network))
     await db.connect(network)
     try:
-        planner = await make_planner()
-        viewers = [_viewer(row["id"], row["kind"]) for row in await owner.fetch(WATCHED)]
-        shares = await owner.fetch(SHARES)
-        viewers += [_viewer(row[side], "COMPANY", row["agreement_id"]) for row in shares for side in (1, 2)]
-        seen = 0
-        for viewer in viewers:
-            for name, told, prefix, table, condition, order in LISTS:
-                condition = f"{condition} and {policy(table, viewer.standing)}".replace("{row}", "r")
-                condition = condition.replace(VIEWER, f"'{viewer.partner_id}'::uuid")
-                condition = condition.replace("{viewer.agreement}", f"'{viewer.agreement_id}'::uuid")
-                rows = await owner.fetch(f"select id from {table} r where {condition} order by {order}")
-                expected = [f"{prefix}_{row['id']}" for row in rows]
-                assert await _all(planner, viewer, PAGE % (name, told), len(expected)) == expected, (viewer, name, told)
-                seen += len(expected)
-        assert seen > 10_000
+        yield connection
     finally:
         await db.disconnect()
-        await owner.close()
+        await connection.close()
+
+
+async def test_ways_find_what_the_policy_lets_through(owner: asyncpg.Connection[asyncpg.Record]) -> None:
+    planner = await make_planner()
+    seen = 0
+    for viewer in await _viewers(owner):
+        for name, told, prefix, table, condition, order in LISTS:
+            rows = await _let_through(owner, viewer, table, condition, order)
+            expected = [f"{prefix}_{row}" for row in rows]
+            assert await _all(planner, viewer, PAGE % (name, told), len(expected)) == expected, (viewer, name, told)
+            seen += len(expected)
+    assert seen > 10_000
+
+
+async def test_filters_find_events_in_ways_of_their_own(owner: asyncpg.Connection[asyncpg.Record]) -> None:
+    planner = await make_planner()
+    kinds = f"r.kind = any('{{{','.join(SOME)}}}')"
+    seen = dict.fromkeys(range(6), 0)
+    for viewer in await _viewers(owner):
+        asked = await owner.fetchrow(ASKED, viewer.partner_id)
+        assert asked is not None
+        told: list[tuple[int, str, str]] = []
+        for company in asked["companies"]:
+            narrow, condition = f'companyId: "par_{company}"', f"r.company_id = '{company}'"
+            told += [
+                (0, narrow, condition),
+                (1, f"{narrow}, kinds: [{', '.join(SOME)}]", f"{condition} and {kinds}"),
+                (2, f'{narrow}, recorded: {{ from: "{SUMMER}" }}', f"{condition} and r.recorded_at >= '{SUMMER}'"),
+            ]
+        for agreement in asked["agreements"]:
+            narrow, condition = f'agreementId: "agr_{agreement}"', UNDER.format(agreement, viewer.partner_id)
+            told += [
+                (3, narrow, condition),
+                (4, f"{narrow}, kinds: [{', '.join(SOME)}]", f"{condition} and {kinds}"),
+            ]
+            for company in asked["companies"]:
+                both = f"{condition} and r.company_id = '{company}'"
+                told.append((5, f'{narrow}, companyId: "par_{company}"', both))
+        for case, narrow, condition in told:
+            rows = await _let_through(owner, viewer, "outcome_event", condition, "xid desc, position desc")
+            expected = [f"evt_{row}" for row in rows]
+            text = PAGE % ("outcomes", f", orderBy: RECORDED_DESC, filter: {{ {narrow} }}")
+            assert await _all(planner, viewer, text, len(expected)) == expected, (viewer, narrow)
+            seen[case] += len(expected)
+    assert min(seen.values()) > 200, seen
+
+
+async def _viewers(owner: asyncpg.Connection[asyncpg.Record]) -> list[Viewer]:
+    """Those to whom much and little is shared, and tokens for one agreement, of either side."""
+    shares = await owner.fetch(SHARES)
+    return [_viewer(row["id"], row["kind"]) for row in await owner.fetch(WATCHED)] + [
+        _viewer(row[side], "COMPANY", row["agreement_id"]) for row in shares for side in (1, 2)
+    ]
+
+
+async def _let_through(
+    owner: asyncpg.Connection[asyncpg.Record], viewer: Viewer, table: str, condition: str, order: str
+) -> list[UUID]:
+    """What the policy lets through of the rows of a condition, asked in plain SQL."""
+    condition = f"{condition} and {policy(table, viewer.standing)}".replace("{row}", "r")
+    condition = condition.replace(VIEWER, f"'{viewer.partner_id}'::uuid")
+    condition = condition.replace("{viewer.agreement}", f"'{viewer.agreement_id}'::uuid")
+    return [row["id"] for row in await owner.fetch(f"select id from {table} r where {condition} order by {order}")]
 
 
 async def _all(planner: Planner, viewer: Viewer, text: str, number: int) -> list[str]:
