@@ -98,5 +98,6 @@ def order_of(
     if home is not None and home.key not in entries:
         descending = bool(found) and found[-1].descending
         key = f"{{row}}.{quoted(home.key)}" if to is None else f"{{edge}}.{quoted(to)}"
-        found.append(Order(Sql(key), home.key_type, descending))
+        alone = any(unique <= {entry.removeprefix("-") for entry in entries} for unique in relation.unique)
+        found.append(Order(Sql(key), home.key_type, descending, spare=alone and edge is None))
     return tuple(found)

@@ -124,11 +124,14 @@ class Object(Field):
 
 @dataclass(frozen=True)
 class Order:
-    """One column of an order: its SQL, the SQL type its text is cast back to, and its direction."""
+    """One column of an order: its SQL, the SQL type its text is cast back to, and its direction. `spare`: no two rows
+    are equal in the columns before it, so that it stands in cursors alone.
+    """
 
     sql: Sql
     type: str
     descending: bool
+    spare: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -178,7 +178,8 @@ class Writer:
         """An ORDER BY clause."""
         if not order:
             return ""
-        entries = [self.fill(each.sql, scope) + (" desc" if each.descending else "") for each in order]
+        needed = [each for each in order if not each.spare]
+        entries = [self.fill(each.sql, scope) + (" desc" if each.descending else "") for each in needed]
         return f" order by {', '.join(entries)}"
 
     def _listed(self, field: tree.Listed, scope: Scope) -> str:

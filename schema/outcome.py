@@ -33,11 +33,12 @@ SHARED_UNDER = """exists (select from agreement_share s where s.agreement_id = {
          or s.giver_id = {viewer.partner} and {row}.company_id = {viewer.partner}))"""
 
 # Marks say how far the record had come at a moment, so that an index, which has events in the order of the record, finds
-# those of a time (0033_marks.sql). A fact never lies in the future when it is recorded, but two machines' clocks may differ.
-BEHIND = """ and ({{row}}.xid, {{row}}.position) >= (
-    select m.low_xid, m.low_position from outcome_mark m where m.at <= {{value}}{slack} order by m.at desc limit 1)"""
-BEFORE = """ and ({row}.xid, {row}.position) < (
-    select m.high_xid, m.high_position from outcome_mark m where m.at >= {value} order by m.at limit 1)"""
+# those of a time (0033_marks.sql). A clock may go back, as that of the standby which takes over: by less than an hour.
+# And a fact never lies in the future when it is recorded, but by less than a day, where two machines' clocks differ.
+BEHIND = """ and ({{row}}.xid, {{row}}.position) >= (select m.low_xid, m.low_position from outcome_mark m
+    where m.at <= {{value}} - interval '{slack}' order by m.at desc limit 1)"""
+BEFORE = """ and ({row}.xid, {row}.position) < (select m.high_xid, m.high_position from outcome_mark m
+    where m.at >= {value} + interval '1 hour' order by m.at limit 1)"""
 OCCURRED, RECORDED = within("{row}.occurred_at"), within("{row}.recorded_at")
 
 # These are asked of rows, and no index is to begin with them: where it may, the ways say so.
@@ -106,10 +107,10 @@ class OutcomeFilter:
     kinds: list[OutcomeKind] | None = where("Any of these kinds", KINDS, ways=ways.EVENTS_BY_KIND)
     company_id: strawberry.ID | None = where("Of this company", COMPANY, of="partner", ways=ways.EVENTS_OF_COMPANY)
     occurred: DateTimeRange | None = where(
-        "Happened within", OCCURRED | {"from": OCCURRED["from"] + BEHIND.format(slack=" - interval '1 day'")}
+        "Happened within", OCCURRED | {"from": OCCURRED["from"] + BEHIND.format(slack="1 day")}
     )
     recorded: DateTimeRange | None = where(
-        "Recorded within", {"from": RECORDED["from"] + BEHIND.format(slack=""), "to": RECORDED["to"] + BEFORE}
+        "Recorded within", {"from": RECORDED["from"] + BEHIND.format(slack="1 hour"), "to": RECORDED["to"] + BEFORE}
     )
     source_event_ids: list[str] | None = where(
         "Any of these ids of the source system", "{row}.source_event_id = any({value})"

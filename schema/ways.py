@@ -15,6 +15,8 @@ def _givers(category: str) -> str:
     return f"select distinct g as giver from shared_with({VIEWER}, '{category}') g"
 
 
+FEW_KINDS, FEW_EVENTS = 6, 1000
+
 _EVENT_GIVERS = f"unnest('{{{','.join(CATEGORIES)}}}'::text[]) c cross join lateral shared_with({VIEWER}, c) g"
 _OWN_EVENTS = tuple(f"{{row}}.parties[{place}] = {VIEWER}" for place in (1, 2, 3))
 _GIVEN_EVENTS = f"{{row}}.company_id = {{each}}.giver and not {{row}}.parties @> array[{VIEWER}]"
@@ -26,7 +28,8 @@ def _along(company: str) -> str:
     itself and by those with whom it shares. Anybody else sees those to which it is a party, and finds them among its
     own, unless the company has few.
     """
-    few = f"(select count(*) < 1000 from (select from outcome_event e where e.company_id = {company} limit 1000) e)"
+    counted = f"select from outcome_event e where e.company_id = {company} limit {FEW_EVENTS}"
+    few = f"(select count(*) < {FEW_EVENTS} from ({counted}) e)"
     shared = f"exists (select from {_EVENT_GIVERS} where g = {company})"
     return f"({company} is not null and ({company} = {VIEWER} or {shared} or {few}))"
 
@@ -45,6 +48,7 @@ EVENTS_UNDER_AGREEMENT = (
     ),
 )
 _ALONG = _along("{filter.companyId}")
+_ONE_OF_GIVERS = f"not {_ALONG} and coalesce(g = {{filter.companyId}}, true)"
 EVENTS_BY_KIND = (
     *(Way(f"{own} and not {_ALONG}") for own in _OWN_EVENTS),
     Way(
@@ -52,11 +56,16 @@ EVENTS_BY_KIND = (
         f"and ({_ALONG} or not {{row}}.parties @> array[{VIEWER}])",
         each=f"select {{filter.companyId}} as giver, k.kind from unnest({{value}}) k (kind) where {_ALONG} "
         f"union select g, k.kind from {_KINDS} cross join lateral shared_with({VIEWER}, k.category) g "
-        f"where not {_ALONG} and k.kind = any({{value}}) and coalesce(g = {{filter.companyId}}, true)",
+        f"where {_ONE_OF_GIVERS} and k.kind = any({{value}}) and cardinality({{value}}) <= {FEW_KINDS}",
+    ),
+    Way(
+        _GIVEN_EVENTS,
+        each=f"select distinct g as giver from {_EVENT_GIVERS} "
+        f"where {_ONE_OF_GIVERS} and cardinality({{value}}) > {FEW_KINDS}",
     ),
 )
-"""Where kinds are asked for, of all companies or of one: those that a company shares, and none of a category that nobody
-does."""
+"""Where kinds are asked for, of all companies or of one: kind by kind those that a company shares, and none of a category
+that nobody does; of many kinds there is soon one that is asked for."""
 
 REFERRALS = (
     Way(f"{{row}}.company_id = {VIEWER}"),

@@ -11,8 +11,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from api.app import ALL_SCOPES, make_planner
+from api.asker import Budget, asker
+from auth.viewer import Viewer
 from models import db, outbox
 from models.db import queries, unit_of_work, uuid7
+from planner import Request
 from tests import builders
 from tests.relay_world import World
 
@@ -132,3 +136,28 @@ async def test_marks_made_anew_hold_for_whoever_began_before(owner: asyncpg.Conn
         await tell(slow, company)
     assert await owner.fetchval(MARKS) == 1
     assert await owner.fetchval(MISPLACED) == 0
+
+
+@pytest.mark.parametrize(
+    ("marked_last", "clock"), [(True, "+ interval '50 minutes'"), (False, "- interval '50 minutes'")]
+)
+async def test_a_clock_may_go_back_a_little(
+    owner: asyncpg.Connection[asyncpg.Record], marked_last: bool, clock: str
+) -> None:
+    """As that of a standby that takes over: what was recorded seems to be on the other side of a mark, and is found."""
+    company = await World(owner).partner("COMPANY")
+    for marked in (not marked_last, marked_last):
+        async with unit_of_work() as connection:
+            await (outbox.mark(connection, TOMORROW) if marked else tell(connection, company))
+    recorded = await owner.fetchval(f"update outcome_event set recorded_at = recorded_at {clock} returning recorded_at")
+    assert await owner.fetchval(MISPLACED) == 1
+    viewer = Viewer(
+        partner_id=company, kind="COMPANY", login="test", client_id="test", scopes=ALL_SCOPES,
+        expires_at=datetime.max.replace(tzinfo=UTC), member_id=None, token_id="test",
+    )  # fmt: skip
+    planner = await make_planner()
+    text = "query ($in: DateTimeRange) { outcomes(first: 5, filter: { recorded: $in }) { totalCount } }"
+    for since, until in ((-1, 1), (-9000, 1), (-1, 9000)):
+        asked = {name: (recorded + timedelta(seconds=at)).isoformat() for name, at in (("from", since), ("to", until))}
+        prepared = planner.prepare(Request(text, None, {"in": asked}), asker(viewer, "https://kyoso", Budget(1000)))
+        assert b'"totalCount":1' in (await planner.run(prepared, db.pool().acquire)).body

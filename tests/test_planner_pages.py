@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from planner import Planner
+from planner import Planner, Request
 from planner.codec import cursor
-from tests.planner_world.compare import POLICIES, World, same
+from planner.plan import Plan
+from tests.planner_world.compare import POLICIES, World, same, viewer
 from tests.planner_world.fixture import judge, toy  # noqa: F401
 from tests.planner_world.judge import Judge
 from tests.planner_world.schema import schema
@@ -58,6 +61,19 @@ async def test_nested_pages_walk_through_edge_tables_and_sources(toy: World, jud
         if judge.visible("job", job):
             root = f'job(id: "job_{job["id"]}") {{ kin(first: $n, after: $a) {{ {ASKED} }} }}'
             await walk(toy, judge, f"query($n: Int!, $a: String) {{ j: {root} }}", ["j", "kin"], 1)
+
+
+async def test_what_is_unique_in_its_order_is_not_ordered_by_its_key_as_well(toy: World) -> None:  # noqa: F811
+    """An index that ends before the key would have PostgreSQL sort what it finds; cursors hold the key as ever."""
+    for root, key in (("outcomes(first: 5)", False), ("jobs(first: 5, orderBy: NEWEST)", True)):
+        plan = toy.planner.prepare(Request(f"{{ {root} {{ edges {{ cursor }} }} }}"), viewer(None)).plan
+        assert isinstance(plan, Plan)
+        orders = re.findall(r"order by [^()]+ limit", plan.sql)
+        assert orders
+        assert all(('"id"' in each) is key for each in orders), orders
+    page = (await toy.ask("{ outcomes(first: 1) { edges { cursor node { id } } } }"))[0]["data"]["outcomes"]
+    (edge,) = page["edges"]
+    assert edge["node"]["id"].partition("_")[2] in b64decode(edge["cursor"]).decode()
 
 
 @pytest.mark.parametrize("size", [1, 2])

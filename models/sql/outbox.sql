@@ -35,13 +35,14 @@ where agreement_id = any(:agreement_ids) and granularity = 'FIELDS'
   and (ends_on is null or ends_on >= (now() at time zone 'Asia/Tokyo')::date);
 
 -- name: mark!
--- How far the record has come, unless there is a mark of the last hour. The order matters: a snapshot tells who may still
+-- How far the record has come, unless the last hour has a mark. The order matters: a snapshot tells who may still
 -- record an event, then the clock is read, and only then this transaction is numbered, so that whatever was recorded
 -- earlier has a lower number. A transaction that has one already makes no mark.
 insert into outcome_mark (at, low_xid, low_position, high_xid, high_position)
 select clock_timestamp(), pg_snapshot_xmin(pg_current_snapshot()), 0, pg_current_xact_id(), 0
 where pg_current_xact_id_if_assigned() is null
-  and not exists (select from outcome_mark m where m.at > :now::timestamptz - interval '1 hour' and m.at < 'infinity');
+  and not exists (select from outcome_mark m where m.at > :now::timestamptz - interval '1 hour' and m.at <= :now)
+on conflict do nothing;
 
 -- name: rebuild_marks!
 select outcome_mark_rebuild();

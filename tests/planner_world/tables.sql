@@ -69,7 +69,8 @@ create table outcome (
     kind text not null,
     position bigint not null,
     batch bigint not null,
-    secret boolean not null
+    secret boolean not null,
+    unique (batch, position)
 );
 
 create table kinship (
