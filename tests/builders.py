@@ -8,6 +8,8 @@ from uuid import UUID
 
 import asyncpg
 
+from api.app import ALL_SCOPES
+from auth.viewer import Viewer
 from models import agreement, candidate, consent, job, partner, seal
 from models import application as applications
 from models import referral as referrals
@@ -30,6 +32,16 @@ _numbers = count(1)
 def said(by: UUID, at: datetime = NOW, source: str = "API") -> Said:
     """Who says it, and when."""
     return Said(by=by, source=source, at=at)  # type: ignore[arg-type]
+
+
+def viewer(
+    partner_id: UUID, kind: str = "COMPANY", agreement_id: UUID | None = None, client_id: str = "test"
+) -> Viewer:
+    """A program of a partner's that may ask for everything; of one agreement, where that is named."""
+    return Viewer(
+        partner_id=partner_id, kind=kind, login="test", client_id=client_id, scopes=ALL_SCOPES,
+        expires_at=datetime.max.replace(tzinfo=UTC), member_id=None, token_id="test", agreement_id=agreement_id,
+    )  # fmt: skip
 
 
 def corporate_number(number: int) -> str:

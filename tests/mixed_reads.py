@@ -11,14 +11,13 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import orjson
 
 from api import postgres as embedded
-from api.app import ALL_SCOPES, make_planner
+from api.app import make_planner
 from api.asker import Budget, asker
 from api.perform import Context
 from auth.viewer import Viewer
@@ -95,10 +94,7 @@ async def _viewer(number: int) -> _Asking:
     async with unit_of_work() as connection:
         company = await builders.company(connection, f"株式会社{number}")
         kept = await builders.kept(connection, company, email)
-    viewer = Viewer(
-        partner_id=company, kind="COMPANY", login="test", client_id=str(company), scopes=ALL_SCOPES,
-        expires_at=datetime.max.replace(tzinfo=UTC), member_id=None, token_id="test",
-    )  # fmt: skip
+    viewer = builders.viewer(company, client_id=str(company))
     return _Asking(viewer, kept.candidate_id, email)
 
 

@@ -11,9 +11,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from api.app import ALL_SCOPES, make_planner
+from api.app import make_planner
 from api.asker import Budget, asker
-from auth.viewer import Viewer
 from models import db, outbox
 from models.db import queries, unit_of_work, uuid7
 from planner import Request
@@ -151,10 +150,7 @@ async def test_a_clock_may_go_back_a_little(
             await (outbox.mark(connection, TOMORROW) if marked else tell(connection, company))
     recorded = await owner.fetchval(f"update outcome_event set recorded_at = recorded_at {clock} returning recorded_at")
     assert await owner.fetchval(MISPLACED) == 1
-    viewer = Viewer(
-        partner_id=company, kind="COMPANY", login="test", client_id="test", scopes=ALL_SCOPES,
-        expires_at=datetime.max.replace(tzinfo=UTC), member_id=None, token_id="test",
-    )  # fmt: skip
+    viewer = builders.viewer(company)
     planner = await make_planner()
     text = "query ($in: DateTimeRange) { outcomes(first: 5, filter: { recorded: $in }) { totalCount } }"
     for since, until in ((-1, 1), (-9000, 1), (-1, 9000)):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from datetime import UTC, datetime
 from uuid import UUID
 
 import orjson
 import pytest
 
-from api.app import ALL_SCOPES, make_planner
+from api.app import make_planner
 from api.asker import Budget, asker
 from auth.policy import PREDICATES
-from auth.viewer import Viewer
 from models import db, seal
 from models.db import unit_of_work
 from models.terms import Sharing
@@ -103,10 +101,7 @@ async def test_owner_sharer_referrer_and_stranger_see_their_own_rows_of_one_pare
         second = await builders.referral(connection, other, owner, email="hanako@example.jp", name="佐藤 花子")
     planner, seen = await make_planner(), dict[UUID, tuple[int, set[str]]]()
     for who in (owner, sharer, one, other, stranger):
-        viewer = Viewer(
-            partner_id=who, kind="COMPANY", login="test", client_id="test", scopes=ALL_SCOPES,
-            expires_at=datetime.max.replace(tzinfo=UTC), member_id=None, token_id="test",
-        )  # fmt: skip
+        viewer = builders.viewer(who)
         request = Request(QUESTION, None, {"of": f"par_{owner}"})
         prepared = planner.prepare(request, asker(viewer, "https://kyoso", Budget(1000)))
         answer = await planner.run(prepared, db.pool().acquire)

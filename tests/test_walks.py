@@ -7,21 +7,20 @@ plans` shows. The links of Q5 are walked inside a function: see `tests/test_link
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from api.app import ALL_SCOPES, make_planner
+from api.app import make_planner
 from api.asker import Budget, asker
 from api.live import PAST
 from api.place import START
-from auth.viewer import Viewer
 from bench.plans import named, nodes, partial_indexes, planned, read_whole
 from models import db
 from planner import Request
 from planner.plan import Plan
+from tests import builders
 
 LARGE = frozenset(
     {
@@ -54,7 +53,7 @@ ALL = [{"__typename": name, "id": f"{prefix}_{ME}"} for name, prefix in
 
 async def test_an_index_leads_to_every_large_table(connected: str) -> None:
     planner = await make_planner()
-    asking = asker(_viewer(), "https://kyoso", Budget(1000))
+    asking = asker(builders.viewer(ME), "https://kyoso", Budget(1000))
     found: dict[str, set[str]] = {}
     async with db.pool().acquire() as connection, connection.transaction():
         await _rather_by_an_index(connection)
@@ -82,7 +81,9 @@ async def test_what_a_subscriber_missed_is_found_among_what_it_may_see(
 ) -> None:
     planner = await make_planner()
     variables = {"after": START.cursor, "kinds": None, "agreement": None} | asked
-    plan = planner.prepare(Request(PAST, None, variables), asker(_viewer(), "https://kyoso", Budget(1000))).plan
+    plan = planner.prepare(
+        Request(PAST, None, variables), asker(builders.viewer(ME), "https://kyoso", Budget(1000))
+    ).plan
     assert isinstance(plan, Plan)
     async with db.pool().acquire() as connection, connection.transaction():
         await _rather_by_an_index(connection)
@@ -103,10 +104,3 @@ async def test_no_statement_by_name_reads_a_large_table_whole(connected: str) ->
 async def _rather_by_an_index(connection: Any) -> None:
     for other in ("seqscan", "mergejoin", "hashjoin"):
         await connection.execute(f"set local enable_{other} = off")
-
-
-def _viewer() -> Viewer:
-    return Viewer(
-        partner_id=ME, kind="COMPANY", login="test", client_id="test", scopes=ALL_SCOPES,
-        expires_at=datetime.max.replace(tzinfo=UTC), member_id=None, token_id="test",
-    )  # fmt: skip

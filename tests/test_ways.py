@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 import pytest
 
-from api.app import ALL_SCOPES, make_planner
+from api.app import make_planner
 from api.asker import Budget, asker
 from auth.policy import VIEWER, policy
 from auth.viewer import Viewer
@@ -20,6 +20,7 @@ from bench.network.size import size
 from bench.network.write import write
 from models import db
 from planner import Planner, Request
+from tests import builders
 from tests.conftest import _database
 from tests.test_simulate import MASTER_KEY, quiet
 
@@ -186,8 +187,8 @@ async def test_filters_find_events_in_ways_of_their_own(owner: asyncpg.Connectio
 async def _viewers(owner: asyncpg.Connection[asyncpg.Record]) -> list[Viewer]:
     """Those to whom much and little is shared, and tokens for one agreement, of either side."""
     shares = await owner.fetch(SHARES)
-    return [_viewer(row["id"], row["kind"]) for row in await owner.fetch(WATCHED)] + [
-        _viewer(row[side], "COMPANY", row["agreement_id"]) for row in shares for side in (1, 2)
+    return [builders.viewer(row["id"], row["kind"]) for row in await owner.fetch(WATCHED)] + [
+        builders.viewer(row[side], "COMPANY", row["agreement_id"]) for row in shares for side in (1, 2)
     ]
 
 
@@ -220,10 +221,3 @@ async def _answer(planner: Planner, viewer: Viewer, text: str, variables: dict[s
     answer = await planner.run(prepared, db.pool().acquire)
     assert not answer.errors
     return orjson.loads(answer.body)["data"]
-
-
-def _viewer(partner_id: UUID, kind: str, agreement_id: UUID | None = None) -> Viewer:
-    return Viewer(
-        partner_id=partner_id, kind=kind, login="test", client_id="test", scopes=ALL_SCOPES,
-        expires_at=datetime.max.replace(tzinfo=UTC), member_id=None, token_id="test", agreement_id=agreement_id,
-    )  # fmt: skip
