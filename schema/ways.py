@@ -9,13 +9,14 @@ from auth.policy import VIEWER
 from models.outbox import CATEGORIES, CATEGORY
 from planner.words import Way
 
+FEW_KINDS, FEW_EVENTS = 6, 1000
+"""Up to so many kinds are walked one by one with each giver; a company has few events that has less than so many."""
+
 
 def _givers(category: str) -> str:
     """Who shares this with the viewer; never the viewer itself."""
     return f"select distinct g as giver from shared_with({VIEWER}, '{category}') g"
 
-
-FEW_KINDS, FEW_EVENTS = 6, 1000
 
 _EVENT_GIVERS = f"unnest('{{{','.join(CATEGORIES)}}}'::text[]) c cross join lateral shared_with({VIEWER}, c) g"
 _OWN_EVENTS = tuple(f"{{row}}.parties[{place}] = {VIEWER}" for place in (1, 2, 3))
