@@ -12,7 +12,7 @@ from auth import client
 from auth.client import MetadataError, NotAdminError
 from auth.server import NO_STORE, REALM
 from auth.tokens import InvalidTokenError
-from models import audit
+from models import refusal
 from models.db import unit_of_work
 
 PATH = "/oauth/register"
@@ -85,9 +85,8 @@ async def _answered(request: Request, work: Callable[[Door, str, str], Awaitable
 
 async def _record_refusal(request: Request, error: str, reason: str) -> None:
     named: str = request.path_params.get("client_id", "")
-    client_id = named if named.isalnum() else None
     async with unit_of_work() as connection:
-        await audit.record(connection, "client.refused", client_id=client_id, error=error, reason=reason)
+        await refusal.record(connection, "client.refused", client_id=named, error=error, reason=reason)
 
 
 async def _document(request: Request) -> object:

@@ -16,7 +16,7 @@ from auth import bridge, openid, pushed, scopes, session
 from auth.grants import AuthorizationCode, Consent
 from auth.scopes import Scope
 from auth.server import Answer, Request, Server
-from models import audit
+from models import audit, refusal
 from models.audit import Connection
 from models.db import unit_of_work
 from models.member import Member
@@ -204,7 +204,7 @@ async def _answered_before(connection: Connection, query: Mapping[str, str]) -> 
 
 async def _record_refusal(connection: Connection, query: Mapping[str, str], reason: str) -> None:
     named = query.get("client_id")
-    await audit.record(connection, "request.refused", client_id=named, error="invalid_request", reason=reason)
+    await refusal.record(connection, "request.refused", client_id=named, error="invalid_request", reason=reason)
 
 
 async def _record_consent(connection: Connection, grant: AuthorizationCode, given: Consent) -> None:

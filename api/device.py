@@ -13,16 +13,16 @@ from api.oauth import Door, FormError, answered, read_form
 from auth import scopes, session
 from auth.device import read_user_code, shown_user_code, user_hash
 from auth.server import NO_STORE
-from models import audit, device, oauth
+from models import attempt, audit, device, oauth, refusal
 from models.audit import Connection
 from models.db import unit_of_work
 from models.device import Waiting
-from models.member import ATTEMPT_WINDOW_SECONDS, Member, count_attempt
+from models.member import Member
 from models.oauth import Client
 
 AUTHORIZATION_PATH = "/oauth/device_authorization"
 MEMBER_GUESSES_MAX, ADDRESS_GUESSES_MAX = 20, 60
-"""Codes typed within models.member.ATTEMPT_WINDOW_SECONDS, by one person and from one address: 20⁸ could be."""
+"""Codes typed within models.attempt.WINDOW_SECONDS, by one person and from one address: 20⁸ could be."""
 ADDRESS_REQUESTS_MAX = 300
 """Codes asked for from one address in the same time."""
 
@@ -32,10 +32,10 @@ async def ask(request: HttpRequest) -> Response:
     door: Door = request.app.state.door
     address = session.attempt_key(door.attempt_key, "devices", page.address_of(request))
     async with unit_of_work() as connection:
-        many = await count_attempt(connection, address) > ADDRESS_REQUESTS_MAX
+        many = await attempt.count(connection, address) > ADDRESS_REQUESTS_MAX
     if many:
         body = {"error": "slow_down", "error_description": "Too many devices from this address: wait some minutes"}
-        return JSONResponse(body, 429, {**NO_STORE, "Retry-After": str(ATTEMPT_WINDOW_SECONDS)})
+        return JSONResponse(body, 429, {**NO_STORE, "Retry-After": str(attempt.WINDOW_SECONDS)})
     return await answered(request, lambda server, asked: server.create_endpoint_response("device_authorization", asked))
 
 
@@ -64,7 +64,10 @@ async def submit(request: HttpRequest) -> Response:
         return refused(403)
     async with unit_of_work() as connection:
         if await _guessed_too_often(request, connection, visitor.member):
-            await audit.record(connection, "device.throttled", member_id=visitor.member.id)
+            whose, who = visitor.member.partner_id, visitor.member.id
+            await refusal.record(
+                connection, "device.throttled", partner_id=whose, member_id=who, reason="too many codes"
+            )
             return _form(visitor, shown=typed, problem="throttled", status=429)
         code = user_hash(door.tokens.keyring.user_code_key, letters or "")
         asked = await device.waiting(connection, code)
@@ -87,12 +90,12 @@ async def _guessed_too_often(request: HttpRequest, connection: Connection, perso
     door: Door = request.app.state.door
     by_person = session.attempt_key(door.attempt_key, "codes of member", str(person.id))
     from_address = session.attempt_key(door.attempt_key, "codes from address", page.address_of(request))
-    counted = await count_attempt(connection, by_person), await count_attempt(connection, from_address)
+    counted = await attempt.count(connection, by_person), await attempt.count(connection, from_address)
     return counted[0] > MEMBER_GUESSES_MAX or counted[1] > ADDRESS_GUESSES_MAX
 
 
 async def _unknown(connection: Connection, visitor: Visitor, person: Member, typed: str) -> Response:
-    await audit.record(
+    await refusal.record(
         connection,
         "device.refused",
         partner_id=person.partner_id,
@@ -120,11 +123,11 @@ def _form(visitor: Visitor, *, shown: str, problem: str = "", status: int = 200)
         status=status,
         user_code=shown,
         problem=problem,
-        minutes=ATTEMPT_WINDOW_SECONDS // 60,
+        minutes=attempt.WINDOW_SECONDS // 60,
         token=session.form_token(visitor.cookie, DEVICE_PATH),
     )
     if status == 429:
-        answer.headers["Retry-After"] = str(ATTEMPT_WINDOW_SECONDS)
+        answer.headers["Retry-After"] = str(attempt.WINDOW_SECONDS)
     return answer
 
 

@@ -13,7 +13,7 @@ from api.oauth import Door, FormError, read_query
 from auth import session
 from auth.identity_provider import ProviderError, Sent
 from auth.openid import ASKED_AT
-from models import audit, identity_provider, member
+from models import attempt, identity_provider, refusal
 from models.db import unit_of_work
 from models.identity_provider import Provider
 
@@ -34,8 +34,8 @@ async def begin(request: Request) -> Response:
     email, target = form.get("email", "")[:EMAIL_CHARACTERS_MAX], target_of(form.get("next"))
     address = session.attempt_key(door.attempt_key, "address", page.address_of(request))
     async with unit_of_work() as connection:
-        if await member.count_attempt(connection, address) > session.ADDRESS_ATTEMPTS_MAX:
-            await audit.record(connection, "login.throttled")
+        if await attempt.count(connection, address) > session.ADDRESS_ATTEMPTS_MAX:
+            await refusal.record(connection, "login.throttled", reason="too many from one address")
             return login_form(request, door, target, status=429, problem="throttled", email=email)
         provider = await identity_provider.of_email(connection, email)
     if provider is None:
@@ -76,7 +76,7 @@ async def finish(request: Request) -> Response:
     async with unit_of_work() as connection:
         person = await identity_provider.person(connection, provider, vouched.subject, vouched.email)
         if person:
-            await member.forgive_attempts(connection, account, address=address)
+            await attempt.forgive(connection, account, address=address)
             return await let_in(request, connection, person, vouched.amr, target, vouched.auth_time)
     return await _failed(request, provider, "nobody here, or another subject's", target)
 
@@ -84,7 +84,7 @@ async def finish(request: Request) -> Response:
 async def _failed(request: Request, provider: Provider, reason: str, target: str, email: str = "") -> Response:
     """Why stands in the record, for the partner's administrator to ask for; the page does not say it."""
     async with unit_of_work() as connection:
-        await audit.record(
+        await refusal.record(
             connection, "login.refused", partner_id=provider.partner_id, reason=f"identity provider: {reason}"
         )
     door: Door = request.app.state.door

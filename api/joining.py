@@ -12,15 +12,15 @@ from api.oauth import Door, FormError, read_form
 from api.security import asked
 from api.team import LOGIN_AGAIN, is_administrator, team_page
 from auth import session
-from models import audit, joining, seal
+from models import attempt, audit, joining, seal
 from models.audit import Connection
 from models.db import pool, unit_of_work
 from models.joining import NAME_CHARACTERS_MAX, Joining, KnownAddressError
-from models.member import count_attempt, find_member
+from models.member import find_member
 from models.password import CHARACTERS_MAX, CHARACTERS_MIN, WeakPasswordError
 
 INVITATIONS_MAX = 10
-"""Letters that one partner may have written within models.member.ATTEMPT_WINDOW_SECONDS."""
+"""Letters that one partner may have written within models.attempt.WINDOW_SECONDS."""
 
 
 async def invite(request: Request) -> Response:
@@ -35,7 +35,7 @@ async def invite(request: Request) -> Response:
     role, language = form.get("role", ""), "EN" if form.get("language") == "EN" else "JA"
     try:
         async with unit_of_work() as connection:
-            if await count_attempt(connection, written) > INVITATIONS_MAX:
+            if await attempt.count(connection, written) > INVITATIONS_MAX:
                 return await team_page(asks.login, asks.cookie, status=429, problem="MANY")
             await joining.invite(
                 connection,

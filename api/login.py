@@ -16,7 +16,7 @@ from api import page
 from api.oauth import Door, FormError, read_form
 from auth import passkey, session
 from auth.identity_provider import FEDERATED
-from models import audit, identity_provider, member, openid
+from models import attempt, audit, identity_provider, member, openid, refusal
 from models.audit import Connection
 from models.db import pool, unit_of_work
 from models.factor import factors
@@ -28,6 +28,7 @@ SESSIONS_PATH = "/sessions"
 SECURITY_PATH = "/security"
 TEAM_PATH = "/team"
 SECOND_PATH, SECOND = "/login/second", "second"
+KNOWN = "known"
 DEVICE_PATH = "/device"
 DEVELOPER_PATH = "/developer"
 _PAGES = (SESSIONS_PATH, SECURITY_PATH, TEAM_PATH, DEVICE_PATH, DEVELOPER_PATH)
@@ -74,9 +75,10 @@ async def log_in(request: HttpRequest) -> Response:
     target = target_of(form.get("next"))
     account = session.attempt_key(door.attempt_key, "account", member.folded(email))
     address = session.attempt_key(door.attempt_key, "address", page.address_of(request))
+    trier = trier_of(request, account)
     async with unit_of_work() as connection:
-        on_account = await member.count_attempt(connection, account)
-        from_address = await member.count_attempt(connection, address)
+        on_account = await attempt.count(connection, trier)
+        from_address = await attempt.count(connection, address)
         if on_account > session.ACCOUNT_ATTEMPTS_MAX or from_address > session.ADDRESS_ATTEMPTS_MAX:
             many = "on one account" if on_account > session.ACCOUNT_ATTEMPTS_MAX else "from one address"
             await _record_refusal(connection, "login.throttled", email, f"too many {many}")
@@ -92,8 +94,22 @@ async def log_in(request: HttpRequest) -> Response:
             answer = page.redirect(f"{SECOND_PATH}?next={quote(target, safe='')}")
             keep(answer, door, SECOND, passed, session.TICKET_SECONDS)
             return answer
-        await member.forgive_attempts(connection, account, address=address)
-        return await let_in(request, connection, person, [session.PASSWORD], target)
+        await attempt.forgive(connection, trier, address=address)
+        answer = await let_in(request, connection, person, [session.PASSWORD], target)
+    know_browser(answer, door, account)
+    return answer
+
+
+def trier_of(request: HttpRequest, account: bytes) -> bytes:
+    """Under which key a password for an account is counted: this browser's, where its person has logged in before."""
+    door: Door = request.app.state.door
+    browser = session.browser_of(cookie_of(request, KNOWN), account)
+    return session.attempt_key(door.attempt_key, KNOWN, browser.hex()) if browser else account
+
+
+def know_browser(answer: Response, door: Door, account: bytes) -> None:
+    """After a login by password: guesses that others make at this account do not keep this browser out."""
+    keep(answer, door, KNOWN, session.known_browser(account), session.KNOWN_SECONDS)
 
 
 async def let_in(
@@ -111,7 +127,7 @@ async def let_in(
     """
     door: Door = request.app.state.door
     if FEDERATED not in amr and await identity_provider.is_required(connection, person.partner_id):
-        await audit.record(
+        await refusal.record(
             connection, "login.refused", partner_id=person.partner_id, member_id=person.id, reason=ELSEWHERE
         )
         return login_form(request, door, target, status=401, problem="company_only")
@@ -131,9 +147,9 @@ async def _record_refusal(connection: Connection, action: str, email: str, reaso
     """Whose login was refused and why; an address that nobody logs in with stays out of the record."""
     known = await member.find_by_email(connection, email)
     if known is None:
-        await audit.record(connection, action, reason=f"{reason}: nobody has this address")
+        await refusal.record(connection, action, reason=f"{reason}: nobody has this address")
     else:
-        await audit.record(connection, action, partner_id=known.partner_id, member_id=known.id, reason=reason)
+        await refusal.record(connection, action, partner_id=known.partner_id, member_id=known.id, reason=reason)
 
 
 def login_form(
@@ -149,7 +165,7 @@ def login_form(
         next=target,
         problem=problem,
         email=email,
-        minutes=member.ATTEMPT_WINDOW_SECONDS // 60,
+        minutes=attempt.WINDOW_SECONDS // 60,
         script=passkey.is_possible(door.issuer),
         passkey=passkey.login_question(door.issuer, visit),
         passkey_token=session.form_token(visit, passkey.LOGIN),
@@ -157,7 +173,7 @@ def login_form(
     if not known:
         keep(answer, door, "visit", visit, None)
     if status == 429:
-        answer.headers["Retry-After"] = str(member.ATTEMPT_WINDOW_SECONDS)
+        answer.headers["Retry-After"] = str(attempt.WINDOW_SECONDS)
     return answer
 
 

@@ -12,8 +12,8 @@ from api.oauth import Door
 from api.security import asked, codes_page, first_codes
 from auth import passkey, session
 from auth.passkey import PasskeyError
-from models import audit
 from models import passkey as passkeys
+from models import refusal
 from models.audit import Connection
 from models.db import unit_of_work
 from models.factor import forget_unneeded_codes
@@ -36,7 +36,7 @@ async def log_in(request: Request) -> Response:
         try:
             person, amr = await _proven(connection, door.issuer, visit, form)
         except PasskeyError as error:
-            await audit.record(connection, "login.refused", reason=f"passkey: {error}")
+            await refusal.record(connection, "login.refused", reason=f"passkey: {error}")
             return login_form(request, door, target, status=401, problem="passkey")
         return await let_in(request, connection, person, amr, target)
 
@@ -77,7 +77,7 @@ async def add(request: Request) -> Response:
             made = passkey.registered(change.door.issuer, challenge, form.get("credential", ""))
         except PasskeyError as error:
             action, reason = "security.passkey_refused", str(error)
-            await audit.record(connection, action, partner_id=who.partner_id, member_id=who.id, reason=reason)
+            await refusal.record(connection, action, partner_id=who.partner_id, member_id=who.id, reason=reason)
             return refused(400, "passkey")
         name = form.get("name", "").strip()[:NAME_CHARACTERS_MAX] or NAMELESS
         added = await passkeys.add(

@@ -8,11 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import SECOND, SECOND_PATH, cookie_of, end_here, let_in, own_form, target_of
+from api.login import SECOND, SECOND_PATH, cookie_of, end_here, know_browser, let_in, own_form, target_of, trier_of
 from api.oauth import Door
 from auth import passkey, session
 from auth import totp as codes
-from models import audit, member, totp
+from models import attempt, refusal, totp
 from models import passkey as passkeys
 from models.audit import Connection
 from models.db import pool, unit_of_work
@@ -20,7 +20,7 @@ from models.factor import Factors, factors
 from models.member import Member, find_member
 
 CODE_ATTEMPTS_MAX = 5
-"""Codes that may be tried on one account within models.member.ATTEMPT_WINDOW_SECONDS: of a million, three are right."""
+"""Codes that may be tried on one account within models.attempt.WINDOW_SECONDS: of a million, three are right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,20 @@ async def prove(request: Request) -> Response:
         person = passed.person
         attempts = session.attempt_key(door.attempt_key, SECOND, str(person.id))
         whose, who = person.partner_id, person.id
-        if await member.count_attempt(connection, attempts) > CODE_ATTEMPTS_MAX:
-            await audit.record(connection, "login.throttled", partner_id=whose, member_id=who)
+        if await attempt.count(connection, attempts) > CODE_ATTEMPTS_MAX:
+            await refusal.record(
+                connection, "login.throttled", partner_id=whose, member_id=who, reason="too many codes"
+            )
             return await _form(request, connection, person, target, status=429, problem="throttled")
         amr = await _proof(connection, person.id, form)
         if amr is None:
-            await audit.record(connection, "login.refused", partner_id=whose, member_id=who, reason="second factor")
+            await refusal.record(connection, "login.refused", partner_id=whose, member_id=who, reason="second factor")
             return await _form(request, connection, person, target, status=401, problem="wrong")
         address = session.attempt_key(door.attempt_key, "address", page.address_of(request))
-        await member.forgive_attempts(connection, passed.account, attempts, address=address)
+        await attempt.forgive(connection, trier_of(request, passed.account), attempts, address=address)
         answer = await let_in(request, connection, person, amr, target)
     end_here(answer, door, SECOND)
+    know_browser(answer, door, passed.account)
     return answer
 
 
@@ -103,13 +106,13 @@ async def _form(
         token=session.form_token(visit, SECOND),
         next=target,
         problem=problem,
-        minutes=member.ATTEMPT_WINDOW_SECONDS // 60,
+        minutes=attempt.WINDOW_SECONDS // 60,
         known=known,
         passkey=question,
         passkey_token=session.form_token(visit, passkey.LOGIN),
     )
     if status == 429:
-        answer.headers["Retry-After"] = str(member.ATTEMPT_WINDOW_SECONDS)
+        answer.headers["Retry-After"] = str(attempt.WINDOW_SECONDS)
     return answer
 
 

@@ -11,10 +11,10 @@ from api.oauth import Door
 from api.security import LOGIN_AGAIN, asked, codes_page, first_codes
 from auth import session
 from auth import totp as codes
-from models import totp
+from models import attempt, totp
 from models.db import pool, unit_of_work
 from models.factor import factors, forget_unneeded_codes
-from models.member import Login, count_attempt
+from models.member import Login
 
 APP_PATH = f"{SECURITY_PATH}/app"
 SETTING_UP = "app"
@@ -45,7 +45,7 @@ async def confirm(request: Request) -> Response:
         return page.redirect(APP_PATH)
     door: Door = change.door
     async with unit_of_work() as connection:
-        tried = await count_attempt(connection, session.attempt_key(door.attempt_key, SETTING_UP, str(member_id)))
+        tried = await attempt.count(connection, session.attempt_key(door.attempt_key, SETTING_UP, str(member_id)))
         step = codes.step_of(facts["secret"], change.form.get("code", ""))
         if step is None or tried > CONFIRMATIONS_MAX:
             return _form(change.login, change.cookie, facts["secret"], status=422)

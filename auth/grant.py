@@ -91,7 +91,7 @@ class Grant(grants.BaseGrant):
                 grant_type=str(self.GRANT_TYPE),
                 token_id=str(issued.token_id),
                 scope=scopes.join(scope),
-                **({"agreement_id": str(agreement_id)} if agreement_id else {}),
+                agreement_id=str(agreement_id) if agreement_id else None,
             )
         )
         body: dict[str, Any] = {

@@ -9,15 +9,15 @@ from authlib.oauth2.rfc6749.errors import InvalidRequestError
 
 from auth.bridge import wait
 from auth.server import CLIENT_METHODS, NO_STORE, Answer, Request, Server
-from models import pushed
+from models import attempt, pushed
 from models.audit import Connection
-from models.member import ATTEMPT_WINDOW_SECONDS, count_attempt
 
 REFERENCE = "urn:ietf:params:oauth:request_uri:"
 REFERENCE_BYTES = 32
 LIFE_SECONDS = 540  # in which the person logs in and answers; FAPI 2.0 wants less than 600
 UNPROVEN_MAX = 300
-"""Requests kept from one address within ATTEMPT_WINDOW_SECONDS for clients that prove nothing: anybody sends those."""
+"""Requests kept from one address within models.attempt.WINDOW_SECONDS for clients that prove nothing: anybody sends
+those."""
 
 # RFC 6749, appendix A: these are printable ASCII without quotes, and Authlib's errors can say nothing else.
 _PLAIN = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]*")
@@ -51,9 +51,9 @@ def push(server: Server, asked: Request, address: bytes) -> Answer:
     except OAuth2Error as error:
         error.redirect_uri = None  # it is the client itself that asks
         return server.handle_error_response(asked, error)
-    if client.auth_method == "none" and wait(count_attempt(server.connection, address)) > UNPROVEN_MAX:
+    if client.auth_method == "none" and wait(attempt.count(server.connection, address)) > UNPROVEN_MAX:
         body = {"error": "temporarily_unavailable", "error_description": "Too many requests from this address"}
-        return Answer(429, body, {**NO_STORE, "Retry-After": str(ATTEMPT_WINDOW_SECONDS)})
+        return Answer(429, body, {**NO_STORE, "Retry-After": str(attempt.WINDOW_SECONDS)})
     reference = REFERENCE + secrets.token_urlsafe(REFERENCE_BYTES)
     wait(pushed.add(server.connection, reference, client.id, parameters, life_seconds=LIFE_SECONDS))
     return Answer(201, {"request_uri": reference, "expires_in": LIFE_SECONDS}, NO_STORE)

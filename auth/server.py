@@ -24,7 +24,7 @@ from auth.bridge import wait
 from auth.dpop import InvalidProofError
 from auth.signed import UnacceptableError
 from auth.tokens import Tokens
-from models import audit, oauth, replay
+from models import oauth, refusal, replay
 from models.audit import Connection
 from models.member import Member
 from models.oauth import Client
@@ -209,7 +209,7 @@ class Server(AuthorizationServer):
     def _record_refusal(self, request: Request, error: OAuth2Error) -> None:
         client = request.client or None
         wait(
-            audit.record(
+            refusal.record(
                 self.connection,
                 "request.refused",
                 client_id=client.row.client_id if client else request.named or request.payload.client_id,

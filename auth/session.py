@@ -11,13 +11,16 @@ import orjson
 from models import seal
 
 ACCOUNT_ATTEMPTS_MAX = 10
-"""Attempts on one account within models.member.ATTEMPT_WINDOW_SECONDS, wherever they come from."""
+"""Attempts on one account within models.attempt.WINDOW_SECONDS: by each browser that its person uses, and by all others
+together."""
 ADDRESS_ATTEMPTS_MAX = 60
 """Attempts from one address in the same time, whatever the accounts: an office shares one."""
 
 FRESH_SECONDS = 10 * 60
 """How long after proving who they are somebody may change how they do."""
 TICKET_SECONDS = 10 * 60
+KNOWN_SECONDS = 365 * 24 * 3600
+"""How long a browser is known after a login."""
 
 PASSWORD, CODE, DEVICE_KEY, SYNCED_KEY, PRESENCE, SEVERAL = "pwd", "otp", "hwk", "swk", "user", "mfa"
 """How a login was proven, in the words of RFC 8176."""
@@ -41,6 +44,28 @@ def is_form_token(given: str, cookie: str, purpose: str) -> bool:
 def attempt_key(key: bytes, what: str, value: str) -> bytes:
     """Under which attempts are counted; neither account nor address can be read back from it."""
     return hmac.new(key, f"{what}:{value}".encode(), sha256).digest()
+
+
+def known_browser(account: bytes) -> str:
+    """What a browser keeps after a login by password: its own, and good for this account (`attempt_key`) alone.
+
+    It opens nothing. Attempts with it are counted by themselves, so that who guesses elsewhere locks nobody out.
+    """
+    return base64.urlsafe_b64encode(seal.seal(b"", context=_known_place(account))).decode()
+
+
+def browser_of(given: str, account: bytes) -> bytes | None:
+    """What tells a browser that is known for this account from all others; None when it is not."""
+    try:
+        sealed = base64.urlsafe_b64decode(given)
+        seal.unseal(sealed, context=_known_place(account))
+    except (ValueError, seal.Unreadable):
+        return None
+    return sealed  # not what was given: base64 spells the same bytes in many ways
+
+
+def _known_place(account: bytes) -> bytes:
+    return b"known browser\0" + account
 
 
 def is_fresh(auth_time: datetime) -> bool:

@@ -22,24 +22,26 @@ async def record(
     member_id: UUID | None = None,
     client_id: str | None = None,
     grant_id: UUID | None = None,
-    **detail: str | list[str],
+    **detail: str | list[str] | None,
 ) -> None:
     """Appends one line in the caller's transaction.
 
-    `action`: dotted words, such as `token.issued`. `detail` must hold no personal data and no secret; what cannot be
-    printed in it, or in a client's id that somebody made up, is replaced: a refusal is recorded whatever was sent.
+    `action`: dotted words, such as `token.issued`. `detail` must hold no personal data and no secret, and what is None
+    is left out. What cannot be printed, there or in a client's id that somebody made up, is replaced: a refusal is
+    recorded whatever was sent.
     """
     await queries("audit").record(
         connection,
         action=action,
         partner_id=partner_id,
         member_id=member_id,
-        client_id=_printable(client_id[:CLIENT_ID_CHARACTERS]) if client_id else None,
+        client_id=printable(client_id[:CLIENT_ID_CHARACTERS]) if client_id else None,
         grant_id=grant_id,
         detail=orjson.dumps(
             {
-                name: _printable(said) if isinstance(said, str) else [*map(_printable, said)]
+                name: printable(said) if isinstance(said, str) else [*map(printable, said)]
                 for name, said in detail.items()
+                if said is not None
             }
         ).decode(),
     )
@@ -54,5 +56,6 @@ async def lines(
     return newest[::-1]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """What somebody sent, with a sign in place of each that cannot be printed."""
     return "".join(sign if sign.isprintable() else REPLACEMENT for sign in text)

@@ -1,4 +1,4 @@
-"""People who log in for a partner (メンバー): their passwords, their sessions, and the brake on guessing."""
+"""People who log in for a partner (メンバー): their passwords and their sessions."""
 
 import asyncio
 import secrets
@@ -16,6 +16,7 @@ import asyncpg
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from models import attempt
 from models.audit import Connection
 from models.db import queries, uuid7
 from models.password import check
@@ -26,7 +27,6 @@ Words = TypeVarTuple("Words")
 ROLES = ("ADMIN", "RECRUITER", "ANALYST", "DEVELOPER")
 SESSION_SECONDS = 12 * 3600
 SESSION_ID_BYTES = 32
-ATTEMPT_WINDOW_SECONDS = 15 * 60
 CONCURRENT_HASHES = 2  # each takes 64 MiB and a core
 
 _hasher = PasswordHasher()
@@ -190,26 +190,11 @@ async def close_others(connection: Connection, member_id: UUID, current: str) ->
     return len([row async for row in closed])
 
 
-async def count_attempt(connection: Connection, key: bytes) -> int:
-    """Counts a login attempt before its password is looked at, so that guesses side by side are counted too.
-
-    `key`: a keyed hash of the account or the address. Returns the attempts within ATTEMPT_WINDOW_SECONDS.
-    """
-    return await queries("member").count_attempt(connection, key=key, window_seconds=ATTEMPT_WINDOW_SECONDS)
-
-
-async def forgive_attempts(connection: Connection, *accounts: bytes, address: bytes) -> None:
-    """After a login: clears what was counted against the account, and this attempt against the address."""
-    for account in accounts:
-        await queries("member").forgive_attempts(connection, key=account)
-    await queries("member").take_back_attempt(connection, key=address)
-
-
 async def sweep(connection: Connection) -> None:
     """Deletes ended sessions, passed windows and invitations whose time is over."""
     await queries("joining").sweep(connection)
     await queries("member").sweep_sessions(connection)
-    await queries("member").sweep_attempts(connection, window_seconds=ATTEMPT_WINDOW_SECONDS)
+    await attempt.sweep(connection)
 
 
 def folded(email: str) -> str:

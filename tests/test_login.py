@@ -5,7 +5,7 @@ from argon2 import PasswordHasher
 
 from auth import session
 from models import member
-from models.db import pool, queries, uuid7
+from models.db import pool, queries, unit_of_work, uuid7
 from tests.oauth_house import (  # noqa: F401  (fixtures)
     CALLBACK,
     EMAIL,
@@ -178,6 +178,56 @@ async def test_the_right_password_forgives_the_account(house: House):
         await house.log_in(house.browser, password=f"wrong guess {n}")
     assert (await house.log_in(house.browser)).status_code == 303
     assert (await house.log_in(house.visitor(), password="wrong")).status_code == 401
+
+
+async def test_whoever_guesses_elsewhere_keeps_nobody_out_who_was_in(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("auth.session.ADDRESS_ATTEMPTS_MAX", 100)
+    await house.log_in(house.browser)
+    house.browser.cookies.delete("kyoso_session")
+    async with house.visitor() as guesser, house.visitor() as elsewhere:
+        wrong = [(await house.log_in(guesser, password=f"wrong guess {n}")).status_code for n in range(11)]
+        assert wrong == [401] * 10 + [429]
+        again = await house.log_in(house.browser)
+        assert again.status_code == 303
+        assert (await house.log_in(elsewhere)).status_code == 429, "another browser's login forgives no guesses"
+        elsewhere.cookies.set("kyoso_known", guesser.cookies.get("kyoso_known", "made up"))
+        assert (await house.log_in(elsewhere)).status_code == 429
+    cookie = next(each for each in again.headers.get_list("set-cookie") if each.startswith("kyoso_known="))
+    assert "httponly" in cookie.lower()
+    assert "samesite=lax" in cookie.lower()
+    assert "max-age=31536000" in cookie.lower()
+
+
+async def test_a_known_browser_guesses_no_more_than_others(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("auth.session.ADDRESS_ATTEMPTS_MAX", 100)
+    await house.log_in(house.browser)
+    taken = house.browser.cookies["kyoso_known"]
+    async with house.visitor() as thief, house.visitor() as elsewhere:
+        statuses = []
+        for n in range(11):
+            thief.cookies.set("kyoso_known", f"{taken[:n]}!{taken[n:]}")  # which base64 reads as the same
+            statuses.append((await house.log_in(thief, password=f"wrong guess {n}")).status_code)
+        assert statuses == [401] * 10 + [429]
+        assert (await house.log_in(elsewhere)).status_code == 303, "their person is not kept out by it"
+
+
+async def test_a_browser_is_known_for_the_account_that_it_was_in(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("auth.session.ADDRESS_ATTEMPTS_MAX", 100)
+    async with unit_of_work() as connection:
+        await member.create_member(
+            connection,
+            partner_id=house.agency,
+            email="ren@example.jp",
+            name="佐藤 蓮",
+            password=PASSWORD,
+            role="RECRUITER",
+        )
+    async with house.visitor() as guesser, house.visitor() as other:
+        assert (await house.log_in(other, email="ren@example.jp")).status_code == 303
+        other.cookies.delete("kyoso_session")
+        for n in range(10):
+            await house.log_in(guesser, password=f"wrong guess {n}")
+        assert (await house.log_in(other)).status_code == 429
 
 
 async def test_an_office_may_log_in_often_from_one_address_but_not_guess(house: House, monkeypatch: pytest.MonkeyPatch):

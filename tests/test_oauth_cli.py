@@ -97,7 +97,7 @@ async def test_an_unknown_client_is_looked_for_as_a_known_one_is(house: House):
                 await asyncio.sleep(0)
                 connection.remove_query_logger(note)
             assert said["known"] == said["unknown"]
-            assert [text.split()[0] for text in said["unknown"]] == ["select", "insert"]
+            assert [text.split()[0] for text in said["unknown"]] == ["select", "select", "insert", "insert"]
 
 
 async def test_whether_a_client_exists_is_measured_and_nothing_stays(house: House):

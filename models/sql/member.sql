@@ -39,30 +39,9 @@ delete from login_session where session_hash = :session_hash returning member_id
 -- Ends all login sessions of a person.
 delete from login_session where member_id = :member_id;
 
--- name: count_attempt$
--- One more attempt under this key; how many there were in the current window, this one included.
-insert into login_attempt as a (key, attempts, window_started_at) values (:key, 1, now())
-on conflict (key) do update set
-  attempts = case when a.window_started_at < now() - make_interval(secs => :window_seconds) then 1 else a.attempts + 1 end,
-  window_started_at = case when a.window_started_at < now() - make_interval(secs => :window_seconds) then now()
-    else a.window_started_at end
-returning attempts;
-
--- name: forgive_attempts!
--- A right password clears what was counted against the account.
-delete from login_attempt where key = :key;
-
--- name: take_back_attempt!
--- One attempt fewer against an address: the people of an office share it, and most of them know their password.
-update login_attempt set attempts = attempts - 1 where key = :key and attempts > 1;
-
 -- name: sweep_sessions!
 -- Sessions that have ended.
 delete from login_session where expires_at < now();
-
--- name: sweep_attempts!
--- Attempts whose window has passed.
-delete from login_attempt where window_started_at < now() - make_interval(secs => :window_seconds);
 
 -- name: sessions
 -- Where a person is logged in, the newest first.
