@@ -191,6 +191,24 @@ async def test_sign_in_ask_and_listen(browser: Browser, world: World) -> None:
     assert seen == Seen()
 
 
+async def test_the_page_follows_the_system_and_fits_its_window(browser: Browser, world: World) -> None:
+    seen = Seen()
+    page = await opened(browser, world, seen, color_scheme="light")
+    await sign_in(page)
+    editors = page.locator(".monaco-editor[class*='vs']")
+    for scheme, drawn in (("dark", "vs-dark"), ("light", "vs")):
+        await page.emulate_media(color_scheme=scheme)
+        await expect(editors.first).to_have_class(re.compile(rf"\b{drawn}(?![-\w])"), timeout=WAIT_MS)
+    for width, height in ((1200, 800), (390, 844), (320, 700)):
+        await page.set_viewport_size({"width": width, "height": height})
+        await page.wait_for_function("innerWidth === document.documentElement.clientWidth")
+        size = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+        assert await page.evaluate(size) == [width, height]
+    await page.locator(".account").click()
+    await expect(page.get_by_role("link", name=re.compile("ログインと安全"))).to_have_attribute("href", "/login")
+    assert seen == Seen()
+
+
 async def test_the_schema_is_explained_in_docs_and_explorer(browser: Browser, world: World) -> None:
     seen = Seen()
     page = await opened(browser, world, seen)

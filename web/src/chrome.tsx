@@ -77,6 +77,7 @@ function Account({ viewer }: { viewer: Viewer }) {
         <p className="login">{viewer.login}</p>
         <h2>{say('grantedScopes')}</h2>
         <ul className="scopes">{viewer.scopes.map((scope) => <li key={scope}>{scope}</li>)}</ul>
+        <a className="pages" href="/login">{say('accountPages')}</a>
         <button type="button" className="secondary" onClick={() => void signOut()}>{say('signOut')}</button>
       </div>
     </>

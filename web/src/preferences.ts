@@ -5,6 +5,8 @@ export type Language = 'ja' | 'en';
 export type Theme = 'system' | 'light' | 'dark';
 
 const listeners = new Set<() => void>();
+const darkSystem = matchMedia('(prefers-color-scheme: dark)');
+darkSystem.addEventListener('change', changed);
 
 function stored<T extends string>(key: string, allowed: readonly T[], otherwise: T): T {
   const value = localStorage.getItem(key);
@@ -13,6 +15,10 @@ function stored<T extends string>(key: string, allowed: readonly T[], otherwise:
 
 function store(key: string, value: string) {
   localStorage.setItem(key, value);
+  changed();
+}
+
+function changed() {
   applyToDocument();
   listeners.forEach((listener) => listener());
 }
@@ -26,14 +32,21 @@ export const language = (): Language =>
   stored('kyoso:language', ['ja', 'en'], navigator.language.startsWith('en') ? 'en' : 'ja');
 export const theme = (): Theme => stored('kyoso:theme', ['system', 'light', 'dark'], 'system');
 
+/** The theme as it is seen: where it is the system's, it changes with the system. */
+const scheme = () => {
+  const chosen = theme();
+  return chosen === 'system' ? (darkSystem.matches ? 'dark' : 'light') : chosen;
+};
+
 export const setLanguage = (value: Language) => store('kyoso:language', value);
 export const setTheme = (value: Theme) => store('kyoso:theme', value);
 
 export const useLanguage = () => useSyncExternalStore(subscribe, language);
 export const useTheme = () => useSyncExternalStore(subscribe, theme);
+export const useScheme = () => useSyncExternalStore(subscribe, scheme);
 
 /** The stylesheet and screen readers follow these two attributes. */
 export function applyToDocument() {
   document.documentElement.lang = language();
-  document.documentElement.dataset['theme'] = theme();
+  document.documentElement.dataset['theme'] = scheme();
 }

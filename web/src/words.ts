@@ -19,6 +19,7 @@ const WORDS = {
   ],
   missingScopes: ['足りない権限', 'Missing scopes'],
   account: ['アカウント', 'Account'],
+  accountPages: ['ログインと安全・チーム・開発者', 'Sign-in, security, team, developers'],
   grantedScopes: ['このログインの権限', 'Scopes of this sign-in'],
   language: ['言語', 'Language'],
   theme: ['配色', 'Theme'],

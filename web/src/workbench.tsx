@@ -11,7 +11,7 @@ import '@graphiql/plugin-explorer/style.css';
 import './workbench.css';
 import { EDITOR_THEME } from './editor_theme';
 import { useLive, type Delivery } from './live';
-import { useLanguage, useTheme } from './preferences';
+import { useLanguage, useScheme } from './preferences';
 import { SAMPLES, variablesOf } from './samples';
 import { SAMPLES_PLUGIN } from './samples/panel';
 import type { Viewer } from './session';
@@ -35,7 +35,7 @@ export default function Workbench({ viewer }: { viewer: Viewer }) {
       defaultQuery=""
       defaultEditorToolsVisibility={wide ? 'variables' : false}
       editorTheme={EDITOR_THEME}
-      forcedTheme={useTheme()}
+      forcedTheme={useScheme()}
       inputValueDeprecation
       shouldPersistHeaders={false}
       showPersistHeadersSettings={false}
