@@ -40,6 +40,7 @@ TERMS: tuple[Callable[[Connection, datetime], Awaitable[object]], ...] = (
     invitation.expire_due,
     referral.expire_waiting,
     agreement.end_due,
+    agreement.begin_due,
     delivery.reduce,
     idempotency.sweep,
     outbox.mark,

@@ -1,14 +1,15 @@
 """Agreements (パートナー契約): offered, countered, accepted by hash, suspended, resumed, ended.
 
 Only an ACTIVE agreement shares, and `agreement_share` says so in one place: each verb writes or deletes its rows in its
-own transaction, so that the flow begins and stops with that commit. Every verb holds the agreement's row first.
+own transaction, so that the flow begins and stops with that commit. The rows carry days, so that a version accepted in
+advance (更新) takes over at midnight in Japan, whenever the clock looks. Every verb holds the agreement's row first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -20,12 +21,22 @@ from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said
 from models.partner import JAPAN, require_licenses, today
-from models.terms import KINDS, PURPOSE_CHARACTERS, Terms, check_parties, check_terms, invalid, version_hash
+from models.terms import (
+    KINDS,
+    PURPOSE_CHARACTERS,
+    Accepted,
+    Terms,
+    check_parties,
+    check_terms,
+    invalid,
+    succession,
+    version_hash,
+)
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 REASON_CHARACTERS = 1_000
-ENDED_AT_ONCE = 100  # agreements per transaction
+DUE_AT_ONCE = 100  # agreements per transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +53,6 @@ class _Held:
     latest_id: UUID
     number: int
     hash: str
-    starts_on: Any
-    ends_on: Any
     party_ids: list[UUID]
     accepted_by: list[UUID]
 
@@ -104,6 +113,8 @@ async def counter(
 async def accept(connection: Connection, *, said: Said, agreement_id: UUID, version_hash_read: str) -> bool:
     """A party accepts exactly the version it read (契約の承諾). Returns whether all have, so that it is in force.
 
+    Before its first day it waits, and the version in force stays so.
+
     Accepting twice changes nothing. Refuses VERSION_CHANGED when there is a later version, LICENSE_EXPIRED when an
     agency may not act, WRONG_STATE for one that rests or has ended, or when the pair has another relay agreement.
     """
@@ -117,7 +128,12 @@ async def accept(connection: Connection, *, said: Said, agreement_id: UUID, vers
     await _note(connection, "accepted", said, held.id, held.hash)
     if len(held.accepted_by) + 1 < len(held.party_ids):
         return False
-    await _put_in_force(connection, held, said)
+    if held.kind == "CAREER_RELAY":
+        await _follow(connection, held, said.at)
+    await queries("agreement").accepted_by_all(connection, id=held.id, version_id=held.latest_id, at=said.at)
+    ends_at = await _put_in_force(connection, held.id, datetime.now(UTC))
+    if ends_at is not None and ends_at <= datetime.now(UTC):
+        raise _wrong_state("TERMINATED")
     return True
 
 
@@ -147,7 +163,7 @@ async def resume(connection: Connection, *, said: Said, agreement_id: UUID) -> N
         raise _wrong_state("TERMINATED")
     await require_licenses(connection, held.party_ids, on=today())
     await queries("agreement").resume(connection, id=held.id)
-    await queries("agreement").share(connection, id=held.id)
+    await _put_in_force(connection, held.id, datetime.now(UTC))
     await _note(connection, "resumed", said, held.id)
 
 
@@ -160,10 +176,21 @@ async def terminate(connection: Connection, *, said: Said, agreement_id: UUID, r
 
 
 async def end_due(connection: Connection, now: datetime) -> int:
-    """Ends agreements whose last day is over, at most ENDED_AT_ONCE. Returns how many."""
-    rows = [row async for row in queries("agreement").due(connection, now=now, most=ENDED_AT_ONCE)]
+    """Ends agreements whose last day is over, at most DUE_AT_ONCE. Returns how many."""
+    rows = [row async for row in queries("agreement").ending(connection, now=now, most=DUE_AT_ONCE)]
     for row in rows:
         await _end(connection, row["id"], reason=None, at=now)
+    return len(rows)
+
+
+async def begin_due(connection: Connection, now: datetime) -> int:
+    """Has agreements show the next version that all accepted, where its first day has come, at most DUE_AT_ONCE.
+
+    Returns how many.
+    """
+    rows = [row async for row in queries("agreement").beginning(connection, now=now, most=DUE_AT_ONCE)]
+    for row in rows:
+        await _put_in_force(connection, row["id"], now)
     return len(rows)
 
 
@@ -177,16 +204,26 @@ async def _hold(connection: Connection, agreement_id: UUID, by: UUID) -> _Held:
     return held
 
 
-async def _put_in_force(connection: Connection, held: _Held, said: Said) -> None:
+async def _put_in_force(connection: Connection, agreement_id: UUID, now: datetime) -> datetime | None:
+    """Shows the version whose turn it is, and lets flow what it and its successors say. Returns when they are over."""
     sql = queries("agreement")
-    over = held.ends_on and datetime.combine(held.ends_on + timedelta(days=1), time(), JAPAN)
-    if over and over <= datetime.now(UTC):
-        raise _wrong_state("TERMINATED")
-    if held.kind == "CAREER_RELAY":
-        await _follow(connection, held, said.at)
-    await sql.put_in_force(connection, id=held.id, version_id=held.latest_id, at=said.at, ends_at=over)
-    await sql.stop_sharing(connection, id=held.id)
-    await sql.share(connection, id=held.id)
+    accepted = [Accepted(**row) async for row in sql.accepted_versions(connection, id=agreement_id)]
+    turns = succession(accepted, today(now))
+    last_day = turns[-1].ends_on
+    ends_at = last_day and _midnight(last_day + timedelta(days=1))
+    next_at = _midnight(turns[1].starts_on) if turns[1:] else None
+    await sql.put_in_force(
+        connection, id=agreement_id, version_id=turns[0].version_id, next_at=next_at, ends_at=ends_at
+    )
+    await sql.stop_sharing(connection, id=agreement_id)
+    await sql.share(
+        connection,
+        id=agreement_id,
+        version_ids=[turn.version_id for turn in turns],
+        first_days=[turn.starts_on for turn in turns],
+        last_days=[turn.ends_on for turn in turns],
+    )
+    return ends_at
 
 
 async def _follow(connection: Connection, held: _Held, at: datetime) -> None:
@@ -237,6 +274,11 @@ def _version(version_id: UUID, terms: Terms, digest: str, said: Said) -> dict[st
         "starts_on": terms.starts_on,
         "ends_on": terms.ends_on,
     }
+
+
+def _midnight(day: date) -> datetime:
+    """When a day begins in Japan."""
+    return datetime.combine(day, time(), JAPAN)
 
 
 def _reason(reason: str) -> str:

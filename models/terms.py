@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from uuid import UUID
@@ -59,6 +59,49 @@ class Terms:
     ends_on: date | None = None
     relay: RelayTerms | None = None
     weights: Weights = field(default_factory=Weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A version that every party has accepted, with its first and last day."""
+
+    version_id: UUID
+    starts_on: date
+    ends_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The days on which a version is the one in force, both inclusive; `ends_on` None leaves the end open."""
+
+    version_id: UUID
+    starts_on: date
+    ends_on: date | None
+
+
+def succession(accepted: Sequence[Accepted], on: date) -> list[Turn]:
+    """Which version is in force when (更新), from the day `on`; `accepted` in the order of their numbers, one at least.
+
+    Of those that have begun it is the one accepted last, until the next begins. Where one is over before that, it is
+    the last. When none has begun, the first turn is that of the one that begins first.
+    """
+    begun = [place for place, each in enumerate(accepted) if each.starts_on <= on]
+    place = begun[-1] if begun else _next(accepted, -1)
+    turns: list[Turn] = []
+    while place is not None:
+        now, following = accepted[place], _next(accepted, place)
+        eve = following is not None and accepted[following].starts_on - timedelta(days=1)
+        if eve and now.ends_on and now.ends_on < eve:
+            eve, following = None, None
+        turns.append(Turn(now.version_id, now.starts_on, eve or now.ends_on))
+        place = following
+    return turns
+
+
+def _next(accepted: Sequence[Accepted], after: int) -> int | None:
+    """Whose turn comes next: of those accepted later the one that begins first, and of these the last."""
+    later = range(after + 1, len(accepted))
+    return min(later, key=lambda place: (accepted[place].starts_on, -place), default=None)
 
 
 def version_hash(kind: str, purpose: str, parties: Sequence[UUID], terms: Terms) -> str:

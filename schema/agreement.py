@@ -90,7 +90,10 @@ class Agreement(Node):
         scopes=[["agreements:read"]],
     )
     version: AgreementVersion = one(
-        "The version in force, else the latest one offered", "version_id", total=True, scopes=[["agreements:read"]]
+        "The version in force, else the latest one offered. One accepted in advance takes its place on its first day",
+        "version_id",
+        total=True,
+        scopes=[["agreements:read"]],
     )
     versions: AgreementVersionConnection = many("Every version, newest first", "agreement_id", order=("-number",))
     offered_at: DateTime = column("First offered", scopes=[["agreements:read"]])

@@ -79,6 +79,7 @@ class World:
                 hash="0" * 64,
                 sharing="[]",
                 starts_on=START.date(),
+                accepted_at=START,
                 **(relay if kind == "CAREER_RELAY" else {}),
                 **version,
             )

@@ -11,12 +11,13 @@ from uuid import UUID
 
 import pytest
 
-from models import agreement
+from models import agreement, ledger
 from models.db import pool, unit_of_work
 from models.errors import Refusal, RefusalCode
-from models.terms import RelayTerms, Sharing, Terms, Weights, version_hash
+from models.partner import JAPAN, today
+from models.terms import Accepted, RelayTerms, Sharing, Terms, Turn, Weights, succession, version_hash
 from tests import builders
-from tests.builders import agreed, latest_hash, relay_agreement, said, terms
+from tests.builders import agreed, days, latest_hash, relay_agreement, said, terms
 
 
 async def status(agreement_id: UUID) -> str:
@@ -362,6 +363,130 @@ async def test_it_ends_by_its_own_terms(connected: str) -> None:
     assert await do(agreement.end_due, now=midnight - timedelta(seconds=1)) == 0
     assert await do(agreement.end_due, now=midnight) == 1
     assert (await status(agreement_id), await given_to(two)) == ("TERMINATED", set())
+
+
+async def renewed(agreement_id: UUID, by: UUID, other: UUID, given: Terms) -> bool:
+    """One party proposes the next version, and the other accepts it."""
+    async with unit_of_work() as connection:
+        read = {"agreement_id": agreement_id, "version_hash_read": await latest_hash(connection, agreement_id)}
+        await agreement.counter(connection, said=said(by, datetime.now(UTC)), terms=given, **read)
+        read["version_hash_read"] = await latest_hash(connection, agreement_id)
+        return await agreement.accept(connection, said=said(other, datetime.now(UTC)), **read)
+
+
+def begins(day: date) -> datetime:
+    """When a day begins in Japan."""
+    return datetime(day.year, day.month, day.day, tzinfo=JAPAN)
+
+
+async def numbers(agreement_id: UUID) -> tuple[str, int]:
+    """The agreement's state, and the number of the version that it shows."""
+    shown = "select status, number from agreement a join agreement_version v on v.id = a.version_id where a.id = $1"
+    row = await pool().fetchrow(shown, agreement_id)
+    assert row is not None
+    return row["status"], row["number"]
+
+
+async def flows() -> list[tuple[date, date | None, str]]:
+    """What flows from when to when."""
+    rows = await pool().fetch("select distinct starts_on, ends_on, category from agreement_share order by 1, 3")
+    return [(row["starts_on"], row["ends_on"], row["category"]) for row in rows]
+
+
+async def test_a_version_accepted_in_advance_takes_over_on_its_first_day(connected: str) -> None:
+    async with unit_of_work() as connection:
+        company_id, agency_id = await builders.company(connection), await builders.agency(connection)
+        relay_id = await relay_agreement(connection, company_id, agency_id)
+        one, two = await builders.company(connection), await builders.company(connection, "株式会社もみじ")
+        sharing_id = await agreed(connection, "MUTUAL_REFERRAL", one, two, given=terms(ends_on=today() + days(59)))
+    first_day = today() + days(60)
+    midnight, moment = begins(first_day), timedelta(seconds=1)
+    eight = Terms(sharing=(), starts_on=first_day, relay=RelayTerms(8, 14, 6))
+    narrower = Terms(sharing=(Sharing("JOBS", "FIELDS"),), starts_on=first_day)
+
+    assert await renewed(relay_id, company_id, agency_id, eight) is True
+    assert await renewed(sharing_id, one, two, narrower) is True
+    assert await numbers(relay_id) == await numbers(sharing_id) == ("ACTIVE", 1)
+    assert (await given_to(two), await given_to(two, "JOBS")) == ({one}, set())
+    assert await flows() == [
+        (date(2024, 4, 1), first_day - days(1), "APPLICATIONS"),
+        (date(2024, 4, 1), first_day - days(1), "OUTCOMES"),
+        (first_day, None, "JOBS"),
+    ]
+    for at, rule in (
+        (datetime.now(UTC), (10, 7, 12)),
+        (midnight - moment, (10, 7, 12)),
+        (midnight, (8, 14, 6)),  # whether or not the clock has looked
+    ):
+        async with unit_of_work() as connection:
+            assert await ledger.rule(connection, relay_id, at) == ledger.Rule(*rule)
+            listed = await connection.fetch("select silence_days from relay_agencies($1, $2)", company_id, at)
+            assert [row["silence_days"] for row in listed] == [rule[1]]
+
+    assert await do(agreement.begin_due, now=midnight - moment) == 0
+    assert await do(agreement.end_due, now=midnight) == 0  # the next follows without a gap
+    assert await do(agreement.begin_due, now=midnight) == 2
+    assert await numbers(relay_id) == await numbers(sharing_id) == ("ACTIVE", 2)
+    assert await flows() == [(first_day, None, "JOBS")]
+    assert await do(agreement.begin_due, now=midnight) == 0
+
+
+async def test_it_ends_where_the_next_version_would_begin_after_a_gap(connected: str) -> None:
+    one, two = await two_companies()
+    last_day = today() + days(30)
+    async with unit_of_work() as connection:
+        agreement_id = await agreed(connection, "MUTUAL_REFERRAL", one, two, given=terms(ends_on=last_day))
+    await renewed(agreement_id, one, two, replace(terms(), starts_on=last_day + days(2)))
+
+    assert await pool().fetchval("select ends_at from agreement") == begins(last_day + days(1))
+    assert (await numbers(agreement_id), await given_to(two)) == (("ACTIVE", 1), {one})
+    assert await do(agreement.end_due, now=begins(last_day + days(1))) == 1
+    assert await do(agreement.begin_due, now=begins(last_day + days(2))) == 0
+    assert (await status(agreement_id), await given_to(two)) == ("TERMINATED", set())
+
+
+async def test_the_next_version_takes_over_at_rest_too_and_nothing_flows_until_resumed(connected: str) -> None:
+    one, two = await two_companies()
+    async with unit_of_work() as connection:
+        agreement_id = await agreed(connection, "MUTUAL_REFERRAL", one, two)
+    first_day = today() + days(1)
+    await renewed(agreement_id, one, two, replace(terms(sharing=(Sharing("JOBS", "FIELDS"),)), starts_on=first_day))
+    await do(agreement.suspend, said=said(one), agreement_id=agreement_id, reason="調査のため")
+
+    assert await do(agreement.begin_due, now=begins(first_day)) == 1
+    assert (await numbers(agreement_id), await flows()) == (("SUSPENDED", 2), [])
+    await do(agreement.resume, said=said(one), agreement_id=agreement_id)
+    assert (await status(agreement_id), (await flows())[-1]) == ("ACTIVE", (first_day, None, "JOBS"))
+
+
+def test_of_the_versions_that_have_begun_the_one_accepted_last_is_in_force() -> None:
+    one, two, three = UUID(int=1), UUID(int=2), UUID(int=3)
+    april, may, june = (date(2027, month, 1) for month in (4, 5, 6))
+    before, last, open_ = april - days(1), may - days(1), None
+
+    def turns(*accepted: Accepted, on: date = before) -> list[tuple[UUID, date, date | None]]:
+        return [(turn.version_id, turn.starts_on, turn.ends_on) for turn in succession(accepted, on)]
+
+    first = Accepted(one, date(2026, 4, 1), open_)
+    assert turns(first) == [(one, first.starts_on, open_)]
+    assert turns(first, Accepted(two, april, open_)) == [(one, first.starts_on, before), (two, april, open_)]
+    assert turns(first, Accepted(two, april, open_), on=april) == [(two, april, open_)]
+    assert turns(first, Accepted(two, april, last), Accepted(three, may, open_)) == [
+        (one, first.starts_on, before),
+        (two, april, last),
+        (three, may, open_),
+    ]
+    # one accepted later that begins earlier leaves the other no day
+    assert turns(first, Accepted(two, may, open_), Accepted(three, april, last)) == [
+        (one, first.starts_on, before),
+        (three, april, last),
+    ]
+    assert turns(replace(first, ends_on=before), Accepted(two, may, open_)) == [(one, first.starts_on, before)]
+    assert turns(Accepted(one, may, open_), Accepted(two, june, open_)) == [
+        (one, may, june - days(1)),
+        (two, june, open_),
+    ]
+    assert succession((first,), april) == [Turn(one, first.starts_on, open_)]
 
 
 def test_the_hash_covers_every_term_and_no_order() -> None:

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from models import relay
+from models import agreement, relay
 from models.db import credentials, unit_of_work
 from models.errors import Refusal, RefusalCode
+from models.partner import today
 from models.relay import Answered
+from models.terms import RelayTerms, Terms
 from tests import relay_world
+from tests.builders import latest_hash
 from tests.relay_world import DAY, START, Relay, World, attempt, said
 
 
@@ -145,6 +148,24 @@ async def test_seven_days_of_silence_are_an_acceptance_said_by_the_platform(worl
     assert tuple(row) == ("ACCEPTED", True, START + 7 * DAY, True)
     event = await world.owner.fetchrow("select kind, source, reported_by from outcome_event")
     assert tuple(event) == ("RELAY_ACCEPTED", "SYSTEM", pair.agency_id)
+
+
+async def test_silence_accepts_though_a_version_that_begins_later_was_accepted_meanwhile(world: World) -> None:
+    pair = await relay_world.relay(world)
+    handover_id = await pair.handover()
+    one = Terms(sharing=(), starts_on=today() + 20 * DAY, relay=RelayTerms(handovers_per_slot=1))
+    async with unit_of_work() as connection:
+        read = {
+            "agreement_id": pair.agreement_id,
+            "version_hash_read": await latest_hash(connection, pair.agreement_id),
+        }
+        await agreement.counter(connection, said=said(pair.company_id), terms=one, **read)
+        read["version_hash_read"] = await latest_hash(connection, pair.agreement_id)
+        await agreement.accept(connection, said=said(pair.agency_id), **read)
+        await agreement.begin_due(connection, datetime.now(UTC) + 30 * DAY)
+        (answer,) = await relay.accept_silent(connection, datetime.now(UTC) + 30 * DAY)
+    assert (answer.handover_id, answer.counted, answer.slot_ids) == (handover_id, True, [])  # by the rule of that day
+    assert await world.balance(pair.account_id) == {"counted": 100}
 
 
 async def test_a_handover_the_company_did_not_confirm_counts_when_it_does(world: World) -> None:

@@ -159,7 +159,7 @@ def _sign(
     agreement = chance.id(offered)
     offers = [(offered, parties[0])] + ([(last_offer, parties[1])] if countered else [])
     versions = [
-        _offer(sheets, chance, agreement, kind, parties, number + 1, by, at, rule, of=len(offers))
+        _offer(sheets, chance, agreement, kind, parties, number + 1, by, at, rule, of=len(offers), accepted=accepted)
         for number, (at, by) in enumerate(offers)
     ]
     sheets["agreement"].add(
@@ -195,8 +195,9 @@ def _offer(
     rule: tuple[int, int, int] | None,
     *,
     of: int,
+    accepted: int | None,
 ) -> Field:
-    """One version. What is answered with other terms differs from them in its sharing."""
+    """One version; the last is the one accepted. What is answered with other terms differs from them in its sharing."""
     sharing = SHARING[kind] if number == of else SHARING[kind][:1]
     version = chance.id(at)
     terms = Terms(
@@ -216,6 +217,7 @@ def _offer(
         *(() if rule else (NULL, NULL, NULL)),
         day(japan_day(at)),
         NULL,
+        optional_instant(accepted) if number == of else NULL,
     )
     return version
 

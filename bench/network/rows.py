@@ -156,7 +156,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "agreement": "id kind status purpose version_id offered_at accepted_at ends_at suspended_by",
         "agreement_party": "agreement_id partner_id",
         "agreement_version": "id agreement_id number proposed_by proposed_at hash sharing handovers_per_slot"
-        " silence_days slot_months starts_on ends_on",
+        " silence_days slot_months starts_on ends_on accepted_at",
         "agreement_acceptance": "version_id partner_id accepted_at",
         "agreement_share": "giver_id receiver_id category granularity agreement_id kind starts_on ends_on",
         "rejection_mail": "id company_id language subject body saved_at",

@@ -138,11 +138,9 @@ left join job j on j.id = :job_id and (j.company_id = :viewer::uuid or (j.status
 left join lateral (
   select g.kind
   from agreement g
-  join agreement_version v on v.id = g.version_id
   join agreement_party x on x.agreement_id = g.id and x.partner_id = :viewer
   join agreement_party y on y.agreement_id = g.id and y.partner_id = :company_id
-  where g.status = 'ACTIVE' and (g.ends_at is null or g.ends_at > now())
-    and v.starts_on <= (now() at time zone 'Asia/Tokyo')::date
+  where exists (select from version_in_force(g.id, now()))
   order by g.kind = 'ALLIANCE' desc, g.accepted_at limit 1
 ) a on true
 where r.id = :viewer;

@@ -23,7 +23,7 @@ select id, kind, status, purpose, version_id, suspended_by, ends_at from agreeme
 
 -- name: standing^
 -- The latest version of a held agreement, and its parties.
-select v.id as latest_id, v.number, v.hash, v.starts_on, v.ends_on,
+select v.id as latest_id, v.number, v.hash,
   array(select partner_id from agreement_party where agreement_id = v.agreement_id order by partner_id) as party_ids,
   array(select partner_id from agreement_acceptance where version_id = v.id) as accepted_by
 from agreement_version v where v.agreement_id = :id order by v.number desc limit 1;
@@ -44,11 +44,21 @@ insert into agreement_acceptance (version_id, partner_id, accepted_at) values (:
 -- One party accepts a version.
 insert into agreement_acceptance (version_id, partner_id, accepted_at) values (:version_id, :by, :at);
 
+-- name: accepted_by_all!
+-- Every party has accepted this version.
+with version as (
+  update agreement_version set accepted_at = :at where id = :version_id
+)
+update agreement set status = 'ACTIVE', accepted_at = coalesce(accepted_at, :at) where id = :id;
+
+-- name: accepted_versions
+-- The versions of a held agreement that every party has accepted, in their order.
+select id as version_id, starts_on, ends_on from agreement_version
+where agreement_id = :id and accepted_at is not null order by number;
+
 -- name: put_in_force!
--- A version that all have accepted is the one in force.
-update agreement set status = 'ACTIVE', version_id = :version_id, accepted_at = coalesce(accepted_at, :at),
-  ends_at = :ends_at
-where id = :id;
+-- The version to show, when another takes its place, and when the last of them is over.
+update agreement set version_id = :version_id, next_at = :next_at, ends_at = :ends_at where id = :id;
 
 -- name: suspend!
 -- Sharing rests until the same partner resumes it.
@@ -66,25 +76,31 @@ with ended as (
 )
 update provision set ended_at = :at where agreement_id = :id and ended_at is null;
 
--- name: due
+-- name: ending
 -- Agreements whose last day is over, held; those that somebody else holds wait for the next round.
 select id from agreement where ends_at <= :now and status in ('ACTIVE', 'SUSPENDED')
 order by ends_at limit :most for update skip locked;
+
+-- name: beginning
+-- Agreements of which the next version's first day has come, held as those that end.
+select id from agreement where next_at <= :now and status in ('ACTIVE', 'SUSPENDED')
+order by next_at limit :most for update skip locked;
 
 -- name: stop_sharing!
 -- Nothing flows under this agreement from this commit on.
 delete from agreement_share where agreement_id = :id;
 
 -- name: share!
--- What the version in force lets flow, from every party to every other.
+-- What an agreement that does not rest lets flow, from every party to every other: by each version on its days.
 insert into agreement_share (giver_id, receiver_id, category, granularity, agreement_id, kind, starts_on, ends_on)
-select g.partner_id, r.partner_id, s.category, s.granularity, a.id, a.kind, v.starts_on, v.ends_on
+select g.partner_id, r.partner_id, s.category, s.granularity, a.id, a.kind, t.starts_on, t.ends_on
 from agreement a
-join agreement_version v on v.id = a.version_id
 join agreement_party g on g.agreement_id = a.id
 join agreement_party r on r.agreement_id = a.id and r.partner_id <> g.partner_id
+cross join unnest(:version_ids::uuid[], :first_days::date[], :last_days::date[]) as t (version_id, starts_on, ends_on)
+join agreement_version v on v.id = t.version_id
 cross join jsonb_to_recordset(v.sharing) as s (category text, granularity text)
-where a.id = :id;
+where a.id = :id and a.status = 'ACTIVE';
 
 -- name: open_account!
 -- The relay account of a company with an agency, once for ever.

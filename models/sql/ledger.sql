@@ -18,12 +18,9 @@ join (select distinct * from unnest(:company_ids::uuid[], :agency_ids::uuid[]) a
 order by a.id for update of a;
 
 -- name: rule_in_force^
--- What an agreement's version in force says about slots; none unless the agreement is active on that day in Japan.
+-- What the version that an agreement was in force with at that instant says about slots; none unless it is active now.
 select v.handovers_per_slot, v.silence_days, v.slot_months
-from agreement a join agreement_version v on v.id = a.version_id
-where a.id = :agreement_id and a.status = 'ACTIVE' and v.handovers_per_slot is not null
-  and v.starts_on <= (:at at time zone 'Asia/Tokyo')::date
-  and (v.ends_on is null or v.ends_on >= (:at at time zone 'Asia/Tokyo')::date);
+from version_in_force(:agreement_id, :at) v where v.handovers_per_slot is not null;
 
 -- name: last_rule^
 -- What an agreement last said about slots, in force or not: what was earned under it lives on by these terms.

@@ -10,11 +10,9 @@ left join handover h on h.id = :handover_id
 left join lateral (
   select g.id, g.kind
   from agreement g
-  join agreement_version v on v.id = g.version_id
   join agreement_party x on x.agreement_id = g.id and x.partner_id = :referrer_id
   join agreement_party y on y.agreement_id = g.id and y.partner_id = :company_id
-  where g.status = 'ACTIVE' and (g.ends_at is null or g.ends_at > now())
-    and v.starts_on <= (now() at time zone 'Asia/Tokyo')::date
+  where exists (select from version_in_force(g.id, now()))
   order by g.kind = case r.kind when 'COMMUNITY' then 'JOINT_PROJECT' when 'COMPANY' then 'ALLIANCE' else 'SUCCESS_FEE' end desc,
     g.accepted_at
   limit 1

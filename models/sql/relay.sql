@@ -41,14 +41,10 @@ update handover set counted = true, counted_at = :at where id = :id;
 update handover set status = 'REVERSED', counted = false where id = :id;
 
 -- name: due_handovers
--- Handovers whose agency has been silent too long, under agreements that run; oldest deadline first.
+-- Handovers whose agency has been silent too long, under agreements that ran on that day; oldest deadline first.
 select h.id, h.company_id, h.agency_id
-from handover h
-join agreement a on a.id = h.agreement_id and a.status = 'ACTIVE'
-join agreement_version v on v.id = a.version_id and v.handovers_per_slot is not null
-  and v.starts_on <= (h.answer_by at time zone 'Asia/Tokyo')::date
-  and (v.ends_on is null or v.ends_on >= (h.answer_by at time zone 'Asia/Tokyo')::date)
-where h.status = 'REGISTERED' and h.answer_by <= :now
+from handover h cross join lateral version_in_force(h.agreement_id, h.answer_by) v
+where h.status = 'REGISTERED' and h.answer_by <= :now and v.handovers_per_slot is not null
 order by h.answer_by, h.id limit :most;
 
 -- name: end_provisions!
