@@ -91,13 +91,14 @@ async def decline(
     must_act(acting, found["agency_id"])
     _, handover = await hold(connection, found)
     _must_wait(handover)
-    await _answer(connection, handover, "DECLINED", said, reason=reason)
-    await queries("relay").end_provisions(connection, consent_id=handover["consent_id"], at=said.at)
-    return await tell(connection, "RELAY_DECLINED", said, handover)
+    return await _declined(connection, handover, reason, said, by_silence=False, now=said.at)
 
 
 async def accept_silent(connection: Connection, now: datetime) -> list[Answered]:
-    """Accepts what agencies left unanswered past its deadline (みなし受諾), at most SILENT_AT_ONCE handovers."""
+    """Accepts what agencies left unanswered past its deadline (みなし受諾), at most SILENT_AT_ONCE handovers.
+
+    An agency without a valid licence on that day cannot accept, and so its silence declines.
+    """
     due = [row async for row in queries("relay").due_handovers(connection, now=now, most=SILENT_AT_ONCE)]
     accounts = await ledger.lock_pairs(connection, [(row["company_id"], row["agency_id"]) for row in due])
     answers: list[Answered] = []
@@ -110,7 +111,11 @@ async def accept_silent(connection: Connection, now: datetime) -> list[Answered]
         if handover["status"] != "REGISTERED" or rule is None or account is None:
             continue
         said = Said(by=handover["agency_id"], source="SYSTEM", at=at)
-        answers.append(await _accepted(connection, account, rule, invited, handover, said, by_silence=True))
+        if await queries("relay").licensed(connection, agency_id=handover["agency_id"], at=at):
+            answers.append(await _accepted(connection, account, rule, invited, handover, said, by_silence=True))
+        else:
+            event_id = await _declined(connection, handover, "OUTSIDE_LICENSE", said, by_silence=True, now=now)
+            answers.append(Answered(handover["id"], event_id, counted=False, slot_ids=[]))
     return answers
 
 
@@ -188,6 +193,14 @@ async def _accepted(
     event_id = await tell(connection, "RELAY_ACCEPTED", said, handover)
     slots = await _count(connection, account, rule, invited, handover, said)
     return Answered(handover["id"], event_id, slots is not None, slots or [])
+
+
+async def _declined(
+    connection: Connection, handover: Record, reason: DeclineReason, said: Said, *, by_silence: bool, now: datetime
+) -> UUID:
+    await _answer(connection, handover, "DECLINED", said, by_silence=by_silence, reason=reason)
+    await queries("relay").end_provisions(connection, consent_id=handover["consent_id"], at=now)
+    return await tell(connection, "RELAY_DECLINED", said, handover)
 
 
 async def _count(

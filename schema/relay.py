@@ -120,9 +120,12 @@ class Handover(Node):
     candidate: Candidate | None = one("Who", where=OWN_CANDIDATE, scopes=[["relay:read"]])
     agreement: Agreement | None = one("Under which agreement", "agreement_id", scopes=[["relay:read"]])
     registered_at: DateTime = column("Registered and consented", scopes=[["relay:read"]])
-    answer_by: DateTime = column("Silence means acceptance from then on (みなし受諾)", scopes=[["relay:read"]])
+    answer_by: DateTime = column(
+        "Silence means acceptance from then on (みなし受諾); a decline, where the agency's licence is not valid that day",
+        scopes=[["relay:read"]],
+    )
     decided_at: DateTime | None = column("Accepted or declined", scopes=[["relay:read"]])
-    by_silence: bool = column("Accepted by silence", scopes=[["relay:read"]])
+    by_silence: bool = column("Answered by silence", scopes=[["relay:read"]])
     decline_reason: DeclineReason | None = column("Why declined", scopes=[["relay:read"]])
     counted: bool = column("Counts toward a slot (カウント対象)", scopes=[["relay:read"]])
     placement: Hire | None = one(

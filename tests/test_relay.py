@@ -150,6 +150,42 @@ async def test_seven_days_of_silence_are_an_acceptance_said_by_the_platform(worl
     assert tuple(event) == ("RELAY_ACCEPTED", "SYSTEM", pair.agency_id)
 
 
+async def test_silence_of_an_agency_without_a_valid_licence_declines(world: World) -> None:
+    pair = await relay_world.relay(world, per_slot=1)
+    handover_id = await pair.handover()
+    candidates = {"giver_candidate_id": "company_id", "receiver_candidate_id": "agency_id"}
+    await world.row(
+        "provision",
+        **await world.owner.fetchrow(
+            "select consent_id, agreement_id, person_id, company_id as giver_id, agency_id as receiver_id from handover"
+        ),
+        **{
+            name: await world.owner.fetchval(f"select c.id from candidate c join handover on c.partner_id = {side}")
+            for name, side in candidates.items()
+        },
+        items=["NAME"],
+        provided_at=START,
+    )
+    expires = "update partner set license_expires_on = $1 where kind = 'AGENCY'"
+    await world.owner.execute(expires, (START + 6 * DAY).date())  # the answer was due the day after
+    async with unit_of_work() as connection:
+        (answer,) = await relay.accept_silent(connection, START + 8 * DAY)
+        assert await relay.accept_silent(connection, START + 8 * DAY) == []
+    assert (answer.handover_id, answer.counted, answer.slot_ids) == (handover_id, False, [])
+    row = await world.owner.fetchrow("select status, decline_reason, by_silence, decided_at, counted from handover")
+    assert tuple(row) == ("DECLINED", "OUTSIDE_LICENSE", True, START + 7 * DAY, False)
+    assert await world.owner.fetchval("select ended_at from provision") == START + 8 * DAY  # it flowed until then
+    event = await world.owner.fetchrow("select id, kind, source, reported_by from outcome_event")
+    assert tuple(event) == (answer.event_id, "RELAY_DECLINED", "SYSTEM", pair.agency_id)
+    assert await world.balance(pair.account_id) == {}
+
+    await world.owner.execute(expires, (START + 7 * DAY).date())  # its last day is that day
+    other = await pair.handover()
+    async with unit_of_work() as connection:
+        (answer,) = await relay.accept_silent(connection, START + 8 * DAY)
+    assert (answer.handover_id, answer.counted) == (other, True)
+
+
 async def test_silence_accepts_though_a_version_that_begins_later_was_accepted_meanwhile(world: World) -> None:
     pair = await relay_world.relay(world)
     handover_id = await pair.handover()
