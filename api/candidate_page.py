@@ -17,6 +17,7 @@ from api import page
 from api.letters import day
 from api.oauth import FormError, read_form
 from models import seal
+from models.db import retried
 from models.errors import Refusal
 
 Language = Literal["JA", "EN"]
@@ -139,6 +140,7 @@ def too_many(request: Request) -> Response:
 async def with_form(request: Request, issuer: str, act: Callable[[Mapping[str, str]], Awaitable[Response]]) -> Response:
     """Answers a POST of one of these pages; a refusal becomes a page that says what to do.
 
+    `act` is run again where PostgreSQL undid its unit of work for another's sake: it does all else when that is done.
     The token in the path stands for the person, so a foreign page cannot forge a POST without knowing it; one that
     says it comes from elsewhere is refused all the same. Browsers that say nothing are let in: many phones do not.
     """
@@ -146,7 +148,8 @@ async def with_form(request: Request, issuer: str, act: Callable[[Mapping[str, s
     if site not in (None, "same-origin", "none") or origin not in (None, "null", issuer):
         return show(request, "refused", status=403, text=None)
     try:
-        return await act(await read_form(request))
+        form = await read_form(request)
+        return await retried(lambda: act(form))
     except FormError as error:
         return show(request, "refused", status=error.status, text=None)
     except Refusal as refusal:

@@ -19,7 +19,7 @@ from api import mail as post
 from api.intake_people import TooEarly
 from api.settings import Settings
 from models import agreement, delivery, idempotency, invitation, mail, outbox, referral, relay, slot
-from models.db import unit_of_work
+from models.db import retried, unit_of_work
 from models.errors import Refusal
 from models.mail import Connection
 
@@ -186,10 +186,13 @@ class Courier:
         except Exception as error:  # one letter that cannot be written must not hold up all others
             await self._not_sent(lent, post.NotSent(type(error).__name__))
             return True
+        await retried(lambda: self._sent(lent))  # or it would go out twice
+        return True
+
+    async def _sent(self, lent: mail.Mail) -> None:
         async with unit_of_work() as connection:
             if await mail.sent(connection, lent) and lent.kind in CARRY_URL and lent.invitation_id:
                 await invitation.sent(connection, invitation_id=lent.invitation_id, at=datetime.now(UTC))
-        return True
 
     async def _not_sent(self, lent: mail.Mail, error: post.NotSent) -> None:
         async with unit_of_work() as connection:

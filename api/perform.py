@@ -12,7 +12,7 @@ from graphql import GraphQLError
 
 from auth.viewer import Viewer
 from models import idempotency
-from models.db import Acquire, unit_of_work
+from models.db import Acquire, retried, unit_of_work
 from models.errors import Refusal
 from planner import Answer, Read
 from planner.words import Verb
@@ -39,6 +39,7 @@ class _TakenError(Exception):
 async def perform(verb: Verb, context: Context, given: Any, read: Read) -> Answer:
     """What `read` gives of the verb's row, before its transaction ends; of the first call's, where this is a retry.
 
+    The verb is run again where PostgreSQL undid it for another's sake, so it changes nothing but the database.
     Raises GraphQLError(IDEMPOTENCY_CONFLICT) when the key came with another input, BAD_REQUEST when it is no text.
     """
     name = getattr(verb, "__name__", "")
@@ -48,14 +49,18 @@ async def perform(verb: Verb, context: Context, given: Any, read: Read) -> Answe
     told = cast("dict[str, Any]", vars(given))
     spelled = idempotency.spelled(told)
     key = idempotency.Key(context.viewer.caller, mutation_id, name, idempotency.fingerprint(spelled))
-    try:
-        _check(mutation_id, b"\\u0000" in spelled and _has_nul(dataclasses.asdict(given)))
+
+    async def act() -> Answer:
         async with unit_of_work(context.acquire) as connection:
             row = await verb(Act(context.viewer, connection), given)
             answer = await read(_payload(mutation_id, row), connection, idempotency.claim(key, row))
             if answer is None:
                 raise _TakenError
             return answer
+
+    try:
+        _check(mutation_id, b"\\u0000" in spelled and _has_nul(dataclasses.asdict(given)))
+        return await retried(act)
     except (Refusal, _TakenError, asyncpg.IntegrityConstraintViolationError) as stopped:
         # What stops a retry may be what the first call did.
         return await _first(key, context, read, stopped)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -15,7 +15,7 @@ from starlette.routing import Route
 from api import mail as post
 from api.candidate_page import Throttle, again, gone, language_of, page_url_of, show, too_many, unknown, with_form
 from api.settings import Settings
-from models import candidate, consent, mail, outcome, referral, relay, seal
+from models import candidate, consent, handover, mail, outcome, referral, relay, seal
 from models.db import queries, unit_of_work
 from models.errors import Refusal, RefusalCode
 from models.outbox import Said
@@ -59,19 +59,18 @@ class _PersonPages:
 
     async def answer_person(self, request: Request) -> Response:
         """Withdraws one consent, or erases the person everywhere."""
-        erased: list[UUID] = []
 
-        async def act(connection: Connection, found: asyncpg.Record, form: Mapping[str, str]) -> None:
+        async def act(connection: Connection, found: asyncpg.Record, form: Mapping[str, str]) -> list[UUID]:
+            erased: list[UUID] = []
             if form.get("action") == "erase" and form.get("sure") == "yes" and found["given_by"] is None:
                 await _withdraw(connection, found, None)
-                erased.extend(await mail.of_person(connection, found["id"]))
+                erased = await mail.of_person(connection, found["id"])
                 await candidate.erase(connection, found["id"])
             elif form.get("action") == "withdraw":
                 await _withdraw(connection, found, _uuid(form.get("consent", "")))
+            return erased
 
-        answer = await self._answer(request, _person, act)
-        post.erase(self._settings, erased)
-        return answer
+        return await self._answer(request, _person, act)
 
     async def show_referral(self, request: Request) -> Response:
         """Who would recommend the person to whom, and what would be given."""
@@ -142,14 +141,17 @@ class _PersonPages:
         self,
         request: Request,
         find: Find,
-        verb: Callable[[Connection, asyncpg.Record, Mapping[str, str]], Awaitable[None]],
+        verb: Callable[[Connection, asyncpg.Record, Mapping[str, str]], Awaitable[Sequence[UUID] | None]],
     ) -> Response:
+        """Answers a form by `verb`, which may give mails whose files go when it is done."""
+
         async def act(form: Mapping[str, str]) -> Response:
             async with unit_of_work() as connection:
                 found = await self._find(connection, request, find)
                 if isinstance(found, Response):
                     return found
-                await verb(connection, found, form)
+                erased = await verb(connection, found, form)
+            post.erase(self._settings, erased or ())
             request.app.state.courier.wake()
             return again(request)
 
@@ -164,11 +166,13 @@ async def _records(connection: Connection, found: asyncpg.Record) -> list[consen
 
 async def _withdraw(connection: Connection, found: asyncpg.Record, only: UUID | None) -> None:
     """Ends one consent, or every one; a handover that still waits for its agency ends with it."""
-    for record in await _records(connection, found):
-        if record.ended_at is None and only in (None, record.consent_id):
-            said = Said(by=record.giver_id, source="CANDIDATE", at=datetime.now(UTC))
-            ended = await consent.withdraw(connection, said=said, person_id=found["id"], consent_id=record.consent_id)
-            await relay.withdrawn(connection, consent_ids=ended, said=said)
+    given = [each for each in await _records(connection, found) if each.ended_at is None]
+    ending = [each for each in given if only in (None, each.consent_id)]
+    await handover.hold_for_withdrawal(connection, [each.consent_id for each in ending])
+    for record in ending:
+        said = Said(by=record.giver_id, source="CANDIDATE", at=datetime.now(UTC))
+        ended = await consent.withdraw(connection, said=said, person_id=found["id"], consent_id=record.consent_id)
+        await relay.withdrawn(connection, consent_ids=ended, said=said)
 
 
 async def _person(connection: Connection, token: str) -> asyncpg.Record | None:

@@ -6,14 +6,16 @@ in `models/sql/<word>.sql` and are read once by aiosql.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
@@ -28,6 +30,8 @@ from models import named
 APP_ROLE = "kyoso_app"
 POOL_MIN, POOL_MAX = 2, 16
 STATEMENT_TIMEOUT_MS = 15_000
+RETRIES = 2  # of a unit of work that PostgreSQL undid
+RETRY_PAUSE_SECONDS = 0.1  # at most, at random: the two that met do not meet again
 STATEMENT_CACHE = 200
 CACHEABLE_STATEMENT_BYTES = 256 * 1024  # asyncpg plans longer texts anew on every call, silently
 PLANNING = {"jit": "off", "plan_cache_mode": "force_generic_plan", "random_page_cost": "1.1"}
@@ -198,6 +202,8 @@ class Pool(Protocol):
 Acquire = Callable[[], AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]]
 """Gives a connection for a while."""
 
+Result = TypeVar("Result")
+
 _open: Pool | None = None
 """The pool while `connect` stands: each read asks for it, and Tortoise's own way to it costs as much as a plan's."""
 
@@ -255,14 +261,29 @@ async def one_statement() -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
 
 @asynccontextmanager
 async def settled_together() -> AsyncGenerator[None]:
-    """Has the units of work in this block settle at its end, once for all of them."""
+    """Has the units of work in this block settle once for all of them: at its end, or at that of one around it."""
     given = _together.set(True)
     try:
         yield
     finally:
         _together.reset(given)
-        if _settle is not None:
+        if _settle is not None and not _together.get():
             await _settle()
+
+
+async def retried(work: Callable[[], Awaitable[Result]]) -> Result:
+    """What `work` gives, which is one unit of work. Where PostgreSQL undid it for another's sake (a deadlock, a failure
+    to serialize), it is run again from its beginning, RETRIES times at most.
+
+    What it does outside the database must therefore be harmless when it is undone, and done once more. It settles when
+    it is over, so that what is committed is never run again.
+    """
+    async with settled_together():
+        for _ in range(RETRIES):
+            with suppress(asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+                return await work()
+            await asyncio.sleep(random.uniform(0, RETRY_PAUSE_SECONDS))
+        return await work()
 
 
 @cache

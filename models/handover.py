@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 from uuid import UUID
 
@@ -49,6 +50,13 @@ async def hold_for_revert(connection: Connection, application_id: UUID) -> None:
         await hold_accounts(connection, invitation_id)
         await invitation.hold(connection, invitation_id)
         await hold_all(connection, invitation_id)
+
+
+async def hold_for_withdrawal(connection: Connection, consent_ids: Sequence[UUID]) -> None:
+    """Holds all that withdrawing these consents may end, before the consents themselves are held."""
+    sql, consents = queries("relay"), list(consent_ids)
+    _ = [row async for row in sql.lock_invitations_of_consents(connection, consent_ids=consents)]
+    _ = [row async for row in sql.lock_handovers_of_consents(connection, consent_ids=consents)]
 
 
 async def tell(

@@ -1,8 +1,8 @@
 """Career relay (キャリアリレー): handovers from a company that said no to an agency that may help.
 
 What counts, and what a count earns, is decided here and booked in the ledger. Locks are taken in one order: accounts,
-slots, invitation, handovers, then the lock on person and agency. What comes before stands in `rejection_mail`,
-`invitation` and `registration`, what comes after in `placement` and `slot`.
+slots, invitation, handovers, then the lock on person and agency; consents and provisions after them. What comes before
+stands in `rejection_mail`, `invitation` and `registration`, what comes after in `placement` and `slot`.
 """
 
 from __future__ import annotations

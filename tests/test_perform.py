@@ -1,6 +1,7 @@
 """Verbs: once per key, all or nothing, and never for a selection that is refused."""
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +13,10 @@ from graphql import GraphQLError
 
 from api.perform import Context, perform
 from auth.viewer import Viewer
-from models import outcome, seal
-from models.db import credentials, unit_of_work
+from models import job, outcome, seal
+from models.db import after_commit, credentials, retried, settled_together, unit_of_work
 from planner import Answer
+from schema.act import Act
 from schema.prefecture import Prefecture
 from schema.verbs import application
 from schema.verbs.application import PostJobInput
@@ -228,3 +230,92 @@ async def test_a_survey_is_read_by_the_call_that_answers_it_alone(served: Served
     assert (data["userErrors"], data["survey"]["id"], data["survey"]["score"]) == ([], f"sur_{survey_id}", 4)
     assert (await served.ask(company, f'{{ node(id: "sur_{survey_id}") {{ id }} }}'))["node"] is None
     assert (await served.ask(company, answer, given))["answerSurvey"] == {"userErrors": [], "survey": None}
+
+
+GIVEN = PostJobInput(client_mutation_id="one", title="設計", requirements="CAD", prefecture=Prefecture.TOKYO)
+
+
+async def read_key(row: Any, connection: Any, claim: Any = None) -> Answer | None:
+    """A payload that takes its key, where there is one to take, and shows nothing else."""
+    return Answer(row["told"]) if claim is None or await connection.fetchval(claim[0], *claim[1]) else None
+
+
+async def test_verbs_that_deadlock_are_both_answered(served: Served, company: UUID) -> None:
+    """PostgreSQL undoes one of the two, and it is run again: each has taken effect once."""
+    viewer = await served.app.state.endpoint.tokens.verify(await served.token(company))
+    async with unit_of_work() as connection:
+        posted = {"said": builders.said(company), "title": "設計", "requirements": "", "prefecture": "TOKYO"}
+        rows = [await job.post_job(connection, **posted) for _ in range(2)]
+    runs: list[str] = []
+    both = asyncio.Barrier(2)
+
+    def verb(name: str, first: UUID, second: UUID) -> Any:
+        async def run(act: Act, given: Any) -> dict[str, Any]:
+            change = "update job set title = title || $2 where id = $1"
+            runs.append(name)
+            await act.connection.execute(change, first, name)
+            if runs.count(name) == 1:
+                await both.wait()
+            await act.connection.execute(change, second, name)
+            return {"told": name.encode()}
+
+        return run
+
+    one, two = verb("A", *rows), verb("B", *reversed(rows))
+    answers = await asyncio.gather(
+        perform(one, Context(viewer, "ja"), GIVEN, read_key),
+        perform(two, Context(viewer, "ja"), replace(GIVEN, client_mutation_id="two"), read_key),
+    )
+    assert [answer.body for answer in answers] == [b"A", b"B"]
+    assert sorted(runs) in (["A", "A", "B"], ["A", "B", "B"])
+    async with unit_of_work() as connection:
+        titles = await connection.fetch("select title from job")
+        assert {row["title"] for row in titles} < {"設計AB", "設計BA"}  # one after the other
+
+
+@pytest.mark.parametrize(("failures", "runs"), [(2, 3), (3, 3)])
+async def test_what_cannot_be_serialized_is_run_twice_more_at_most(
+    served: Served, company: UUID, failures: int, runs: int
+) -> None:
+    viewer = await served.app.state.endpoint.tokens.verify(await served.token(company))
+    run = 0
+
+    async def verb(act: Act, given: Any) -> dict[str, Any]:
+        nonlocal run
+        run += 1
+        row = await application.post_job(act, given)
+        if run <= failures:  # as `keep_candidate` says it of somebody who was erased meanwhile
+            await act.connection.execute("do $$ begin raise exception using errcode = 'serialization_failure'; end $$")
+        return {**row, "told": b"done"}
+
+    called = perform(verb, Context(viewer, "ja"), GIVEN, read_key)
+    if failures < runs:
+        assert (await called).body == b"done"
+    else:
+        with pytest.raises(asyncpg.SerializationError):
+            await called
+    assert (run, await jobs()) == (runs, int(failures < runs))
+
+
+async def test_what_is_committed_settles_once_and_is_never_run_again(connected: str) -> None:
+    """Waiting for replicas may fail as a transaction does, but then nothing was undone."""
+    done: list[str] = []
+
+    async def settle() -> None:
+        done.append("settled")
+        raise asyncpg.SerializationError
+
+    async def work() -> None:
+        async with unit_of_work() as connection:
+            await connection.execute("select")
+        done.append("committed")
+
+    after_commit(settle)
+    try:
+        for around in (nullcontext(), settled_together()):
+            with pytest.raises(asyncpg.SerializationError):
+                async with around:
+                    await retried(work)
+    finally:
+        after_commit(None)
+    assert done == ["committed", "settled"] * 2

@@ -1,11 +1,14 @@
 """The pages behind a personal URL: nothing by GET, everything by choice, each choice its own consent."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import httpx
 import pytest
 
-from models import job, referral, seal
+from models import handover, job, referral, relay, seal
+from models.db import retried
 from models.outbox import Said
 from tests import builders
 from tests.edge import Edge, edge, fields
@@ -268,6 +271,60 @@ async def test_the_persons_page_shows_every_record_and_ends_one_or_all(edge: Edg
     assert [file for file in files if file.exists()] == []
     assert "消去しました" in (await edge.http.get(me)).text
     assert (await edge.http.get(url)).status_code == 410
+
+
+async def registered(edge: Edge) -> tuple[UUID, UUID, str, dict[str, str]]:
+    """An agency and the handover that waits for it; the person's page, and the form that withdraws its consent."""
+    company_id = await edge.company()
+    agency_id = await edge.relay(company_id)
+    url = f"/relay/{seal.relay_token(await edge.rejected(company_id))}"
+    await edge.http.post(url, data={f"agency {agency_id}": "1", "action": "register"})
+    [row] = await edge.rows("select id, consent_id, person_id from handover")
+    me = f"/relay/me/{seal.page_token(row['person_id'])}"
+    return agency_id, row["id"], me, {"action": "withdraw", "consent": str(row["consent_id"])}
+
+
+async def somebody_waits(edge: Edge) -> None:
+    """Until a transaction waits for another's row."""
+    async with asyncio.timeout(60):
+        while not await edge.value("select count(*) from pg_locks where not granted"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_withdrawing_waits_for_an_agency_that_declines_and_holds_nothing_meanwhile(edge: Edge) -> None:
+    agency_id, handover_id, me, form = await registered(edge)
+    async with edge.work() as connection:
+        await handover.hold(connection, await handover.find(connection, handover_id))
+        page = asyncio.create_task(edge.http.post(me, data=form))
+        await somebody_waits(edge)
+        await connection.fetch("select from consent for update nowait")
+        await connection.fetch("select from provision for update nowait")
+        said = Said(agency_id, "API", datetime.now(UTC))
+        words = {"handover_id": handover_id, "acting": agency_id, "reason": "UNREACHABLE", "said": said}
+        await relay.decline(connection, **words)
+    assert (await page).status_code == 303
+    assert await edge.value("select status from handover") == "DECLINED"
+    assert await edge.value("select count(*) from consent where withdrawn_at is null") == 0
+
+
+async def test_a_page_and_another_that_deadlock_are_both_answered(edge: Edge) -> None:
+    """PostgreSQL undoes one of the two, and it is run again."""
+    _, handover_id, me, form = await registered(edge)
+    pages: list[asyncio.Task[httpx.Response]] = []
+
+    async def the_other_way() -> None:
+        async with edge.work() as connection:
+            await connection.fetch("select from consent for update")
+            if not pages:
+                pages.append(asyncio.create_task(edge.http.post(me, data=form)))
+                await somebody_waits(edge)
+            await handover.hold(connection, await handover.find(connection, handover_id))
+
+    await retried(the_other_way)
+    assert (await pages[0]).status_code == 303
+    assert await edge.value("select status from handover") == "WITHDRAWN"
+    assert await edge.value("select count(*) from consent where withdrawn_at is null") == 0
+    assert await edge.value("select count(*) from outcome_event where kind = 'WITHDRAWN'") == 1
 
 
 async def test_a_strangers_consent_is_not_mine_to_withdraw(edge: Edge) -> None:

@@ -74,6 +74,16 @@ select exists (
 -- Handovers that wait for an answer and rest on these consents.
 select id, company_id, agency_id from handover where consent_id = any(:consent_ids::uuid[]) and status = 'REGISTERED';
 
+-- name: lock_invitations_of_consents
+-- The invitations of handovers that wait for an answer and rest on these consents, held.
+select id from relay_invitation
+where id in (select invitation_id from handover where consent_id = any(:consent_ids::uuid[]) and status = 'REGISTERED')
+order by id for update;
+
+-- name: lock_handovers_of_consents
+-- Handovers that wait for an answer and rest on these consents, held; their invitations are held before them.
+select id from handover where consent_id = any(:consent_ids::uuid[]) and status = 'REGISTERED' order by id for update;
+
 -- name: licensed$
 -- Whether this agency's licence is valid on that day in Japan.
 select license_expires_on >= (:at::timestamptz at time zone 'Asia/Tokyo')::date from partner where id = :agency_id;
