@@ -124,11 +124,11 @@ class _RelayPages:
                 email = candidate.plain_email(form.get("email", ""))
                 if email is None:
                     return show(request, "door", status=400, company=company["name"], problem=True)
+                self._mails.count(request)  # before it is done: many at once count, too
                 said = Said(by=company["id"], source="CANDIDATE", at=datetime.now(UTC))
                 await invitation.by_company_url(
                     connection, company_id=company["id"], email=email, language=language_of(request), said=said
                 )
-            self._mails.count(request)
             request.app.state.courier.wake()
             return show(request, "sent", company=company["name"])
 
