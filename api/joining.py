@@ -16,7 +16,7 @@ from models import attempt, audit, joining, seal
 from models.audit import Connection
 from models.db import pool, unit_of_work
 from models.joining import NAME_CHARACTERS_MAX, Joining, KnownAddressError
-from models.member import find_member
+from models.member import Hash, find_member, hash_password
 from models.password import CHARACTERS_MAX, CHARACTERS_MIN, WeakPasswordError
 
 INVITATIONS_MAX = 10
@@ -96,7 +96,8 @@ async def join(request: Request) -> Response:
     if password != form.get("repeated", ""):
         return _form(invited, status=422, problem="DIFFERENT", name=name)
     try:
-        return await _joined(request, name, password)
+        password_hash = await hash_password(password, (invited.email, name, invited.partner_name))
+        return await _joined(request, name, password_hash)
     except WeakPasswordError as error:
         return _form(invited, status=422, problem=error.why, name=name)
     except KnownAddressError:
@@ -105,12 +106,12 @@ async def join(request: Request) -> Response:
         return _form(invited, status=422, problem="NAME")
 
 
-async def _joined(request: Request, name: str, password: str) -> Response:
+async def _joined(request: Request, name: str, password_hash: Hash) -> Response:
     async with unit_of_work() as connection:
         invited = await _invited(request, connection)
         if invited is None:
             return refused(404, "invitation")
-        member_id = await joining.accept(connection, invited, name=name, password=password)
+        member_id = await joining.accept(connection, invited, name=name, password_hash=password_hash)
         await audit.record(
             connection, "member.joined", partner_id=invited.partner_id, member_id=member_id, role=invited.role
         )

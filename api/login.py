@@ -35,6 +35,8 @@ _PAGES = (SESSIONS_PATH, SECURITY_PATH, TEAM_PATH, DEVICE_PATH, DEVELOPER_PATH)
 _ASKING = (f"{AUTHORIZE_PATH}?", f"{DEVICE_PATH}?user_code=")
 VISIT_BYTES = 16
 EMAIL_CHARACTERS_MAX = 254
+BUSY_SECONDS = 5
+"""When to come again where too many log in at once."""
 ELSEWHERE = "the organisation demands its own account"
 
 log = structlog.get_logger()
@@ -71,21 +73,20 @@ async def log_in(request: HttpRequest) -> Response:
     form = await own_form(request, visit, "login")
     if isinstance(form, Response):
         return form
-    email, password = form.get("email", "")[:EMAIL_CHARACTERS_MAX], form.get("password", "")
-    target = target_of(form.get("next"))
+    email, target = form.get("email", "")[:EMAIL_CHARACTERS_MAX], target_of(form.get("next"))
     account = session.attempt_key(door.attempt_key, "account", member.folded(email))
     address = session.attempt_key(door.attempt_key, "address", page.address_of(request))
     trier = trier_of(request, account)
+    try:
+        with member.place_to_check():
+            stored = await _counted(email, trier=trier, address=address)
+            right = stored and await member.check_password(stored, form.get("password", "")[:CHARACTERS_MAX])
+    except member.BusyError:
+        return login_form(request, door, target, status=503, problem="busy", email=email)
+    if stored is None:
+        return login_form(request, door, target, status=429, problem="throttled", email=email)
     async with unit_of_work() as connection:
-        on_account = await attempt.count(connection, trier)
-        from_address = await attempt.count(connection, address)
-        if on_account > session.ACCOUNT_ATTEMPTS_MAX or from_address > session.ADDRESS_ATTEMPTS_MAX:
-            many = "on one account" if on_account > session.ACCOUNT_ATTEMPTS_MAX else "from one address"
-            await _record_refusal(connection, "login.throttled", email, f"too many {many}")
-            return login_form(request, door, target, status=429, problem="throttled", email=email)
-    async with pool().acquire() as connection:
-        person = await member.check_password(connection, email, password[:CHARACTERS_MAX])
-    async with unit_of_work() as connection:
+        person = await member.with_password(connection, right) if right else None
         if person is None or await identity_provider.is_required(connection, person.partner_id):
             await _record_refusal(connection, "login.refused", email, ELSEWHERE if person else "wrong password")
             return login_form(request, door, target, status=401, problem="wrong", email=email)
@@ -98,6 +99,21 @@ async def log_in(request: HttpRequest) -> Response:
         answer = await let_in(request, connection, person, [session.PASSWORD], target)
     know_browser(answer, door, account)
     return answer
+
+
+async def _counted(email: str, *, trier: bytes, address: bytes) -> member.StoredPassword | None:
+    """Counts an attempt: what to hold the password against, None after too many.
+
+    No connection is held while that is worked out: there are fewer of them than people who may log in at once.
+    """
+    async with unit_of_work() as connection:
+        on_account = await attempt.count(connection, trier)
+        from_address = await attempt.count(connection, address)
+        if on_account <= session.ACCOUNT_ATTEMPTS_MAX and from_address <= session.ADDRESS_ATTEMPTS_MAX:
+            return await member.stored_password(connection, email)
+        many = "on one account" if on_account > session.ACCOUNT_ATTEMPTS_MAX else "from one address"
+        await _record_refusal(connection, "login.throttled", email, f"too many {many}")
+        return None
 
 
 def trier_of(request: HttpRequest, account: bytes) -> bytes:
@@ -172,8 +188,9 @@ def login_form(
     )
     if not known:
         keep(answer, door, "visit", visit, None)
-    if status == 429:
-        answer.headers["Retry-After"] = str(attempt.WINDOW_SECONDS)
+    pauses = {429: attempt.WINDOW_SECONDS, 503: BUSY_SECONDS}
+    if status in pauses:
+        answer.headers["Retry-After"] = str(pauses[status])
     return answer
 
 

@@ -75,16 +75,15 @@ async def change_password(request: Request) -> Response:
     if fresh != change.form.get("repeated", ""):
         return await _page(request, change.login, change.cookie, status=422, problem="DIFFERENT")
     try:
-        async with unit_of_work() as connection:
-            await member.change_password(
-                connection, who.id, fresh, about=(change.login.email, who.name, who.partner_name)
-            )
-            await member.close_others(connection, who.id, change.cookie)
-            because = "the password was changed"
-            await oauth.revoke_grants_of_member(connection, who.id, because, keep_seconds=REVOCATION_KEPT_SECONDS)
-            await change.record(connection, "password_changed")
+        password_hash = await member.hash_password(fresh, (change.login.email, who.name, who.partner_name))
     except WeakPasswordError as error:
         return await _page(request, change.login, change.cookie, status=422, problem=error.why)
+    async with unit_of_work() as connection:
+        if not await member.change_password(connection, who.id, password_hash, session=change.cookie):
+            return refused(403)
+        because = "the password was changed"
+        await oauth.revoke_grants_of_member(connection, who.id, because, keep_seconds=REVOCATION_KEPT_SECONDS)
+        await change.record(connection, "password_changed")
     change.door.tokens.forget(who.id)
     return page.redirect(SECURITY_PATH)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from models import factor
 from models.audit import Connection
 from models.db import queries, uuid7
-from models.member import ROLES, change_password, create_member, folded
+from models.member import ROLES, Hash, create_member, folded
 
 INVITATION_SECONDS = 7 * 24 * 3600
 NAME_CHARACTERS_MAX = 100
@@ -70,11 +70,11 @@ async def withdraw(connection: Connection, *, partner_id: UUID, joining_id: UUID
     return bool(await queries("joining").withdraw(connection, partner_id=partner_id, id=joining_id))
 
 
-async def accept(connection: Connection, invited: Joining, *, name: str, password: str) -> UUID:
+async def accept(connection: Connection, invited: Joining, *, name: str, password_hash: Hash) -> UUID:
     """Uses an invitation up: whoever has the mailbox logs in from now on, and the address is known to be theirs.
 
     Somebody whose access had ended comes back as they are now: with this name, role and password, and no factor of
-    before. Raises WeakPasswordError, KnownAddressError, and ValueError for a missing name.
+    before. Raises KnownAddressError, and ValueError for a missing name.
     """
     called = " ".join(name.split())[:NAME_CHARACTERS_MAX]
     if not called:
@@ -86,14 +86,14 @@ async def accept(connection: Connection, invited: Joining, *, name: str, passwor
             partner_id=invited.partner_id,
             email=invited.email,
             name=called,
-            password=password,
+            password_hash=password_hash,
             role=invited.role,
         )
     elif known["partner_id"] == invited.partner_id and known["ended"]:
         member_id = known["id"]
-        await queries("joining").bring_back(connection, id=member_id, name=called, role=invited.role)
+        now = {"name": called, "role": invited.role, "password_hash": password_hash}
+        await queries("joining").bring_back(connection, id=member_id, **now)
         await factor.reset(connection, member_id)
-        await change_password(connection, member_id, password, about=(invited.email, called, invited.partner_name))
     else:
         raise KnownAddressError("this address logs in somewhere already")
     await queries("joining").verify_address(connection, id=member_id)

@@ -1,15 +1,16 @@
 """People who log in for a partner (メンバー): their passwords and their sessions."""
 
 import asyncio
+import base64
 import secrets
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from hashlib import sha256
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import NewType, TypeVar, TypeVarTuple, Unpack
 from uuid import UUID
 
 import asyncpg
@@ -28,9 +29,19 @@ ROLES = ("ADMIN", "RECRUITER", "ANALYST", "DEVELOPER")
 SESSION_SECONDS = 12 * 3600
 SESSION_ID_BYTES = 32
 CONCURRENT_HASHES = 2  # each takes 64 MiB and a core
+CHECKS_AT_ONCE = 100
+"""Passwords that are being checked or wait for it: some three seconds of work, and more than one address may try."""
+
+Hash = NewType("Hash", str)
+"""A password as it is stored."""
 
 _hasher = PasswordHasher()
 _hashing = ThreadPoolExecutor(CONCURRENT_HASHES, thread_name_prefix="argon2")
+_checks = 0
+
+
+class BusyError(Exception):
+    """So many passwords wait to be checked that one more would only wait: it may come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +76,48 @@ class Session:
     here: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPassword:
+    """What a password is held against. `member_id`: None for an address that nobody has."""
+
+    member_id: UUID | None
+    hash: Hash = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RightPassword:
+    """A password that was right for this hash. `renewed`: the same under newer parameters, where those have changed."""
+
+    member_id: UUID
+    hash: Hash = field(repr=False)
+    renewed: Hash | None = field(repr=False)
+
+
+async def hash_password(password: str, about: Iterable[str]) -> Hash:
+    """A new password, to be stored: 50 ms of a core and a wait for others, so before a transaction opens.
+
+    `about`: words that anybody would try for them. Raises WeakPasswordError for a password that may not be one.
+    """
+    check(password, about)
+    return await _hash(password)
+
+
+def no_password() -> Hash:
+    """What is stored where no password opens the account: as much work to hold one against as any other."""
+    sizes = (_hasher.salt_len, _hasher.hash_len)
+    salt, digest = (base64.b64encode(secrets.token_bytes(size)).rstrip(b"=").decode() for size in sizes)
+    cost = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
+    return Hash(f"$argon2id$v=19${cost}${salt}${digest}")
+
+
 async def create_member(
-    connection: Connection, *, partner_id: UUID, email: str, name: str, password: str, role: str
+    connection: Connection, *, partner_id: UUID, email: str, name: str, password_hash: Hash, role: str
 ) -> UUID:
     """Adds a person who may log in at once.
 
-    Raises WeakPasswordError for a password that may not be one, ValueError when the role is unknown, and
-    asyncpg.UniqueViolationError when the address already logs in somewhere on the network.
+    Raises ValueError when the role is unknown, and asyncpg.UniqueViolationError when the address already logs in
+    somewhere on the network.
     """
-    check(password, (email, name))
     if role not in ROLES:
         raise ValueError(f"a role is one of {', '.join(ROLES)}")
     member_id = uuid7()
@@ -83,33 +127,33 @@ async def create_member(
         partner_id=partner_id,
         email=folded(email),
         name=name,
-        password_hash=await _hash(password),
+        password_hash=password_hash,
         role=role,
     )
     return member_id
 
 
-async def set_password(connection: Connection, email: str, password: str) -> UUID | None:
-    """Replaces the password of the person with this address and ends their sessions; None when nobody has it.
-
-    Raises WeakPasswordError.
-    """
-    row = await queries("member").member_by_email(connection, email=folded(email))
-    if row is None:
+async def set_password(connection: Connection, email: str, password_hash: Hash) -> UUID | None:
+    """Replaces the password of the person with this address and ends their sessions; None when nobody has it."""
+    person = await find_by_email(connection, email)
+    if person is None:
         return None
-    check(password, (email, row["name"], row["partner_name"]))
-    await queries("member").change_password_hash(connection, id=row["id"], password_hash=await _hash(password))
-    await queries("member").close_sessions(connection, member_id=row["id"])
-    return row["id"]
+    await queries("member").change_password_hash(connection, id=person.id, password_hash=password_hash)
+    await queries("member").close_sessions(connection, member_id=person.id)
+    return person.id
 
 
-async def change_password(connection: Connection, member_id: UUID, password: str, *, about: Iterable[str]) -> None:
-    """A new password, chosen by the person; their sessions are the caller's to end.
+async def change_password(connection: Connection, member_id: UUID, password_hash: Hash, *, session: str) -> bool:
+    """A new password, chosen by the person in this session, which alone goes on.
 
-    `about`: words that anybody would try for them. Raises WeakPasswordError.
+    False, and nothing changed, when the session has ended: by another change of the password, or with their access.
     """
-    check(password, about)
-    await queries("member").change_password_hash(connection, id=member_id, password_hash=await _hash(password))
+    await queries("member").lock(connection, id=member_id)
+    if await login_of_session(connection, session) is None:
+        return False
+    await queries("member").change_password_hash(connection, id=member_id, password_hash=password_hash)
+    await close_others(connection, member_id, session)
+    return True
 
 
 async def find_member(connection: Connection, member_id: UUID) -> Member | None:
@@ -122,17 +166,44 @@ async def find_by_email(connection: Connection, email: str) -> Member | None:
     return _member(await queries("member").member_by_email(connection, email=folded(email)))
 
 
-async def check_password(connection: Connection, email: str, password: str) -> Member | None:
-    """The person whose address and password these are; None otherwise, after the same work.
+@contextmanager
+def place_to_check() -> Generator[None]:
+    """A place among those whose passwords are checked. Raises BusyError when CHECKS_AT_ONCE others have one."""
+    global _checks
+    if _checks >= CHECKS_AT_ONCE:
+        raise BusyError
+    _checks += 1
+    try:
+        yield
+    finally:
+        _checks -= 1
 
-    Takes about 50 ms of a core: call it outside a transaction.
+
+async def stored_password(connection: Connection, email: str) -> StoredPassword:
+    """What to hold a password for this address against; as much work where nobody has it, or their access was ended."""
+    row = await queries("member").password_by_email(connection, email=folded(email))
+    return StoredPassword(row["id"], Hash(row["password_hash"])) if row else StoredPassword(None, no_password())
+
+
+async def check_password(stored: StoredPassword, password: str) -> RightPassword | None:
+    """Whether it is right: 50 ms of a core and a wait for others, so while no connection is held.
+
+    Meanwhile it may change: who is let in, `with_password` says.
     """
-    row = await queries("member").member_by_email(connection, email=folded(email))
-    stored = row["password_hash"] if row else await _on_hashing_thread(_nobodys_hash)
-    if not await _matches(stored, password) or row is None:
+    if not await _matches(stored.hash, password) or stored.member_id is None:
         return None
-    if _hasher.check_needs_rehash(stored):
-        await queries("member").change_password_hash(connection, id=row["id"], password_hash=await _hash(password))
+    renewed = await _hash(password) if _hasher.check_needs_rehash(stored.hash) else None
+    return RightPassword(stored.member_id, stored.hash, renewed)
+
+
+async def with_password(connection: Connection, right: RightPassword) -> Member | None:
+    """The person whose password this still is, locked until the transaction ends, under its renewed hash from now on.
+
+    None when they have another one since it was checked, or their access was ended.
+    """
+    row = await queries("member").lock_with_password(connection, id=right.member_id, password_hash=right.hash)
+    if row and right.renewed:
+        await queries("member").change_password_hash(connection, id=right.member_id, password_hash=right.renewed)
     return _member(row)
 
 
@@ -214,13 +285,8 @@ def _digest(session: str) -> bytes:
     return sha256(session.encode()).digest()
 
 
-@cache
-def _nobodys_hash() -> str:
-    return _hasher.hash(secrets.token_urlsafe())
-
-
-async def _hash(password: str) -> str:
-    return await _on_hashing_thread(_hasher.hash, _normal(password))
+async def _hash(password: str) -> Hash:
+    return Hash(await _on_hashing_thread(_hasher.hash, _normal(password)))
 
 
 async def _matches(stored: str, password: str) -> bool:

@@ -10,7 +10,7 @@ import asyncpg
 
 from api.app import ALL_SCOPES
 from auth.viewer import Viewer
-from models import agreement, candidate, consent, job, partner, seal
+from models import agreement, candidate, consent, job, member, partner, seal
 from models import application as applications
 from models import referral as referrals
 from models.candidate import Kept
@@ -101,6 +101,12 @@ async def community(connection: Connection, name: str = "東京ものづくり�
     return await partner.register_community(
         connection, name=name, focus="REGIONAL", prefectures=["TOKYO"], prefecture="TOKYO"
     )
+
+
+async def who_logs_in(connection: Connection, email: str, password: str) -> member.Member | None:
+    """Whose address and password these are, asked in one go."""
+    right = await member.check_password(await member.stored_password(connection, email), password)
+    return await member.with_password(connection, right) if right else None
 
 
 def days(number: float) -> timedelta:

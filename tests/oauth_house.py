@@ -4,14 +4,15 @@ import asyncio
 import base64
 import re
 import secrets
+import threading
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -44,7 +45,7 @@ from api import oauth as edge
 from api.settings import Settings
 from auth.tokens import Tokens
 from models import member, oauth, seal
-from models.db import credentials, pool, unit_of_work, uuid7
+from models.db import POOL_MAX, credentials, pool, unit_of_work, uuid7
 from models.oauth import Credentials
 
 MASTER_KEY = bytes(range(32))
@@ -195,7 +196,7 @@ async def move_in() -> tuple[UUID, UUID, UUID]:
             partner_id=company,
             email=EMAIL,
             name="山田 花子",
-            password=PASSWORD,
+            password_hash=await member.hash_password(PASSWORD, ()),
             role="ADMIN",
         )
     return company, agency, administrator
@@ -205,6 +206,48 @@ async def move_in() -> tuple[UUID, UUID, UUID]:
 def light_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """argon2id at its smallest: the strength of the real parameters has a test of its own."""
     monkeypatch.setattr(member, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+class Held(PasswordHasher):
+    """Hashes that wait until they are let go, as where many others came first."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+        self._wait()
+        return super().verify(hash, password)
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        self._wait()
+        return super().hash(password, salt=salt)
+
+    def _wait(self) -> None:
+        self.begun.set()
+        assert self.go.wait(IDLE_SECONDS)
+
+    async def has_begun(self) -> None:
+        """Until somebody waits for a hash."""
+        while not self.begun.is_set():  # noqa: ASYNC110  (another thread's)
+            await asyncio.sleep(0.01)
+
+
+def hold_hashes(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """Has every hash from now on wait."""
+    monkeypatch.setattr(member, "_hasher", hasher := Held())
+    return hasher
+
+
+async def no_connection_is_held() -> bool:
+    """Whether every connection of the pool can be had at once, within a moment."""
+    async with AsyncExitStack() as taken:
+        try:
+            for _ in range(POOL_MAX):
+                await taken.enter_async_context(pool().acquire(timeout=5))
+        except TimeoutError:
+            return False
+    return True
 
 
 @pytest.fixture(name="house")

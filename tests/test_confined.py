@@ -12,7 +12,7 @@ from auth.exchange import TOKEN_TYPE
 from auth.policy import PREDICATES
 from models import agreement, oauth
 from models.db import credentials, unit_of_work
-from models.member import create_member
+from models.member import create_member, hash_password
 from tests import builders, network
 from tests.builders import said
 from tests.network import Network
@@ -123,7 +123,7 @@ async def test_the_api_answers_within_the_agreement(served: Served) -> None:
         made, second = await world(connection)
         ichiro = await create_member(
             connection, partner_id=made.friend, email="ichiro@midori.example.jp", name="佐藤 一郎",
-            password="correct horse battery", role="ANALYST",
+            password_hash=await hash_password("correct horse battery", ()), role="ANALYST",
         )  # fmt: skip
     whole = await served.ask(made.friend, FLOW)
     one = await lesser(served, made.friend, READS, agreement=f"agr_{made.sharing}")
@@ -165,7 +165,7 @@ async def test_what_is_not_lesser_is_refused(served: Served) -> None:
                 partner_id=partner,
                 email=email,
                 name="佐藤",
-                password="correct horse battery",
+                password_hash=await hash_password("correct horse battery", ()),
                 role="ANALYST",
             )
         await agreement.suspend(connection, said=said(made.stranger), agreement_id=second, reason="確認のため")

@@ -261,7 +261,7 @@ async def test_every_letter_is_written_in_both_languages(edge: Edge, kind: str, 
             partner_id=company_id,
             email="saiyo@example.co.jp",
             name="採用担当",
-            password="correct horse battery",
+            password_hash=await member.hash_password("correct horse battery", ()),
             role="RECRUITER",
         )
     subjects = {

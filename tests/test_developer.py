@@ -34,7 +34,12 @@ async def visitor(house: House, role: str, partner: Any = None) -> httpx.AsyncCl
     """The browser of somebody with a role."""
     email = f"{role.lower()}{'' if partner is None else 2}@aozora.example.jp"
     async with unit_of_work() as connection:
-        facts = {"partner_id": partner or house.company, "name": "佐藤 一郎", "password": PASSWORD, "role": role}
+        facts = {
+            "partner_id": partner or house.company,
+            "name": "佐藤 一郎",
+            "password_hash": await member.hash_password(PASSWORD, ()),
+            "role": role,
+        }
         await member.create_member(connection, email=email, **facts)
     browser = house.visitor()
     assert (await house.log_in(browser, email)).status_code == 303

@@ -101,7 +101,12 @@ async def people(issuer: str) -> UUID:
             COMPANY,
         )
         await member.create_member(
-            connection, partner_id=company_id, email=EMAIL, name="港 かおり", password=PASSWORD, role="ADMIN"
+            connection,
+            partner_id=company_id,
+            email=EMAIL,
+            name="港 かおり",
+            password_hash=await member.hash_password(PASSWORD, ()),
+            role="ADMIN",
         )
     return company_id
 

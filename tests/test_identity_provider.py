@@ -285,7 +285,12 @@ HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
 async def test_what_a_hostile_provider_says_lets_nobody_in(house: House, elsewhere: Elsewhere):
     async with unit_of_work() as connection:
         await member.create_member(
-            connection, partner_id=house.agency, email="taro@aozora.co.jp", name="太郎", password=PASSWORD, role="ADMIN"
+            connection,
+            partner_id=house.agency,
+            email="taro@aozora.co.jp",
+            name="太郎",
+            password_hash=await member.hash_password(PASSWORD, ()),
+            role="ADMIN",
         )
     for name, (answer, reason) in HOSTILE.items():
         await house.as_owner("delete from login_attempt")

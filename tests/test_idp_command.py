@@ -9,7 +9,7 @@ from typing import Any
 
 from models import identity_provider, seal
 from models.db import pool, unit_of_work
-from models.member import create_member, open_session
+from models.member import create_member, hash_password, open_session
 from tests import builders
 from tests.conftest import ROOT
 
@@ -43,7 +43,7 @@ async def test_a_provider_is_named_shown_and_removed(connected: str) -> None:
             partner_id=company,
             email="a@aozora.jp",
             name="花子",
-            password="zakuro to kumo no densha",
+            password_hash=await hash_password("zakuro to kumo no densha", ()),
             role="ADMIN",
         )
         await open_session(connection, person, ["pwd"])

@@ -1,5 +1,6 @@
 """Somebody is invited by mail, comes by its link, once, and is a member."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from api import letters
 from models import joining, mail, member, seal, team, totp
 from models.db import pool, unit_of_work
+from tests.builders import who_logs_in
 from tests.oauth_house import (
     CALLBACK,
     EMAIL,
@@ -16,7 +18,9 @@ from tests.oauth_house import (
     PASSWORD,
     House,
     fields,
+    hold_hashes,
     light_hashes,  # noqa: F401  (fixture)
+    no_connection_is_held,
     parameters,
     proof_key,
     running_house,  # noqa: F401  (fixture)
@@ -96,9 +100,28 @@ async def test_the_link_ends_with_its_time_a_new_one_and_the_administrators_word
     assert await house.count("member") == 1
 
 
+async def test_who_joins_holds_no_connection_while_the_password_is_hashed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    await invite(house)
+    _, path = await letter(house)
+    held = hold_hashes(monkeypatch)
+    coming = [asyncio.create_task(join(house, path)) for _ in range(2)]
+    await held.has_begun()
+    free = await no_connection_is_held()
+    held.go.set()
+    assert (sorted([answer.status_code for answer in await asyncio.gather(*coming)]), free) == ([303, 404], True)
+    assert await house.count("member") == 2
+
+
 async def test_what_cannot_be_invited_is_said_and_nothing_is_sent(house: House):
     async with unit_of_work() as connection:
-        facts = {"partner_id": house.company, "name": "鈴木 一郎", "password": PASSWORD, "role": "RECRUITER"}
+        facts = {
+            "partner_id": house.company,
+            "name": "鈴木 一郎",
+            "password_hash": await member.hash_password(PASSWORD, ()),
+            "role": "RECRUITER",
+        }
         await member.create_member(connection, email="ichiro@aozora.example.jp", **facts)
     for email, role, status in ((EMAIL, "ANALYST", 409), ("nobody", "ANALYST", 422), (REN, "BOSS", 422)):
         assert (await invite(house, email, role)).status_code == status
@@ -117,7 +140,12 @@ async def test_what_cannot_be_invited_is_said_and_nothing_is_sent(house: House):
 
 async def test_an_address_of_another_partner_is_told_to_its_owner_alone(house: House):
     async with unit_of_work() as connection:
-        facts = {"partner_id": house.agency, "name": "蓮", "password": PASSWORD, "role": "ADMIN"}
+        facts = {
+            "partner_id": house.agency,
+            "name": "蓮",
+            "password_hash": await member.hash_password(PASSWORD, ()),
+            "role": "ADMIN",
+        }
         await member.create_member(connection, email=REN, **facts)
     assert (await invite(house)).status_code == 303
     _, path = await letter(house)
@@ -125,8 +153,8 @@ async def test_an_address_of_another_partner_is_told_to_its_owner_alone(house: H
     assert answer.status_code == 409
     assert "すでに使われています" in answer.text
     async with pool().acquire() as connection:
-        assert await member.check_password(connection, REN, FRESH) is None
-        known = await member.check_password(connection, REN, PASSWORD)
+        assert await who_logs_in(connection, REN, FRESH) is None
+        known = await who_logs_in(connection, REN, PASSWORD)
     assert known
     assert known.partner_id == house.agency
 
@@ -134,7 +162,12 @@ async def test_an_address_of_another_partner_is_told_to_its_owner_alone(house: H
 async def test_somebody_comes_back_without_the_factors_and_apps_of_before(house: House):
     app = await house.client(public=True, redirect_uris=[CALLBACK])
     async with unit_of_work() as connection:
-        facts = {"partner_id": house.company, "name": "前の名", "password": PASSWORD, "role": "ADMIN"}
+        facts = {
+            "partner_id": house.company,
+            "name": "前の名",
+            "password_hash": await member.hash_password(PASSWORD, ()),
+            "role": "ADMIN",
+        }
         before = await member.create_member(connection, email=REN, **facts)
     async with house.visitor() as theirs:
         await house.log_in(theirs, REN)

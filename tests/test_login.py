@@ -1,11 +1,16 @@
 """Logging in, allowing an app, logging out: the pages as a browser uses them."""
 
+import asyncio
+
+import asyncpg
 import pytest
 from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
 from auth import session
 from models import member
-from models.db import pool, queries, unit_of_work, uuid7
+from models.db import POOL_MAX, credentials, pool, queries, unit_of_work, uuid7
+from tests.builders import who_logs_in
 from tests.oauth_house import (  # noqa: F401  (fixtures)
     CALLBACK,
     EMAIL,
@@ -13,7 +18,9 @@ from tests.oauth_house import (  # noqa: F401  (fixtures)
     House,
     add_partner,
     fields,
+    hold_hashes,
     light_hashes,
+    no_connection_is_held,
     parameters,
     proof_key,
     running_house,
@@ -219,7 +226,7 @@ async def test_a_browser_is_known_for_the_account_that_it_was_in(house: House, m
             partner_id=house.agency,
             email="ren@example.jp",
             name="佐藤 蓮",
-            password=PASSWORD,
+            password_hash=await member.hash_password(PASSWORD, ()),
             role="RECRUITER",
         )
     async with house.visitor() as guesser, house.visitor() as other:
@@ -305,17 +312,89 @@ async def test_passwords_are_stored_as_rfc_9106_wants_them_and_older_hashes_are_
         await queries("member").add_member(
             connection, id=uuid7(), partner_id=partner, email=EMAIL, name="花子", password_hash=weak, role="ADMIN"
         )
-        assert await member.check_password(connection, EMAIL, "correct horse battery")
+        assert await who_logs_in(connection, EMAIL, "correct horse battery")
         stored = await connection.fetchval("select password_hash from member")
         assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
-        assert await member.check_password(connection, EMAIL, "correct horse battery")
-        assert not await member.check_password(connection, EMAIL, "correct horse")
+        assert await who_logs_in(connection, EMAIL, "correct horse battery")
+        assert not await who_logs_in(connection, EMAIL, "correct horse")
 
 
 async def test_a_password_has_a_length(house: House):
     async with pool().acquire() as connection:
-        words = {"partner_id": house.company, "email": "a@b.jp", "name": "短", "role": "ADMIN"}
+        words = {"partner_id": house.company, "email": "a@b.jp", "name": "短", "role": "BOSS"}
         with pytest.raises(ValueError, match="15 to 200"):
-            await member.create_member(connection, password="short", **words)
+            await member.hash_password("short", ())
         with pytest.raises(ValueError, match="ADMIN, RECRUITER"):
-            await member.create_member(connection, password="long enough, yes", **{**words, "role": "BOSS"})
+            await member.create_member(connection, password_hash=member.no_password(), **words)
+
+
+async def test_who_waits_for_a_hash_holds_no_connection(house: House, monkeypatch: pytest.MonkeyPatch):
+    held = hold_hashes(monkeypatch)
+    form = fields((await house.browser.get("/login")).text)
+
+    async def guess(email: str) -> int:
+        filled = {**form, "email": email, "password": "wrong guess"}
+        return (await house.browser.post("/login", data=filled, headers={"Origin": house.issuer})).status_code
+
+    guesses = [asyncio.create_task(guess(f"nobody{n}@example.jp")) for n in range(POOL_MAX - 1)]
+    guesses.append(asyncio.create_task(guess(EMAIL)))
+    owner = await asyncpg.connect(**credentials(house.url))
+    while await owner.fetchval("select max(attempts) from login_attempt") != POOL_MAX:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await owner.close()
+    free = await no_connection_is_held()
+    held.go.set()
+    assert (await asyncio.gather(*guesses), free) == ([401] * POOL_MAX, True)
+
+
+@pytest.mark.parametrize("meanwhile", ["disabled_at = now()", "password_hash = $1"])
+async def test_a_password_counts_if_it_still_is_one_once_it_is_checked(
+    house: House, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+):
+    held = hold_hashes(monkeypatch)
+    other = member.no_password()
+    trying = asyncio.create_task(house.log_in(house.browser))
+    await held.has_begun()
+    await house.as_owner(f"update member set {meanwhile}", *([other] if "$1" in meanwhile else []))
+    held.go.set()
+    assert (await trying).status_code == 401
+    assert await house.count("login_session") == 0
+
+
+async def test_a_renewed_hash_replaces_no_password_but_its_own(house: House, monkeypatch: pytest.MonkeyPatch):
+    async with unit_of_work() as connection:
+        stored = await member.stored_password(connection, EMAIL)
+    monkeypatch.setattr(member, "_hasher", PasswordHasher(time_cost=2, memory_cost=8, parallelism=1))
+    right = await member.check_password(stored, PASSWORD)
+    assert right
+    assert right.renewed
+    another = member.no_password()
+    await house.as_owner("update member set password_hash = $1", another)
+    async with unit_of_work() as connection:
+        assert await member.with_password(connection, right) is None
+        assert await connection.fetchval("select password_hash from member") == another
+
+
+def test_what_no_password_opens_is_as_much_work_as_any_other():
+    made = PasswordHasher().hash("correct horse battery")
+    assert member.no_password().split("$")[:4] == made.split("$")[:4]
+    assert [len(each) for each in member.no_password().split("$")] == [len(each) for each in made.split("$")]
+    assert member.no_password() != member.no_password()
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(member.no_password(), "correct horse battery")
+
+
+async def test_beyond_some_number_a_login_is_told_to_come_again(house: House, monkeypatch: pytest.MonkeyPatch):
+    held = hold_hashes(monkeypatch)
+    monkeypatch.setattr(member, "CHECKS_AT_ONCE", 1)
+    first = asyncio.create_task(house.log_in(house.browser))
+    await held.has_begun()
+    async with house.visitor() as late:
+        turned_away = await house.log_in(late)
+    assert (turned_away.status_code, turned_away.headers["retry-after"]) == (503, "5")
+    assert "混み合っています" in turned_away.text
+    assert await house.count("login_attempt", "attempts > 1") == 0, "what was not checked was no attempt"
+    held.go.set()
+    assert (await first).status_code == 303
+    async with house.visitor() as late:
+        assert (await house.log_in(late)).status_code == 303

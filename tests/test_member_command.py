@@ -10,7 +10,7 @@ from pathlib import Path
 from models import audit, seal, totp
 from models.db import unit_of_work
 from models.factor import Factors, factors
-from models.member import check_password, create_member, find_by_email, login_of_session, open_session
+from models.member import create_member, find_by_email, hash_password, login_of_session, open_session
 from tests import builders
 from tests.conftest import ROOT
 
@@ -35,7 +35,7 @@ async def test_a_person_gets_a_login_and_a_new_password(connected: str, tmp_path
     assert made.returncode == 0, made.stderr
     first = json.loads(made.stdout)
     async with unit_of_work() as connection:
-        person = await check_password(connection, "hanako@example.com", first["password"])
+        person = await builders.who_logs_in(connection, "hanako@example.com", first["password"])
         assert person is not None
         assert (person.partner_id, person.role) == (company, "ADMIN")
         session = await open_session(connection, person.id, ["pwd"])
@@ -46,8 +46,8 @@ async def test_a_person_gets_a_login_and_a_new_password(connected: str, tmp_path
 
     fresh = json.loads(member(connected, "password", "--email", "hanako@example.com", "--json").stdout)
     async with unit_of_work() as connection:
-        assert await check_password(connection, "hanako@example.com", first["password"]) is None
-        assert await check_password(connection, "hanako@example.com", fresh["password"]) is not None
+        assert await builders.who_logs_in(connection, "hanako@example.com", first["password"]) is None
+        assert await builders.who_logs_in(connection, "hanako@example.com", fresh["password"]) is not None
         assert await login_of_session(connection, session) is None
         assert await connection.fetchval("select count(*) from oauth_revocation where subject = $1", person.id) == 1
 
@@ -58,7 +58,11 @@ async def test_a_lost_factor_is_taken_away_and_a_role_given(connected: str) -> N
         company = await builders.company(connection, "株式会社青空")
         slug = await connection.fetchval("select slug from partner where id = $1", company)
         for number in (1, 2):
-            facts = {"partner_id": company, "name": "山田 花子", "password": "zakuro to kumo no densha"}
+            facts = {
+                "partner_id": company,
+                "name": "山田 花子",
+                "password_hash": await hash_password("zakuro to kumo no densha", ()),
+            }
             await create_member(connection, email=f"{number}@example.com", role="ADMIN", **facts)
         person = await find_by_email(connection, "1@example.com")
         assert person

@@ -318,6 +318,11 @@ async def add_person(house: House) -> str:
     email = "taro@aozora.example.jp"
     async with unit_of_work() as connection:
         await member.create_member(
-            connection, partner_id=house.company, email=email, name="青木 太郎", password=PASSWORD, role="ADMIN"
+            connection,
+            partner_id=house.company,
+            email=email,
+            name="青木 太郎",
+            password_hash=await member.hash_password(PASSWORD, ()),
+            role="ADMIN",
         )
     return email

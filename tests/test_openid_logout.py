@@ -105,7 +105,7 @@ async def test_an_id_token_of_somebody_else_ends_nothing_unasked(house: House):
             partner_id=house.company,
             email="t@b.jp",
             name="青木",
-            password="correct horse battery",
+            password_hash=await member.hash_password("correct horse battery", ()),
             role="ADMIN",
         )
     async with house.visitor() as other:
@@ -144,7 +144,8 @@ async def test_what_grew_from_a_login_ends_however_the_login_is_ended(house: Hou
     tokens = await logged_in(house, app)
     code, verifier = await house.code(app, "openid network:read")
     async with unit_of_work() as connection:
-        await member.set_password(connection, "hanako@aozora.example.jp", "another horse battery")
+        fresh = await member.hash_password("another horse battery", ())
+        await member.set_password(connection, "hanako@aozora.example.jp", fresh)
     await ends(house, tokens["access_token"])
     assert (await house.redeem(app, code, verifier)).json()["error"] == "invalid_grant"
     assert await house.count("oauth_grant", "revoked_because = 'the login ended'") == 1

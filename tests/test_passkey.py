@@ -66,7 +66,12 @@ async def log_in(
 
 async def colleague(house: House) -> None:
     async with unit_of_work() as connection:
-        facts = {"partner_id": house.company, "name": "鈴木 一郎", "password": PASSWORD, "role": "ANALYST"}
+        facts = {
+            "partner_id": house.company,
+            "name": "鈴木 一郎",
+            "password_hash": await member.hash_password(PASSWORD, ()),
+            "role": "ANALYST",
+        }
         await member.create_member(connection, email="ichiro@aozora.example.jp", **facts)
 
 

@@ -1,12 +1,15 @@
 """「ログインと安全」 and the passwords behind it: fresh logins for every change, and everybody else out after one."""
 
+import asyncio
+
 import httpx
 import pytest
 
 from auth.tokens import InvalidTokenError
 from models import member, password
-from models.db import pool, unit_of_work
+from models.db import unit_of_work
 from models.password import WeakPasswordError
+from tests.builders import who_logs_in
 from tests.oauth_house import (
     CALLBACK,
     EMAIL,
@@ -14,7 +17,9 @@ from tests.oauth_house import (
     PASSWORD,
     House,
     fields,
+    hold_hashes,
     light_hashes,  # noqa: F401  (fixture)
+    no_connection_is_held,
     parameters,
     proof_key,
     running_house,  # noqa: F401  (fixture)
@@ -54,6 +59,32 @@ async def test_a_new_password_logs_everybody_else_out(house: House):
         await house.tokens.verify(stolen["access_token"])
     assert (await house.refresh(app, stolen["refresh_token"])).json()["error"] == "invalid_grant"
     assert await house.count("audit", "action = 'security.password_changed'") == 1
+
+
+async def test_a_new_password_is_hashed_before_anything_is_written(house: House, monkeypatch: pytest.MonkeyPatch):
+    await house.log_in(house.browser)
+    known = await token(house)
+    held = hold_hashes(monkeypatch)
+    form = {"token": known, "password": FRESH, "repeated": FRESH}
+    changing = asyncio.create_task(post(house, "/security/password", **form))
+    await held.has_begun()
+    free = await no_connection_is_held()
+    held.go.set()
+    assert ((await changing).status_code, free) == (303, True)
+
+
+async def test_a_session_that_ended_meanwhile_changes_no_password(house: House, monkeypatch: pytest.MonkeyPatch):
+    await house.log_in(house.browser)
+    known = await token(house)
+    held = hold_hashes(monkeypatch)
+    form = {"token": known, "password": FRESH, "repeated": FRESH}
+    changing = asyncio.create_task(post(house, "/security/password", **form))
+    await held.has_begun()
+    await house.as_owner("delete from login_session")
+    held.go.set()
+    assert (await changing).status_code == 403
+    assert (await house.log_in(house.visitor(), password=FRESH)).status_code == 401
+    assert await house.count("audit", "action = 'security.password_changed'") == 0
 
 
 @pytest.mark.parametrize(
@@ -169,7 +200,6 @@ def test_no_password_of_published_breaches_is_accepted():
 
 async def test_a_password_is_the_same_whichever_keyboard_wrote_it(house: House):
     async with unit_of_work() as connection:
-        await member.change_password(connection, house.member, "ガラスの靴と１２枚の切符を買う日", about=())
-    async with pool().acquire() as connection:
-        written_apart = "カ\u3099ラスの靴と12枚の切符を買う日"
-        assert await member.check_password(connection, EMAIL, written_apart)
+        fresh = await member.hash_password("ガラスの靴と１２枚の切符を買う日", ())
+        assert await member.set_password(connection, EMAIL, fresh) == house.member
+        assert await who_logs_in(connection, EMAIL, "カ\u3099ラスの靴と12枚の切符を買う日")

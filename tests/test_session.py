@@ -57,7 +57,12 @@ async def test_a_person_ends_all_others_at_once(house: House):
 
 async def test_nobody_ends_anothers_login(house: House):
     async with unit_of_work() as connection:
-        facts = {"partner_id": house.company, "name": "佐藤 一郎", "password": PASSWORD, "role": "RECRUITER"}
+        facts = {
+            "partner_id": house.company,
+            "name": "佐藤 一郎",
+            "password_hash": await member.hash_password(PASSWORD, ()),
+            "role": "RECRUITER",
+        }
         await member.create_member(connection, email="ichiro@aozora.example.jp", **facts)
     mine = await browsers(house, 2)
     theirs = await browsers(house, 2, "ichiro@aozora.example.jp")

@@ -39,7 +39,12 @@ ICHIRO = "ichiro@aozora.example.jp"
 
 async def colleague(house: House, role: str = "RECRUITER", partner_id: UUID | None = None, email: str = ICHIRO) -> UUID:
     async with unit_of_work() as connection:
-        facts = {"partner_id": partner_id or house.company, "name": "鈴木 一郎", "password": PASSWORD, "role": role}
+        facts = {
+            "partner_id": partner_id or house.company,
+            "name": "鈴木 一郎",
+            "password_hash": await member.hash_password(PASSWORD, ()),
+            "role": role,
+        }
         return await member.create_member(connection, email=email, **facts)
 
 

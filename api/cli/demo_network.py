@@ -17,7 +17,7 @@ from auth.scopes import PARTNER_SCOPES, join
 from bench.network.demo import Player, set_stage
 from bench.network.size import NATURAL
 from models import db
-from models.member import create_member
+from models.member import create_member, hash_password
 from models.oauth import Credentials, create_client
 
 PARTNERS = 240
@@ -95,7 +95,7 @@ async def _register_person(connection: asyncpg.Connection[asyncpg.Record], playe
         partner_id=player.id,
         email=login.email,
         name=f"{player.name} 担当",
-        password=login.password,
+        password_hash=await hash_password(login.password, (login.email, player.name)),
         role="ADMIN",
     )
     return login

@@ -41,6 +41,7 @@ def member() -> None:
 def create(partner: str, email: str, name: str, role: str, data_dir: Path, as_json: bool) -> None:
     """Add a person who logs in, and print their first password, once."""
     password = secrets.token_urlsafe(PASSWORD_BYTES)
+    password_hash = asyncio.run(people.hash_password(password, (email, name)))
 
     async def work(connection: Connection) -> None:
         partner_id = await by_slug(connection, partner)
@@ -48,7 +49,7 @@ def create(partner: str, email: str, name: str, role: str, data_dir: Path, as_js
             raise ValueError(f"there is no partner {partner!r}: --partner takes its short name (slug)")
         try:
             member_id = await people.create_member(
-                connection, partner_id=partner_id, email=email, name=name, password=password, role=role
+                connection, partner_id=partner_id, email=email, name=name, password_hash=password_hash, role=role
             )
         except asyncpg.UniqueViolationError:
             raise ValueError("somebody logs in with this address already: `member password` resets theirs") from None
@@ -65,9 +66,10 @@ def create(partner: str, email: str, name: str, role: str, data_dir: Path, as_js
 def password(email: str, data_dir: Path, as_json: bool) -> None:
     """Give a person a new password, print it once, and log them out everywhere, apps included."""
     fresh = secrets.token_urlsafe(PASSWORD_BYTES)
+    password_hash = asyncio.run(people.hash_password(fresh, (email,)))
 
     async def work(connection: Connection) -> None:
-        member_id = await people.set_password(connection, email, fresh)
+        member_id = await people.set_password(connection, email, password_hash)
         if member_id is None:
             raise ValueError("nobody logs in with this address: `member create` adds them")
         because, keep_seconds = "the operator reset the password", REVOCATION_KEPT_SECONDS

@@ -38,7 +38,7 @@ select id, partner_id, disabled_at is not null as ended from member where email 
 
 -- name: bring_back!
 -- Somebody whose access had ended is back.
-update member set disabled_at = null, name = :name, role = :role where id = :id;
+update member set disabled_at = null, name = :name, role = :role, password_hash = :password_hash where id = :id;
 
 -- name: verify_address!
 -- Whoever used the link has the mailbox.

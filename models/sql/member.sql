@@ -5,9 +5,23 @@ values (:id, :partner_id, :email, :name, :password_hash, :role);
 
 -- name: member_by_email^
 -- The person with this address, unless their access was ended.
-select m.id, m.partner_id, m.name, m.role, m.password_hash, p.name as partner_name, p.kind as partner_kind
+select m.id, m.partner_id, m.name, m.role, p.name as partner_name, p.kind as partner_kind
 from member m join partner p on p.id = m.partner_id
 where m.email = :email and m.disabled_at is null;
+
+-- name: password_by_email^
+-- What a password for this address is held against, unless their access was ended.
+select id, password_hash from member where email = :email and disabled_at is null;
+
+-- name: lock_with_password^
+-- The person with this id, if this is still their password and their access was not ended; nothing of both changes now.
+select m.id, m.partner_id, m.name, m.role, p.name as partner_name, p.kind as partner_kind
+from member m join partner p on p.id = m.partner_id
+where m.id = :id and m.password_hash = :password_hash and m.disabled_at is null for no key update of m;
+
+-- name: lock!
+-- Who changes a person comes one after the other.
+select from member where id = :id for no key update;
 
 -- name: member_by_session^
 -- The person behind a login session that has not ended, and how they proved it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from strawberry import UNSET
 
 from models import ats, rejection_mail
 from models import partner as partners
-from models.member import create_member
+from models.member import create_member, no_password
 from planner.declare import one, returned
 from schema.act import Act, Row, given
 from schema.node import Payload
@@ -156,7 +155,7 @@ async def register_referrer(act: Act, input: RegisterReferrerInput) -> Row:
                 partner_id=referrer_id,
                 email=input.email,
                 name=input.name.strip()[:MEMBER_NAME_CHARACTERS],
-                password=secrets.token_urlsafe(),
+                password_hash=no_password(),
                 role="RECRUITER",
             )
     return {"partner_id": referrer_id}
