@@ -75,7 +75,10 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
+    """`final`: token and grant, dead for good once revoked. `subjects`: client and member, whose later tokens live."""
+
     viewer: Viewer
+    final: tuple[UUID, ...]
     subjects: tuple[UUID, ...]
     issued_at: int
     expires_at: int
@@ -197,12 +200,18 @@ class Tokens:
         """Why a verified token is worth nothing any more; None while it stands. Looks at memory alone."""
         if found.expires_at <= time.time():
             return EXPIRED
-        if self._revoked and any(self._revoked.get(each, 0.0) >= found.issued_at for each in found.subjects):
+        revoked = self._revoked
+        if not revoked:
+            return None
+        # Who issued and who revoked may have different clocks: their times are compared only where they must be.
+        if any(each in revoked for each in found.final):
+            return "revoked"
+        if any(revoked.get(each, 0.0) >= found.issued_at for each in found.subjects):
             return "revoked"
         return None
 
     def forget(self, subject: UUID) -> None:
-        """Kills what was issued until now for a token, grant, client or member, in this worker and at once.
+        """Kills a token, a grant, or what was issued until now for a client or member, in this worker and at once.
 
         The other workers learn of it from the stored revocation (`models.oauth.revoke_subject`).
         """
@@ -274,9 +283,10 @@ class Tokens:
             token_id=claims["jti"],
             agreement_id=_optional_id(claims, "agreement_id"),
         )
-        subjects = tuple(subject for subject in (token_id, grant_id, member_id, row["client"]) if subject)
+        final = tuple(each for each in (token_id, grant_id) if each)
+        subjects = tuple(each for each in (member_id, row["client"]) if each)
         bound_to = claims["cnf"]["jkt"] if "cnf" in claims else None
-        return _Verified(viewer, subjects, claims["iat"], claims["exp"], bound_to), claims
+        return _Verified(viewer, final, subjects, claims["iat"], claims["exp"], bound_to), claims
 
     @asynccontextmanager
     async def running(self, database_url: str) -> AsyncGenerator[None]:

@@ -316,7 +316,7 @@ async def refresh_token_facts(connection: Connection, token_hash: bytes) -> dict
 
 
 async def revoke_subject(connection: Connection, subject: UUID, *, keep_seconds: int) -> None:
-    """Kills every access token issued until now that names this token, grant, client or member.
+    """Kills a token, all of a grant, or what was issued until now for a client or member.
 
     `keep_seconds`: the longest that such a token could still live.
     """

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from subprocess import run
 from sys import executable
+from types import SimpleNamespace
 from uuid import UUID
 
 import asyncpg
@@ -351,6 +352,31 @@ async def test_another_worker_hears_of_a_revocation(house: House, connected: str
         # What was verified is believed until it expires, if nothing is heard.
         async with asyncio.timeout(30):
             while await believed(other, token):  # noqa: ASYNC110  (told by NOTIFY, at no known moment)
+                await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("told", ["access_token", "refresh_token"])
+async def test_what_was_revoked_is_dead_wherever_clocks_differ(
+    house: House, connected: str, monkeypatch: pytest.MonkeyPatch, told: str
+):
+    app = await house.client(public=True, redirect_uris=[CALLBACK])
+    code, verifier = await house.code(app)
+    with monkeypatch.context() as ahead:
+        clock = SimpleNamespace(time=lambda: time.time() + 20, monotonic=time.monotonic)
+        ahead.setattr("auth.tokens.time", clock)
+        issued = (await house.redeem(app, code, verifier)).json()
+    token = issued["access_token"]
+    hears, asks = (Tokens(house.issuer, keys.Keyring(MASTER_KEY)) for _ in range(2))
+    async with hears.running(connected):
+        assert await believed(hears, token)
+        assert await believed(house.tokens, token)
+        assert (await house.post("/oauth/revoke", app, token=issued[told])).status_code == 200
+        assert not await believed(house.tokens, token), "in the worker that was told"
+        async with unit_of_work() as connection:
+            await asks.keyring.load(connection)
+        assert not await believed(asks, token), "in one that meets the token now"
+        async with asyncio.timeout(10):
+            while await believed(hears, token):  # noqa: ASYNC110  (told by NOTIFY, at no known moment)
                 await asyncio.sleep(0.02)
 
 

@@ -98,7 +98,7 @@ from oauth_refresh_token t join oauth_grant g on g.id = t.grant_id join oauth_cl
 where t.token_hash = :token_hash;
 
 -- name: revoke_subject!
--- Every access token issued until now that names this subject is dead, in every worker.
+-- Every access token of this subject is dead, in every worker; of a client or member, every one issued until now.
 with told as (select pg_notify('kyoso_revocation', ''))
 insert into oauth_revocation as r (subject, revoked_at, expires_at)
 select :subject, clock_timestamp(), clock_timestamp() + make_interval(secs => :keep_seconds) from told
@@ -119,7 +119,8 @@ where c.client_id = :client_id and c.disabled_at is null
   and (:grant_id::uuid is null or exists (select from oauth_grant g where g.id = :grant_id and g.revoked_at is null))
   and not exists (
     select from oauth_revocation r
-    where r.subject in (:token_id, :grant_id, :member_id, c.id) and r.revoked_at >= to_timestamp(:issued_at));
+    where r.subject in (:token_id, :grant_id)
+      or r.subject in (:member_id, c.id) and r.revoked_at >= to_timestamp(:issued_at));
 
 -- name: sweep_codes!
 -- Codes whose second use would no longer tell anything.
