@@ -44,10 +44,10 @@ async def read(request: Request) -> Response:
 async def change(request: Request) -> Response:
     """RFC 7592, 2.2."""
 
-    async def work(_: Door, token: str, address: str) -> Response:
+    async def work(door: Door, token: str, address: str) -> Response:
         document = await _document(request)
         async with unit_of_work() as connection:
-            told = await client.change(connection, _named(request), token, document, address)
+            told = await client.change(connection, _named(request), token, document, address, door.tokens)
         return JSONResponse(told, headers=NO_STORE)
 
     return await _answered(request, work)

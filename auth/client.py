@@ -102,10 +102,13 @@ async def read(connection: Connection, client_id: str, token: str, address: str)
     return _words(client_id, _metadata(row)) | {"registration_client_uri": f"{address}/{client_id}"}
 
 
-async def change(connection: Connection, client_id: str, token: str, document: object, address: str) -> dict[str, Any]:
+async def change(
+    connection: Connection, client_id: str, token: str, document: object, address: str, tokens: Tokens
+) -> dict[str, Any]:
     """Replaces what is registered: scopes can shrink and not grow, the way to authenticate stays, and who acts too.
 
-    Raises InvalidTokenError and MetadataError.
+    Where they shrink, every access token of the client ends, in every worker. Raises InvalidTokenError and
+    MetadataError.
     """
     row = await _owned(connection, client_id, token)
     sent = _object(document)
@@ -130,6 +133,9 @@ async def change(connection: Connection, client_id: str, token: str, document: o
         jwks=asked.jwks,
         dpop_bound=asked.dpop_bound,
     )
+    if not row.scope.issubset(asked.scope):
+        await oauth.revoke_subject(connection, row.id, keep_seconds=REVOCATION_KEPT_SECONDS)
+        tokens.forget(row.id)
     await audit.record(connection, "client.changed", partner_id=row.partner_id, client_id=client_id)
     return _words(client_id, asked) | {"registration_client_uri": f"{address}/{client_id}"}
 

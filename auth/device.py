@@ -62,7 +62,7 @@ class DeviceAuthorization(DeviceAuthorizationEndpoint):
         if not client.check_grant_type(DEVICE_CODE_GRANT_TYPE):
             raise UnauthorizedClientError
         self.server.check_resource(request.form.get("resource"))
-        self.server.bounded(client.row, None, scopes.split(request.payload.scope))
+        self.server.bounded(client.row, scopes.split(request.payload.scope))
         # A device that shows its key now is the only one that can redeem its code.
         self._key = self.server.proven_key(request) if "dpop" in request.headers else None
         return client

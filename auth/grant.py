@@ -32,7 +32,7 @@ class Grant(grants.BaseGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_METHODS
 
     def validate_requested_scope(self) -> None:
-        self.server.bounded(self.request.client.row, None, scopes.split(self.request.payload.scope))
+        self.server.bounded(self.request.client.row, scopes.split(self.request.payload.scope))
 
     def validate_token_request(self) -> None:
         super().validate_token_request()
@@ -49,7 +49,7 @@ class Grant(grants.BaseGrant):
         """The first tokens of what a person has just granted, with the refresh token that its family grows from."""
         client: Client = self.request.client.row
         member = self.person(member_id)
-        scope = self.server.bounded(client, member, sorted(granted))
+        scope = self.server.remaining(client, member, granted)
         refresh_token = None
         if "refresh_token" in client.grant_types:
             refresh_token = secrets.token_urlsafe(REFRESH_TOKEN_BYTES)

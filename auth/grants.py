@@ -52,7 +52,7 @@ class ClientCredentials(Grant, grants.ClientCredentialsGrant):
 
     def create_token_response(self) -> TokenAnswer:
         requested = scopes.split(self.request.payload.scope)
-        scope = self.server.bounded(self.request.client.row, None, requested)
+        scope = self.server.bounded(self.request.client.row, requested)
         alone = scope - scopes.IDENTITY_SCOPES
         if not alone or (requested and alone != scope):
             raise InvalidScopeError("nobody logs in here")
@@ -138,9 +138,11 @@ class Refresh(Grant, grants.RefreshTokenGrant):
     def create_token_response(self) -> TokenAnswer:
         row: RefreshToken = self.request.refresh_token.row
         child_id = self._child(row)
+        client: Client = self.request.client.row
         member = self.person(row.member_id)
-        requested = scopes.split(self.request.payload.scope) or sorted(row.scope)  # Authlib refused any wider
-        scope = self.server.bounded(self.request.client.row, member, requested)
+        requested = scopes.split(self.request.payload.scope)  # Authlib refused any wider
+        asked = self.server.bounded(client, requested) if requested else row.scope
+        scope = self.server.remaining(client, member, asked)
         child = derived(self.server.refresh_key, self.request.form["refresh_token"], child_id)
         if not row.used:
             wait(

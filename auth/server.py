@@ -247,20 +247,25 @@ class Server(AuthorizationServer):
             raise ProofError(error.reason, error=error.error) from error
         return seen.thumbprint
 
-    def bounded(self, client: Client, member: Member | None, requested: list[str]) -> frozenset[str]:
-        """The scopes that may be granted, all of them when none is named.
+    def bounded(self, client: Client, requested: list[str]) -> frozenset[str]:
+        """The scopes that are asked for, all of the client's when none is named.
 
-        A scope the client may not hold is an error; one the person's role does not allow is left out.
+        Raises InvalidScopeError for one that the client may not hold.
         """
         held = scopes.grantable(client.kind, client.scope, None)
         if not held.issuperset(requested):
             raise InvalidScopeError(f"beyond the client: {scopes.join(set(requested) - held) or 'unknown scope'}")
-        granted = frozenset(requested) or held
-        if member:
-            granted &= scopes.grantable(client.kind, client.scope, member.role)
-        if not granted:
-            raise InvalidScopeError("nothing left within the person's role")
-        return granted
+        return frozenset(requested) or held
+
+    def remaining(self, client: Client, member: Member, granted: frozenset[str]) -> frozenset[str]:
+        """Of what a person granted, what the client still holds and their role still allows.
+
+        Raises InvalidScopeError when that is nothing.
+        """
+        left = granted & scopes.grantable(client.kind, client.scope, member.role)
+        if not left:
+            raise InvalidScopeError("nothing left that the client holds and the person's role allows")
+        return left
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ import pytest
 from joserfc.jwk import ECKey
 
 from auth import client as rules
-from auth.tokens import InvalidTokenError
+from auth.keys import Keyring
+from auth.tokens import InvalidTokenError, Tokens
+from models.db import unit_of_work
 from models.oauth import Credentials
-from tests.oauth_house import CALLBACK, House, light_hashes, running_house  # noqa: F401  (fixtures)
+from tests.oauth_house import CALLBACK, MASTER_KEY, House, light_hashes, running_house  # noqa: F401  (fixtures)
 
 KEY = ECKey.generate_key("P-256")
 JWKS = {"keys": [KEY.as_dict(private=False)]}
@@ -196,6 +198,32 @@ async def test_a_registration_is_read_changed_and_removed_by_its_own_token(house
     assert (await house.http.get(other["registration_client_uri"], headers=bearer(other))).json()["scope"] == WEB[
         "scope"
     ]
+
+
+async def test_scopes_that_a_client_loses_end_at_once_and_nobody_logs_in_anew(house: House):
+    public = {**WEB, "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"]}
+    made = (await register(house, await admin_token(house), public)).json()
+    app, same = credentials(made), {**public, "client_id": made["client_id"]}
+    codes = [await house.code(app, scope=named) for named in (WEB["scope"], "relay:read", WEB["scope"])]
+    first, gone = [(await house.redeem(app, *code)).json() for code in codes[:2]]
+    path = f"/oauth/register/{made['client_id']}"
+    assert (await house.http.put(path, json={**same, "client_name": "新しい名前"}, headers=bearer(made))).is_success
+    assert (await house.tokens.verify(first["access_token"])).scopes == {"network:read", "relay:read"}
+    assert (await house.http.put(path, json={**same, "scope": "network:read"}, headers=bearer(made))).is_success
+    other = Tokens(house.issuer, Keyring(MASTER_KEY))
+    async with unit_of_work() as connection:
+        await other.keyring.load(connection)
+    for body in (first, gone):
+        for worker in (house.tokens, other):
+            with pytest.raises(InvalidTokenError):
+                await worker.verify(body["access_token"])
+    again = await house.refresh(app, first["refresh_token"])
+    assert (again.status_code, again.json()["scope"]) == (200, "network:read")
+    assert (await house.redeem(app, *codes[2])).json()["scope"] == "network:read"
+    named = await house.refresh(app, again.json()["refresh_token"], scope="relay:read")
+    empty = await house.refresh(app, gone["refresh_token"])
+    assert [(answer.status_code, answer.json()["error"]) for answer in (named, empty)] == [(400, "invalid_scope")] * 2
+    assert (await house.refresh(app, again.json()["refresh_token"])).is_success, "what was refused used nothing up"
 
 
 async def test_removing_a_client_ends_its_tokens(house: House):
