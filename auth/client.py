@@ -26,7 +26,12 @@ NAME_CHARACTERS_MAX = 100
 REDIRECT_URIS_MAX = 10
 REGISTRATION_TOKEN_BYTES = 32
 GRANT_TYPES = ("authorization_code", oauth.DEVICE_GRANT, "refresh_token", "client_credentials")
-_OURS_TO_SAY = ("registration_access_token", "registration_client_uri", "client_secret_expires_at")
+_OURS_TO_SAY = (
+    "registration_access_token",
+    "registration_client_uri",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+)
 
 
 class MetadataError(Exception):
@@ -69,10 +74,8 @@ async def register(connection: Connection, viewer: Viewer, document: object, add
     token = secrets.token_urlsafe(REGISTRATION_TOKEN_BYTES)
     made = await add(connection, viewer.partner_id, asked, token)
     await _record(connection, "client.registered", viewer, made.client_id)
-    told = {"registration_access_token": token, "registration_client_uri": f"{address}/{made.client_id}"}
-    if made.client_secret:
-        told |= {"client_secret": made.client_secret}
-    return _words(made.client_id, asked) | told | ({"client_secret_expires_at": 0} if made.client_secret else {})
+    told = _told(made.client_id, asked, token, address)
+    return told | ({"client_secret": made.client_secret, "client_secret_expires_at": 0} if made.client_secret else {})
 
 
 async def add(
@@ -99,7 +102,7 @@ async def add(
 async def read(connection: Connection, client_id: str, token: str, address: str) -> dict[str, Any]:
     """What is registered. Raises InvalidTokenError."""
     row = await _owned(connection, client_id, token)
-    return _words(client_id, _metadata(row)) | {"registration_client_uri": f"{address}/{client_id}"}
+    return _told(client_id, _metadata(row), token, address)
 
 
 async def change(
@@ -137,7 +140,7 @@ async def change(
         await oauth.revoke_subject(connection, row.id, keep_seconds=REVOCATION_KEPT_SECONDS)
         tokens.forget(row.id)
     await audit.record(connection, "client.changed", partner_id=row.partner_id, client_id=client_id)
-    return _words(client_id, asked) | {"registration_client_uri": f"{address}/{client_id}"}
+    return _told(client_id, asked, token, address)
 
 
 async def remove(connection: Connection, client_id: str, token: str, tokens: Tokens) -> None:
@@ -236,7 +239,8 @@ def _keys(sent: dict[str, Any], method: str) -> list[dict[str, Any]] | None:
         raise MetadataError(f"jwks: {error}") from error
 
 
-def _words(client_id: str, said: Metadata) -> dict[str, Any]:
+def _told(client_id: str, said: Metadata, token: str, address: str) -> dict[str, Any]:
+    """What every answer holds (RFC 7592, 3), `token`: which looks after the client, as the caller has it."""
     words: dict[str, Any] = {
         "client_id": client_id,
         "client_name": said.name,
@@ -247,6 +251,8 @@ def _words(client_id: str, said: Metadata) -> dict[str, Any]:
         "response_types": ["code"] if "authorization_code" in said.grant_types else [],
         "scope": scopes.join(said.scope),
         "dpop_bound_access_tokens": said.dpop_bound,
+        "registration_access_token": token,
+        "registration_client_uri": f"{address}/{client_id}",
     }
     return words | ({"jwks": {"keys": said.jwks}} if said.jwks else {})
 
