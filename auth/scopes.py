@@ -115,6 +115,16 @@ def split(text: str | None) -> list[str]:
     return list(dict.fromkeys((text or "").split()))
 
 
+def understood(text: str | None) -> str | None:
+    """A request's scope parameter as this server reads it.
+
+    With `openid` names that nobody here knows are left aside, such as `offline_access` (OpenID Connect Core, 3.1.2.1);
+    elsewhere they stay, to be refused.
+    """
+    asked = split(text)
+    return join(asked) if OPENID in asked else text
+
+
 def join(scopes: Iterable[str]) -> str:
     """Names as a scope parameter, in the vocabulary's order."""
     asked = set(scopes)

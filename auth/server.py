@@ -66,6 +66,14 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+class _Payload(BasicOAuth2Payload):
+    """A request's parameters, its scopes as this server reads them."""
+
+    @property
+    def scope(self) -> str | None:
+        return scopes.understood(super().scope)
+
+
 class Request(OAuth2Request):
     """What Authlib needs to know of an HTTP request; each parameter is known to have come once.
 
@@ -81,7 +89,7 @@ class Request(OAuth2Request):
         super().__init__(method, uri, headers=headers)
         self.query = query
         self._form = form
-        self.payload = BasicOAuth2Payload(form if method == "POST" else query)
+        self.payload = _Payload(form if method == "POST" else query)
 
     @property
     def args(self) -> dict[str, str]:

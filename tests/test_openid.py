@@ -91,6 +91,41 @@ async def test_without_the_scope_there_is_no_id_token_and_a_program_cannot_hold_
     assert (await house.token(only)).json()["error"] == "invalid_scope"
 
 
+async def test_scopes_that_nobody_here_knows_are_left_aside_where_openid_is_asked_for(house: House):
+    app, known = await house.client(**APP, devices=True), "openid network:read"
+    asked = f"offline_access {known} phone"
+    verifier, challenge = proof_key()
+    query = house.query(app, challenge, scope=asked)
+    await house.log_in(house.browser)
+    pushed = await house.post("/oauth/par", app, **query)
+    assert pushed.status_code == 201
+    for sent in (query, {"client_id": app.client_id, "request_uri": pushed.json()["request_uri"]}):
+        shown = await house.browser.get("/oauth/authorize", params=sent)
+        assert {name for name in fields(shown.text) if " " in name} == {"allow openid", "allow network:read"}
+        given = parameters((await house.allow(house.browser, sent)).headers["location"])
+        answer = (await house.redeem(app, given["code"], verifier)).json()
+        assert answer["scope"] == known
+        again = await house.refresh(app, answer["refresh_token"], scope=asked)
+        assert (again.status_code, again.json()["scope"]) == (200, known)
+    begun = await house.post("/oauth/device_authorization", app, scope=asked)
+    assert begun.status_code == 200
+    async with pool().acquire() as connection:
+        assert await connection.fetchval("select scope from oauth_device_request") == sorted(known.split())
+
+
+@pytest.mark.parametrize(
+    "scope", ["offline_access network:read", "openid relay:write", "openid offline_access relay:read"]
+)
+async def test_a_scope_that_is_known_here_or_asked_for_without_openid_is_an_error(house: House, scope: str):
+    app = await house.client(**APP, devices=True)
+    query = house.query(app, proof_key()[1], scope=scope)
+    sent = await house.browser.get("/oauth/authorize", params=query)
+    assert parameters(sent.headers["location"])["error"] == "invalid_scope"
+    for path, form in (("/oauth/par", query), ("/oauth/device_authorization", {"scope": scope})):
+        refused = await house.post(path, app, **form)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
+
+
 async def test_an_id_token_opens_nothing(house: House):
     """proof 1.15"""
     app = await house.client(**APP)

@@ -6,8 +6,9 @@ class OAuth2Payload:
     client_id: str | None
     response_type: str | None
     redirect_uri: str
-    scope: str | None
     state: str | None
+    @property
+    def scope(self) -> str | None: ...
 
 class BasicOAuth2Payload(OAuth2Payload):
     def __init__(self, payload: dict[str, str]) -> None: ...
