@@ -30,7 +30,7 @@ from api.intake import (
     Told,
 )
 from api.intake_words import full_name, prefecture_in, route_of, stage_of
-from models.candidate import plain_email
+from models.mailbox import plain_email
 
 TITLE_CHARACTERS_MAX = 200
 TEXT_CHARACTERS_MAX = 2000

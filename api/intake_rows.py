@@ -13,7 +13,7 @@ from datetime import date, datetime, time
 from api.intake import JAPAN, Applicant, ApplicationState, Credit, JobState, Told
 from api.intake_words import full_name, prefecture_in, route_of, stage_of
 from models import seal
-from models.candidate import plain_email
+from models.mailbox import plain_email
 
 ENCODINGS = ("utf-8-sig", "cp932")
 CELL_CHARACTERS_MAX = 2_000

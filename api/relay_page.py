@@ -35,6 +35,7 @@ from models import candidate, invitation, registration, relay, seal
 from models.db import queries, unit_of_work
 from models.errors import Refusal, RefusalCode
 from models.invitation import Invitation
+from models.mailbox import plain_email
 from models.outbox import Said
 from models.registration import OFFERED_ITEMS, PURPOSE_AGENCY, PURPOSE_COMPANY, PURPOSE_TELL
 
@@ -121,7 +122,7 @@ class _RelayPages:
                 company = await _company(connection, request)
                 if company is None:
                     return unknown(request)
-                email = candidate.plain_email(form.get("email", ""))
+                email = plain_email(form.get("email", ""))
                 if email is None:
                     return show(request, "door", status=400, company=company["name"], problem=True)
                 self._mails.count(request)  # before it is done: many at once count, too

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import orjson
 
-from models.candidate import plain_email
 from models.db import uuid7
+from models.mailbox import plain_email
 from models.partner import alias_of
 from models.referral import CONFIRM_DAYS, NAME_CHARACTERS, RELATIONSHIPS, role_of
 from models.seal import email_index, new_person_key, open_person_key, seal_items

@@ -6,8 +6,6 @@ is sealed per person and candidate, and row-level security shows it to its keepe
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +17,7 @@ import asyncpg
 
 from models.db import queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, not_found
+from models.mailbox import plain_email
 from models.partner import alias_of
 from models.seal import (
     email_index,
@@ -34,12 +33,6 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 # Items of personal data that are kept; KANA travels with NAME and is never consented to on its own.
 KEPT_ITEMS = ("NAME", "KANA", "EMAIL", "PHONE", "PREFECTURE", "RECOMMENDATION")
 ITEM_CHARACTERS = 2_000
-EMAIL_CHARACTERS = 254
-# An address that means one mailbox and nothing else wherever it is written: no list, group, comment, quoting or encoded
-# word. Dots may stand anywhere, as in old addresses of Japanese mobile carriers.
-EMAIL = re.compile(
-    r"(?!.*=\?)[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +78,6 @@ class Keeping:
             "alias": f"候補者 {alias_of(self.candidate_id)}",
             "at": wanted.at,
         }
-
-
-def plain_email(text: str) -> str | None:
-    """An address as it is kept and written to: NFKC, without blanks around it; None when it is none."""
-    plain = unicodedata.normalize("NFKC", text).strip()
-    return plain if len(plain) <= EMAIL_CHARACTERS and EMAIL.fullmatch(plain) else None
 
 
 async def keep(

@@ -1,6 +1,5 @@
 """Invitations to log in for a partner (メンバーの招待): sent by mail, good once and for a week."""
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -8,11 +7,10 @@ from uuid import UUID
 from models import factor
 from models.audit import Connection
 from models.db import queries, uuid7
-from models.member import ROLES, Hash, create_member, folded
+from models.member import ROLES, Hash, address, create_member
 
 INVITATION_SECONDS = 7 * 24 * 3600
 NAME_CHARACTERS_MAX = 100
-ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s.]+")
 
 
 class KnownAddressError(ValueError):
@@ -39,14 +37,14 @@ async def invite(
     Whether the address logs in for another partner is not looked at: nobody must learn it. Raises KnownAddressError
     when it does for this one, and ValueError for what is no address or role. `language`: of the letter, JA or EN.
     """
-    address = folded(email)
-    if role not in ROLES or not ADDRESS.fullmatch(address):
-        raise ValueError("an invitation needs an e-mail address and a role")
-    if await queries("joining").is_colleague(connection, partner_id=partner_id, email=address):
+    to = address(email)
+    if role not in ROLES:
+        raise ValueError(f"a role is one of {', '.join(ROLES)}")
+    if await queries("joining").is_colleague(connection, partner_id=partner_id, email=to):
         raise KnownAddressError("this address logs in for the partner already")
     joining_id = uuid7()
-    await queries("joining").forget(connection, partner_id=partner_id, email=address)
-    words = {"id": joining_id, "partner_id": partner_id, "invited_by": invited_by, "email": address, "role": role}
+    await queries("joining").forget(connection, partner_id=partner_id, email=to)
+    words = {"id": joining_id, "partner_id": partner_id, "invited_by": invited_by, "email": to, "role": role}
     await queries("joining").add(connection, **words, life_seconds=INVITATION_SECONDS)
     await queries("joining").queue_letter(
         connection, id=uuid7(), partner_id=partner_id, joining_id=joining_id, language=language

@@ -20,6 +20,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from models import attempt
 from models.audit import Connection
 from models.db import queries, uuid7
+from models.mailbox import plain_email
 from models.password import check
 
 Result = TypeVar("Result")
@@ -115,7 +116,7 @@ async def create_member(
 ) -> UUID:
     """Adds a person who may log in at once.
 
-    Raises ValueError when the role is unknown, and asyncpg.UniqueViolationError when the address already logs in
+    Raises ValueError for what is no address or role, and asyncpg.UniqueViolationError when the address already logs in
     somewhere on the network.
     """
     if role not in ROLES:
@@ -125,7 +126,7 @@ async def create_member(
         connection,
         id=member_id,
         partner_id=partner_id,
-        email=folded(email),
+        email=address(email),
         name=name,
         password_hash=password_hash,
         role=role,
@@ -266,6 +267,14 @@ async def sweep(connection: Connection) -> None:
     await queries("joining").sweep(connection)
     await queries("member").sweep_sessions(connection)
     await attempt.sweep(connection)
+
+
+def address(email: str) -> str:
+    """What somebody is to log in with and be written to, as it is stored. Raises ValueError for what is none."""
+    plain = plain_email(email)
+    if plain is None:
+        raise ValueError("this is not an e-mail address")
+    return folded(plain)
 
 
 def folded(email: str) -> str:

@@ -15,6 +15,7 @@ from models import candidate, consent
 from models.candidate import Wanted
 from models.db import queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, not_found
+from models.mailbox import plain_email
 from models.named import unended
 from models.outbox import CATEGORY, Event, Said, publish, publish_all
 from models.partner import require_licenses, today
@@ -327,7 +328,7 @@ def _check_person(name: str, email: str, relationship: str) -> None:
             f"氏名を1〜{NAME_CHARACTERS}文字の1行で、URLやメールアドレスを含めずに入力してください。",
             f"A name has 1 to {NAME_CHARACTERS} characters on one line, and no address in it.",
         )
-    if candidate.plain_email(email) is None:
+    if plain_email(email) is None:
         raise _invalid("email", "メールアドレスの形が正しくありません。", "This is not an e-mail address.")
     if relationship not in RELATIONSHIPS:
         raise _invalid("relationship", "選択肢にない値です。", f"Choose one of {', '.join(RELATIONSHIPS)}.")

@@ -10,7 +10,7 @@ from typing import Any, NewType
 
 import strawberry
 
-from models.candidate import EMAIL, EMAIL_CHARACTERS
+from models.mailbox import EMAIL, EMAIL_CHARACTERS
 
 DateTime = datetime.datetime
 Date = datetime.date
