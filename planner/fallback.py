@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,6 @@ from graphql import (
     DocumentNode,
     ExecutionResult,
     FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    InlineFragmentNode,
     SelectionSetNode,
     execute,  # pyright: ignore[reportUnknownVariableType]
 )
@@ -32,7 +28,7 @@ async def answer(planner: Planner, prepared: Prepared, plan: Plan, acquire: Acqu
     planned = await planner.runner.query(plan, acquire, run, context)
     result = execute(
         planner.catalogue.schema,
-        pruned(prepared, frozenset(plan.fallback)),
+        _alone(prepared, plan.fallback),
         context_value=context,
         variable_values=dict(prepared.given),
     )
@@ -50,31 +46,7 @@ async def answer(planner: Planner, prepared: Prepared, plan: Plan, acquire: Acqu
     return Answer(orjson.dumps(whole), tuple(errors), planned.failures, planned.statements)
 
 
-def pruned(prepared: Prepared, keys: frozenset[str]) -> DocumentNode:
-    """The operation with these root fields only, and all fragments: a fragment may hold root fields of both sorts."""
-    fragments = prepared.question.fragments
-    node = prepared.question.node
-    node = replace(node, selection_set=_kept(node.selection_set, keys, fragments))
-    return DocumentNode(definitions=(node, *fragments.values()))
-
-
-def _kept(
-    selections: SelectionSetNode, keys: frozenset[str], fragments: Mapping[str, FragmentDefinitionNode]
-) -> SelectionSetNode:
-    kept: list[Any] = []
-    for each in selections.selections:
-        if isinstance(each, FieldNode):
-            if (each.alias or each.name).value in keys:
-                kept.append(each)
-        elif isinstance(each, InlineFragmentNode):
-            kept.append(replace(each, selection_set=_kept(each.selection_set, keys, fragments)))
-        elif isinstance(each, FragmentSpreadNode):
-            fragment = fragments[each.name.value]
-            kept.append(
-                InlineFragmentNode(
-                    type_condition=fragment.type_condition,
-                    directives=each.directives,
-                    selection_set=_kept(fragment.selection_set, keys, fragments),
-                )
-            )
-    return SelectionSetNode(selections=tuple(kept))
+def _alone(prepared: Prepared, nodes: tuple[FieldNode, ...]) -> DocumentNode:
+    """The operation with these root fields only, out of whatever fragments they stand in, and all fragments."""
+    alone = replace(prepared.question.node, selection_set=SelectionSetNode(selections=nodes))
+    return DocumentNode(definitions=(alone, *prepared.question.fragments.values()))

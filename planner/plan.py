@@ -44,7 +44,7 @@ class Plan:
     marked: bool = False
     finishing: bool = False
     personal: bool = False
-    fallback: tuple[str, ...] = ()
+    fallback: tuple[FieldNode, ...] = ()
     order: tuple[str, ...] = ()
 
     @property

@@ -57,7 +57,7 @@ class Selector:
     def operation(self, root: GraphQLObjectType, node: OperationDefinitionNode) -> tree.Operation:
         """The tree of a query."""
         fields: list[Field] = []
-        fallback: list[str] = []
+        fallback: list[FieldNode] = []
         for key, nodes in self.roots(root, node).items():
             name = nodes[0].name.value
             if name == "__typename":
@@ -65,7 +65,7 @@ class Selector:
             elif name == "_entities" or (name in root.fields and word_of(root.fields[name]) is not None):
                 fields.append(self.field(root, key, nodes, Spot({}), 1))
             else:
-                fallback.append(key)
+                fallback += nodes
         return tree.Operation(tuple(fields), tuple(fallback))
 
     def roots(self, root: GraphQLObjectType, node: OperationDefinitionNode) -> dict[str, list[FieldNode]]:

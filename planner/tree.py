@@ -229,7 +229,7 @@ class Nothing(Field):
 
 @dataclass(frozen=True)
 class Operation:
-    """The planned root fields, in the document's order; `fallback` are the response keys left to graphql-core."""
+    """The planned root fields, in the document's order; `fallback` are the nodes of those left to graphql-core."""
 
     fields: tuple[Field, ...]
-    fallback: tuple[str, ...] = ()
+    fallback: tuple[FieldNode, ...] = ()

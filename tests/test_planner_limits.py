@@ -129,6 +129,18 @@ async def test_fragments_that_double_are_entered_once_a_group(toy: World) -> Non
     assert (await toy.ask(text))[0] == {"data": {"viewer": {"login": "me"}}}
 
 
+async def test_fragments_that_double_at_the_root_are_entered_once_for_what_graphql_core_answers(toy: World) -> None:  # noqa: F811
+    text = (
+        "{ ...F0 }"
+        + "".join(f" fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(40))
+        + " fragment F40 on Query { clock a: __schema { queryType { name } } x: __typename ...F41 }"
+        + " fragment F41 on Query { a: __schema { queryType { kind } } b: clock @skip(if: true) }"
+    )
+    body, _ = await toy.ask(text)
+    assert list(body["data"]) == ["clock", "a", "x"]
+    assert body["data"]["a"] == {"queryType": {"name": "Query", "kind": "OBJECT"}}
+
+
 async def test_introspection_and_resolvers_are_laid_beside_the_plan(toy: World) -> None:  # noqa: F811
     body, statements = await toy.ask("{ clock viewer { login } __schema { queryType { name } } x: __typename }")
     assert list(body["data"]) == ["clock", "viewer", "__schema", "x"]
