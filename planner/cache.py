@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from typing import Protocol
 
 from planner.document import Document, Question
 from planner.limits import Limits
-from planner.plan import Plan, Steps
 
 BYTES_PER_CHARACTER = 60
 BYTES_PER_DOCUMENT = 16_000
 """As `tracemalloc` weighs them, plans apart: with its plan, a partner with six fields takes 32 kB, the bench's 100
 referrals with all that hangs on them 72 kB."""
+
+
+class Weighed(Protocol):
+    """What is kept of an operation: a plan, what it is told of the schema."""
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it keeps in memory."""
+        ...
 
 
 class Cache:
@@ -39,7 +48,7 @@ class Cache:
         self._documents[document.text] = document
         self._add(document.text, BYTES_PER_DOCUMENT + BYTES_PER_CHARACTER * len(document.text))
 
-    def keep(self, document: Document, question: Question, key: Hashable, plan: Plan | Steps) -> None:
+    def keep(self, document: Document, question: Question, key: Hashable, plan: Weighed) -> None:
         """Keep a plan of a document; the document's oldest plan goes when it has too many."""
         question.plans[key] = plan
         self._add(document.text, plan.weight)

@@ -44,7 +44,8 @@ _COUNTED = {kind: tuple(key for key in keys if key in _HOLDING) for kind, keys i
 
 @dataclass
 class Question:
-    """One operation of a document: what shaping its variables needs, and the plans already made for it."""
+    """One operation of a document: what shaping its variables needs, and what was already made for it: plans, and what
+    it is told of the schema."""
 
     node: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]

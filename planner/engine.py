@@ -14,7 +14,7 @@ from graphql.execution.values import VariableValues, get_argument_values
 
 from planner import document as documents
 from planner import fallback
-from planner.arguments import Run
+from planner.arguments import Run, Shape
 from planner.batch import batched, read_all
 from planner.cache import Cache
 from planner.catalog import Catalogue
@@ -22,6 +22,7 @@ from planner.check import check
 from planner.directives import input_of
 from planner.document import Document, Question
 from planner.errors import BAD_REQUEST, TOO_COSTLY, InvalidRequestError, RequestError
+from planner.introspection import Introspection, Told
 from planner.limits import Limits
 from planner.plan import Compiler, Plan, Steps
 from planner.run import Acquire, Answer, Perform, Runner, Viewer
@@ -48,6 +49,7 @@ class Prepared(NamedTuple):
     given: Mapping[str, Any]
     viewer: Viewer
     cost: int
+    told: Told | None = None
 
     @property
     def operation(self) -> OperationType:
@@ -102,6 +104,7 @@ class Planner:
         self.gate = gate
         self.limits = limits or Limits()
         self.cache = Cache(self.limits)
+        self.introspection = Introspection(catalogue.schema, self.cache, self.limits)
         self.runner = Runner(session or {})
         self.compiled = 0
 
@@ -121,13 +124,17 @@ class Planner:
             document = self._document(request.document, viewer.standing)
             question = document.question(request.operation_name)
             variables = documents.coerced(self.catalogue.schema, question, request.variables or {})
-            plan = self._plan(document, question, variables, viewer)
-            cost = plan.cost.of(Run(variables, viewer.values, {}))
+            shape = documents.shape(question, variables)
+            plan = self._plan(document, question, shape, viewer)
+            told = None
+            if isinstance(plan, Plan) and plan.introspected:
+                told = self.introspection.told(document, question, plan.introspected, shape, variables)
+            cost = plan.cost.of(Run(variables, viewer.values, {})) + (told.cost if told else 0)
             if cost > self.limits.cost:
                 raise RequestError(TOO_COSTLY, f"This operation may cost {cost}; {self.limits.cost} is the most.")
         except GraphQLError as error:
             raise InvalidRequestError([error]) from error
-        return Prepared(plan, question, document, variables, request.variables or {}, viewer, cost)
+        return Prepared(plan, question, document, variables, request.variables or {}, viewer, cost, told)
 
     async def run(
         self, prepared: Prepared, acquire: Acquire, context: Any = None, perform: Perform | None = None
@@ -140,7 +147,7 @@ class Planner:
                 if perform is None:
                     raise RequestError(BAD_REQUEST, "A mutation cannot run here.")
                 return await self.runner.mutation(plan, self._inputs(prepared, plan), perform, run, context)
-            if plan.fallback:
+            if plan.fallback or plan.introspected:
                 return await fallback.answer(self, prepared, plan, acquire, run, context)
             return await self.runner.query(plan, acquire, run, context)
         except GraphQLError as error:
@@ -165,7 +172,8 @@ class Planner:
         plan = prepared.plan
         if viewer.standing != prepared.viewer.standing:
             document = self._document(prepared.document.text, viewer.standing)
-            plan = self._plan(document, document.question(self._name(prepared)), prepared.variables, viewer)
+            question = document.question(self._name(prepared))
+            plan = self._plan(document, question, documents.shape(question, prepared.variables), viewer)
         assert isinstance(plan, Plan)
         run = Run(prepared.variables, viewer.values, row)
         own = tuple(sorted((name, repr(value)) for name, value in viewer.values.items())) if plan.finishing else ()
@@ -201,10 +209,7 @@ class Planner:
         found.admitted.add(standing)
         return found
 
-    def _plan(
-        self, document: Document, question: Question, variables: Mapping[str, Any], viewer: Viewer
-    ) -> Plan | Steps:
-        shape = documents.shape(question, variables)
+    def _plan(self, document: Document, question: Question, shape: Shape, viewer: Viewer) -> Plan | Steps:
         key = (viewer.standing, tuple(shape.items()))
         plan = question.plans.get(key)
         if plan is None:

@@ -28,7 +28,7 @@ async def answer(planner: Planner, prepared: Prepared, plan: Plan, acquire: Acqu
     planned = await planner.runner.query(plan, acquire, run, context)
     result = execute(
         planner.catalogue.schema,
-        _alone(prepared, plan.fallback),
+        _alone(prepared, plan.fallback + plan.introspected),
         context_value=context,
         variable_values=dict(prepared.given),
     )

@@ -33,7 +33,8 @@ class Plan:
 
     `promises`: what an answer would hold that lacks a promised value. `marked`: its records tell their variants.
     `finishing`: Python finishes some of its values.
-    `personal`: it runs in a transaction with the session's settings. `fallback`: root fields left to graphql-core.
+    `personal`: it runs in a transaction with the session's settings. `fallback`, `introspected`: root fields left to
+    graphql-core, those by which the schema tells of itself apart; their cost is not in `cost`.
     """
 
     sql: str
@@ -45,6 +46,7 @@ class Plan:
     finishing: bool = False
     personal: bool = False
     fallback: tuple[FieldNode, ...] = ()
+    introspected: tuple[FieldNode, ...] = ()
     order: tuple[str, ...] = ()
 
     @property
@@ -105,7 +107,8 @@ class Compiler:
         root = schema.query_type
         operation = selector.operation(root, node)
         order = tuple(selector.roots(root, node))
-        return self._plan(operation.fields, fallback=operation.fallback, order=order)
+        left = {"fallback": operation.fallback, "introspected": operation.introspected}
+        return self._plan(operation.fields, **left, order=order)
 
     def _plan(self, fields: Sequence[Field], **more: Any) -> Plan:
         promises, finishing = finish.promises(fields), finish.finishing(fields)

@@ -27,6 +27,7 @@ from planner.directives import python_name
 from planner.errors import TOO_LARGE, DeclarationError, RequestError
 from planner.facts import Fact
 from planner.fragments import Fragments
+from planner.introspection import INTROSPECTED
 from planner.limits import Limits
 from planner.spot import Asked, Policy, Spot
 from planner.text import quoted
@@ -58,15 +59,18 @@ class Selector:
         """The tree of a query."""
         fields: list[Field] = []
         fallback: list[FieldNode] = []
+        introspected: list[FieldNode] = []
         for key, nodes in self.roots(root, node).items():
             name = nodes[0].name.value
             if name == "__typename":
                 fields.append(TypeName(key=key, nonnull=True, node=nodes[0], names={"": root.name}))
             elif name == "_entities" or (name in root.fields and word_of(root.fields[name]) is not None):
                 fields.append(self.field(root, key, nodes, Spot({}), 1))
+            elif name in INTROSPECTED:
+                introspected += nodes
             else:
                 fallback += nodes
-        return tree.Operation(tuple(fields), tuple(fallback))
+        return tree.Operation(tuple(fields), tuple(fallback), tuple(introspected))
 
     def roots(self, root: GraphQLObjectType, node: OperationDefinitionNode) -> dict[str, list[FieldNode]]:
         """The root fields asked, by response key."""

@@ -229,7 +229,9 @@ class Nothing(Field):
 
 @dataclass(frozen=True)
 class Operation:
-    """The planned root fields, in the document's order; `fallback` are the nodes of those left to graphql-core."""
+    """The planned root fields, in the document's order, and the nodes of those left to graphql-core: `introspected` of
+    the schema itself, `fallback` of resolvers."""
 
     fields: tuple[Field, ...]
     fallback: tuple[FieldNode, ...] = ()
+    introspected: tuple[FieldNode, ...] = ()
