@@ -46,15 +46,16 @@ class Cache:
     def put(self, document: Document) -> None:
         """Keep a valid document."""
         self._documents[document.text] = document
-        self._add(document.text, BYTES_PER_DOCUMENT + BYTES_PER_CHARACTER * len(document.text))
+        self._add(document, BYTES_PER_DOCUMENT + BYTES_PER_CHARACTER * len(document.text))
 
     def keep(self, document: Document, question: Question, key: Hashable, plan: Weighed) -> None:
-        """Keep a plan of a document; the document's oldest plan goes when it has too many."""
+        """Keep a plan of a document, in place of its former one; the document's oldest goes when it has too many."""
+        former = question.plans.pop(key, None)
         question.plans[key] = plan
-        self._add(document.text, plan.weight)
+        self._add(document, plan.weight - (former.weight if former else 0))
         if len(question.plans) > self.limits.shapes_per_document:
             _, oldest = question.plans.popitem(last=False)
-            self._add(document.text, -oldest.weight)
+            self._add(document, -oldest.weight)
 
     def clear(self) -> None:
         """Forget everything, after the database's catalogue has changed."""
@@ -62,8 +63,9 @@ class Cache:
         self._weights.clear()
         self.weight = 0
 
-    def _add(self, text: str, weight: int) -> None:
-        if text not in self._documents:
+    def _add(self, document: Document, weight: int) -> None:
+        text = document.text
+        if self._documents.get(text) is not document:
             return
         self._weights[text] = self._weights.get(text, 0) + weight
         self.weight += weight

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Container, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import (
@@ -17,6 +17,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
+    SelectionSetNode,
     ValidationRule,
     Visitor,
     parse,
@@ -52,6 +53,11 @@ class Question:
     shapers: Mapping[str, Shaper]
     quickly: Quickly
     plans: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict[Hashable, Any])
+
+    def alone(self, nodes: tuple[FieldNode, ...]) -> DocumentNode:
+        """The operation with these root fields only, out of whatever fragments they stand in, and all fragments."""
+        node = replace(self.node, selection_set=SelectionSetNode(selections=nodes))
+        return DocumentNode(definitions=(node, *self.fragments.values()))
 
 
 @dataclass

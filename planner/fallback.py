@@ -1,21 +1,18 @@
-"""Root fields that no plan can hold (introspection, `_service`) go to graphql-core, and are laid beside the rest."""
+"""Root fields that no plan can hold go to graphql-core, and are laid beside the rest."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from graphql import (
-    DocumentNode,
     ExecutionResult,
-    FieldNode,
-    SelectionSetNode,
     execute,  # pyright: ignore[reportUnknownVariableType]
 )
 
 from planner.arguments import Run
+from planner.introspection import Part
 from planner.plan import Plan
 from planner.run import Acquire, Answer
 
@@ -26,27 +23,27 @@ if TYPE_CHECKING:
 async def answer(planner: Planner, prepared: Prepared, plan: Plan, acquire: Acquire, run: Run, context: Any) -> Answer:
     """The answer of an operation some of whose root fields are not planned."""
     planned = await planner.runner.query(plan, acquire, run, context)
-    result = execute(
-        planner.catalogue.schema,
-        _alone(prepared, plan.fallback + plan.introspected),
-        context_value=context,
-        variable_values=dict(prepared.given),
-    )
-    if isawaitable(result):
-        result = await result
-    assert isinstance(result, ExecutionResult)
-    first = orjson.loads(planned.body)
-    errors = [*planned.errors, *(result.errors or ())]
-    whole: dict[str, Any] = {"data": None}
-    if first["data"] is not None and result.data is not None:
-        both = {**first["data"], **result.data}
-        whole["data"] = {key: both[key] for key in plan.order}
+    parts = [Part(orjson.loads(planned.body)["data"], planned.errors)]
+    if prepared.told is not None:
+        asked = (prepared.told, prepared.document, prepared.question, plan.introspected, prepared.given)
+        parts.append(await planner.introspection.part(*asked))
+    if plan.fallback:
+        parts.append(await _resolved(planner, prepared, plan, context))
+    errors = [error for part in parts for error in part.errors]
+    data: dict[str, Any] | None = {}
+    for part in parts:
+        data = None if data is None or part.data is None else {**data, **part.data}
+    whole: dict[str, Any] = {"data": None if data is None else {key: data[key] for key in plan.order}}
     if errors:
         whole["errors"] = [error.formatted for error in errors]
     return Answer(orjson.dumps(whole), tuple(errors), planned.failures, planned.statements)
 
 
-def _alone(prepared: Prepared, nodes: tuple[FieldNode, ...]) -> DocumentNode:
-    """The operation with these root fields only, out of whatever fragments they stand in, and all fragments."""
-    alone = replace(prepared.question.node, selection_set=SelectionSetNode(selections=nodes))
-    return DocumentNode(definitions=(alone, *prepared.question.fragments.values()))
+async def _resolved(planner: Planner, prepared: Prepared, plan: Plan, context: Any) -> Part:
+    document = prepared.question.alone(plan.fallback)
+    variables = dict(prepared.given)
+    result = execute(planner.catalogue.schema, document, context_value=context, variable_values=variables)
+    if isawaitable(result):
+        result = await result
+    assert isinstance(result, ExecutionResult)
+    return Part(result.data, tuple(result.errors or ()))

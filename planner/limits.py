@@ -25,6 +25,8 @@ MAXIMUM_COST = 100_000
 MAXIMUM_SHAPES_PER_DOCUMENT = 32
 """So that one document cannot push out everybody else's plans."""
 MAXIMUM_CACHE_BYTES = 16 * 1024 * 1024
+MAXIMUM_TOLD_BYTES = 1024 * 1024
+"""What one operation is told of the schema is kept up to this size: the whole schema is 300 kB."""
 
 PAGE_BUCKETS = (1, 5, 10, 20, 50, 100)
 """Page sizes written into a statement; a size from a variable uses the next larger one."""
@@ -47,6 +49,7 @@ class Limits:
     cost: int = MAXIMUM_COST
     shapes_per_document: int = MAXIMUM_SHAPES_PER_DOCUMENT
     cache_bytes: int = MAXIMUM_CACHE_BYTES
+    told_bytes: int = MAXIMUM_TOLD_BYTES
 
 
 def bucket(rows: int) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from graphql import (
     ExecutionResult,
     GraphQLNamedType,
     GraphQLObjectType,
+    build_schema,
     execute_sync,
     get_introspection_query,
     introspection_types,
@@ -25,11 +27,13 @@ from graphql import (
 )
 
 from models.db import unit_of_work
-from planner import Request
+from planner import Catalogue, Planner, Request
 from planner.codec import is_plural, named, type_of
 from schema.build import schema
 from tests import builders
 from tests.conversation import conversation
+from tests.planner_world.compare import World, policy, viewer
+from tests.planner_world.fixture import toy  # noqa: F401
 from tests.served import Served, running, serving
 
 __all__ = ["running"]
@@ -117,7 +121,7 @@ async def test_what_multiplies_is_refused_before_it_runs(
     served: Served, company: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over every way that leads to the planner; others are served meanwhile."""
-    monkeypatch.setattr("planner.fallback.execute", None)
+    monkeypatch.setattr("planner.introspection.execute_sync", None)
     token = await served.token(company)
     for name, text in TOO_MUCH.items():
         asked = {"query": text, "operationName": "Large" if "query Large" in text else None}
@@ -182,6 +186,123 @@ async def test_the_schema_costs_its_values_out_of_the_budget(database: str, tmp_
         refused = await served.post(text, token)
         assert refused.status_code == 429
         assert f"This costs {counted};" in refused.text
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What graphql-core was asked: for each time, the thread in which."""
+    found: list[int] = []
+
+    def note(*given: Any, **more: Any) -> ExecutionResult:
+        found.append(threading.get_ident())
+        return execute_sync(*given, **more)
+
+    monkeypatch.setattr("planner.introspection.execute_sync", note)
+    return found
+
+
+async def test_the_same_is_asked_once_for_all(served: Served, company: UUID, asked: list[int]) -> None:
+    """By many at once, by others with other scopes, and beside other fields, each of which is read anew."""
+    text = "query One { viewer { scopes } __schema { types { name } } } query Two { __schema { queryType { name } } }"
+    scopes = (("network:read",), ("agreements:read", "network:read"))
+    headers = [{"Authorization": f"Bearer {await served.token(company, each)}"} for each in scopes]
+
+    async def ask(operation: str, of: int) -> Any:
+        body = {"query": text, "operationName": operation}
+        return (await served.http.post("/graphql", json=body, headers=headers[of])).json()["data"]
+
+    answers = await asyncio.gather(*(ask("One", of) for of in (0, 0, 1, 0, 1)))
+    assert [tuple(each["viewer"]["scopes"]) for each in answers] == [scopes[of] for of in (0, 0, 1, 0, 1)]
+    types = by_the_judge("{ __schema { types { name } } }").data
+    assert all({"__schema": each["__schema"]} == types for each in answers)
+    assert len(asked) == 1
+    for of in (0, 1):
+        assert await ask("Two", of) == {"__schema": {"queryType": {"name": "Query"}}}
+    assert len(asked) == 2
+
+
+async def test_others_are_served_while_graphql_core_answers(
+    served: Served, company: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going = threading.Event()
+
+    def slow(*given: Any, **more: Any) -> ExecutionResult:
+        assert going.wait(60)
+        return execute_sync(*given, **more)
+
+    monkeypatch.setattr("planner.introspection.execute_sync", slow)
+    token = await served.token(company)
+    asking = asyncio.create_task(served.post("{ __schema { queryType { name } } }", token))
+    for _ in range(3):
+        assert (await served.ask(company, "{ viewer { login } }"))["viewer"]["login"]
+    assert not asking.done()
+    going.set()
+    assert (await asking).json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
+
+
+OLD = build_schema("""
+type Query { now: Int old: Int @deprecated }
+enum Word { NEW OLD @deprecated }
+""")
+OLDER = """query ($old: Boolean!, $name: String!, $skip: Boolean!) {
+  word: __type(name: "Word") { enumValues(includeDeprecated: $old) { name } }
+  named: __type(name: $name) { name fields(includeDeprecated: $old) { name @skip(if: $skip) isDeprecated } } }"""
+
+
+async def test_each_set_of_values_has_an_answer_of_its_own(toy: World, asked: list[int]) -> None:  # noqa: F811
+    catalogue = await Catalogue.load(toy.connection, OLD, viewer={})
+    planner = toy.planner = Planner(OLD, catalogue, policy=lambda *_: None, gate=lambda _: None)
+    sets = [
+        {"old": old, "name": name, "skip": skip}
+        for old in (False, True)
+        for skip in (False, True)
+        for name in ("Query", "Word", "Nothing")
+    ]
+    for _ in range(2):
+        for given in sets:
+            expected = execute_sync(OLD, parse(OLDER), variable_values=given).data
+            assert await toy.ask(OLDER, given) == ({"data": expected}, 0)
+            cost = planner.prepare(Request(OLDER, None, given), viewer(toy.rows["partner"][0]["id"])).cost
+            assert cost == values(expected)
+    assert len(asked) == len(sets)
+    for number in range(50):
+        assert (await toy.ask(OLDER, {**sets[0], "name": f"Made{number}"}))[0]["data"]["named"] is None
+    assert len(asked) == len(sets)
+    refused = await toy.ask('query ($n: String = "Word") { __type(name: $n) { name } }', {"n": None})
+    assert refused[0]["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+
+async def test_what_is_resolved_is_not_kept(toy: World, asked: list[int]) -> None:  # noqa: F811
+    text = "{ x: __typename clock viewer { login } a: __schema { queryType { name } } }"
+    bodies = [(await toy.ask(text))[0]["data"] for _ in range(2)]
+    assert [list(each) for each in bodies] == [["x", "clock", "viewer", "a"]] * 2
+    assert len(asked) == 1
+
+
+async def test_kept_answers_count_in_the_cache(toy: World, asked: list[int]) -> None:  # noqa: F811
+    """Byte by byte, within its bound; one that is larger than answers are kept is asked for again."""
+    text = "{ __schema { types { name description fields { name } } } }"
+    size = len(orjson.dumps((await toy.ask(text))[0]["data"]["__schema"]))
+    planner = toy.planner
+    limits = replace(planner.limits, cache_bytes=10 * size, told_bytes=2 * size)
+    planner = toy.planner = Planner(
+        planner.schema, planner.catalogue, policy=policy, gate=lambda _: None, limits=limits
+    )
+    who = viewer(toy.rows["partner"][0]["id"])
+    planner.prepare(Request(text), who)
+    before = planner.cache.weight
+    for _ in range(2):
+        await toy.ask(text)
+        assert planner.cache.weight == before + size
+    for number in range(20):
+        await toy.ask(text.replace("__schema", f"a{number}: __schema"))
+        assert size < planner.cache.weight <= 10 * size
+    asked.clear()
+    large = "{ a: " + text[2:-1] + "b: " + text[2:-1] + "c: " + text[2:]
+    for _ in range(2):
+        await toy.ask(large)
+        assert planner.cache.weight <= 10 * size
+    assert len(asked) == 2
 
 
 async def test_random_documents_are_told_what_graphql_core_tells_and_cost_what_they_say(
