@@ -1,12 +1,15 @@
 """One person, many candidates: nobody learns of another's, and what is sealed is read by its keeper and by grant."""
 
 import asyncio
+from collections.abc import Coroutine
+from contextvars import Context
 from uuid import UUID
 
 import asyncpg
 import pytest
 
 from models import agreement, candidate, consent, seal
+from models import application as applications
 from models.db import credentials, pool, unit_of_work
 from models.errors import Refusal, RefusalCode
 from models.outbox import Said
@@ -139,10 +142,23 @@ async def provide(
     under: UUID | None = None,
 ) -> tuple[candidate.Kept, UUID, consent.Provided]:
     person = await kept(connection, giver, EMAIL, KANA="ヤマダ タロウ")
+    consent_id, started = await provide_known(connection, person.person_id, giver, receiver, items=items, under=under)
+    return person, consent_id, started
+
+
+async def provide_known(
+    connection: builders.Connection,
+    person_id: UUID,
+    giver: UUID,
+    receiver: UUID,
+    *,
+    items: tuple[str, ...] = ("NAME",),
+    under: UUID | None = None,
+) -> tuple[UUID, consent.Provided]:
     consent_id = await consent.consent(
         connection,
         said=said(giver, source="CANDIDATE"),
-        person_id=person.person_id,
+        person_id=person_id,
         asked_by=giver,
         recipient_id=receiver,
         purpose="採用選考のため",
@@ -158,7 +174,7 @@ async def provide(
         receiver_id=receiver,
         agreement_id=under,
     )
-    return person, consent_id, started
+    return consent_id, started
 
 
 async def read(partner_id: UUID, candidate_id: UUID) -> dict[str, str]:
@@ -330,6 +346,101 @@ async def test_what_one_partner_forgets_another_keeps(connected: str) -> None:
         alone = await kept(connection, one, "only@example.jp")
         await candidate.forget(connection, partner_id=one, person_id=alone.person_id)
     assert await pool().fetchval("select erased_at is not null from person where id = $1", alone.person_id)
+
+
+def apart(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """Goes on beside the unit of work in which it is begun, and is no part of it."""
+    return asyncio.create_task(work, context=Context())
+
+
+async def waits_or_ends(database: str, task: asyncio.Task[None]) -> None:
+    """Comes back when the task waits for what somebody holds, or is over."""
+    asked = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    watch = await asyncpg.connect(**credentials(database))
+    try:
+        while not task.done() and not await watch.fetchval(asked):  # noqa: ASYNC110  (a lock in the database tells nobody)
+            await asyncio.sleep(0.01)
+    finally:
+        await watch.close()
+
+
+async def forget(partner_id: UUID, person_id: UUID) -> None:
+    async with unit_of_work() as connection:
+        await candidate.forget(connection, partner_id=partner_id, person_id=person_id)
+
+
+async def test_who_is_being_kept_by_another_is_not_erased(connected: str) -> None:
+    """The other's transaction is not over: its applicant is there, and nobody else sees it yet."""
+    one, two = await two_companies()
+    async with unit_of_work() as connection:
+        person = await kept(connection, one, EMAIL)
+    async with unit_of_work() as connection:
+        own = await kept(connection, two, EMAIL)
+        await applications.record(connection, said=said(two), person_id=own.person_id)
+        forgetting = apart(forget(one, person.person_id))
+        await waits_or_ends(connected, forgetting)
+    await forgetting
+
+    assert own.person_id == person.person_id
+    assert await read(two, own.candidate_id) == {"NAME": "山田 太郎", "EMAIL": EMAIL}
+    assert await visible(one) == 0
+    assert await pool().fetchval("select erased_at from person") is None
+
+
+async def test_who_is_being_provided_to_another_is_not_erased(connected: str) -> None:
+    one, two = await two_companies()
+    async with unit_of_work() as connection:
+        person = await kept(connection, one, EMAIL)
+    async with unit_of_work() as connection:
+        await provide(connection, one, two)
+        forgetting = apart(forget(one, person.person_id))
+        await waits_or_ends(connected, forgetting)
+    await forgetting
+
+    assert await pool().fetchval("select erased_at from person") is None
+    assert await pool().fetchval("select count(*) from provision where ended_at is null") == 0
+
+
+@pytest.mark.parametrize("by_address", [True, False])
+async def test_nobody_is_kept_while_they_are_erased(connected: str, by_address: bool) -> None:
+    """Whoever keeps them waits until they are gone, and is told; no address leads to them any more."""
+    one, _ = await two_companies()
+    async with unit_of_work() as connection:
+        person = await candidate.keep(connection, partner_id=one, email=EMAIL if by_address else None, items={})
+
+    async def keep_again() -> None:
+        known = None if by_address else person.person_id
+        async with unit_of_work() as connection:
+            await candidate.keep(connection, partner_id=one, email=EMAIL, person_id=known, items={})
+
+    async with unit_of_work() as connection:
+        await candidate.erase(connection, person.person_id)
+        keeping = apart(keep_again())
+        await waits_or_ends(connected, keeping)
+    with pytest.raises(asyncpg.SerializationError if by_address else Refusal):
+        await keeping
+    assert await pool().fetchval("select count(*) from person_email") == 0
+    async with unit_of_work() as connection:
+        assert (await kept(connection, one, EMAIL)).person_id != person.person_id
+
+
+async def test_nothing_is_provided_of_a_person_while_they_are_erased(connected: str) -> None:
+    one, two = await two_companies()
+    async with unit_of_work() as connection:
+        person = await kept(connection, one, EMAIL)
+
+    async def provide_them() -> None:
+        async with unit_of_work() as connection:
+            await provide_known(connection, person.person_id, one, two)
+
+    async with unit_of_work() as connection:
+        await candidate.erase(connection, person.person_id)
+        providing = apart(provide_them())
+        await waits_or_ends(connected, providing)
+    with pytest.raises(Refusal) as refused:
+        await providing
+    assert refused.value.code == RefusalCode.CONSENT_MISSING
+    assert await pool().fetchval("select (select count(*) from provision) + (select count(*) from consent)") == 0
 
 
 async def test_a_merge_joins_people_whom_nobody_else_knows(connected: str) -> None:

@@ -56,9 +56,6 @@ select erase_person(:person_id);
 
 -- name: forget!
 -- One partner forgets a person, and by which further addresses it knew them; nobody else knowing them, they are erased.
-with forgotten as (
-  delete from person_email_claim where person_id = :person_id and partner_id in (select house_of(:partner_id))
-)
 select forget_candidate(:partner_id, :person_id);
 
 -- name: lock_people

@@ -6,16 +6,16 @@ from person p where p.id = :person_id and p.erased_at is null
 returning id;
 
 -- name: lock_consent^
--- A consent as it stands, held until the transaction ends, with what a provision under it needs.
-select c.person_id, c.recipient_id, c.items, c.withdrawn_at is not null as withdrawn,
+-- A consent as it stands, held until the transaction ends, as its person is, with what a provision under it needs.
+select c.person_id, c.recipient_id, c.items, c.withdrawn_at is not null or p.erased_at is not null as withdrawn,
   exists (select from candidate g where g.partner_id = :giver_id and g.person_id = c.person_id) as giver_knows,
   :agreement_id::uuid is null or exists (
     select from agreement a
     where a.id = :agreement_id and a.status = 'ACTIVE' and (a.ends_at is null or a.ends_at > now())
       and 2 = (select count(*) from agreement_party t where t.agreement_id = a.id and t.partner_id in (:giver_id, :receiver_id))
   ) as agreed
-from consent c where c.id = :consent_id
-for share of c;
+from consent c join person p on p.id = c.person_id where c.id = :consent_id
+for share;
 
 -- name: provide^
 -- Starts a provision: the record of it, and the receiver's own candidate. Nothing when it was provided before.
