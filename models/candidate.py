@@ -32,18 +32,34 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # Items of personal data that are kept; KANA travels with NAME and is never consented to on its own.
 KEPT_ITEMS = ("NAME", "KANA", "EMAIL", "PHONE", "PREFECTURE", "RECOMMENDATION")
+# Written to one partner, and read by no other: a partner's candidate may have one for each whom it wrote to.
+ADDRESSED_ITEM = "RECOMMENDATION"
 ITEM_CHARACTERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A candidate that a partner is to keep; `keep` says what each field means."""
+    """A candidate that a partner is to keep; `keep` says what each field means.
+
+    `addressee_id`: to whom a recommendation among the items is written; there is none without.
+    """
 
     partner_id: UUID
     email: str | None = field(default=None, repr=False)
     person_id: UUID | None = None
     items: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    addressee_id: UUID | None = None
+
+    @property
+    def addressed(self) -> dict[str, UUID]:
+        """The items that are for one partner's eyes, and for whose."""
+        return {item: self.addressee_id for item in self.items if item == ADDRESSED_ITEM and self.addressee_id}
+
+    @property
+    def addressees(self) -> list[UUID | None]:
+        """For whose eyes each item is; None for whoever the person allows."""
+        return [self.addressed.get(item) for item in self.items]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +137,15 @@ async def settle(connection: Connection, kept: Sequence[tuple[Keeping, asyncpg.R
     person who was known already are written now. Refuses NOT_FOUND for a person who was erased."""
     if any(row["sealed_key"] is None for _, row in kept):
         raise not_found()
-    newer = dict[tuple[UUID, str], dict[str, Any]]()  # of an item that was brought twice, the later
+    newer = dict[tuple[UUID, str, UUID | None], dict[str, Any]]()  # of an item that was brought twice, the later
     for each, row in kept:
         if each.wanted.items and row["person_id"] != each.person_id:
             key = open_person_key(row["sealed_key"], row["person_id"])
             where = {"candidate_id": row["candidate_id"], "partner_id": each.wanted.partner_id, "at": each.wanted.at}
-            sealed = seal_items(key, row["candidate_id"], each.wanted.items)
-            for item, text in zip(each.wanted.items, sealed, strict=True):
-                given = {**where, "person_id": row["person_id"], "item": item, "sealed": text}
-                newer[row["candidate_id"], item] = given
+            sealed = seal_items(key, row["candidate_id"], each.wanted.items, each.wanted.addressed)
+            for item, addressee, text in zip(each.wanted.items, each.wanted.addressees, sealed, strict=True):
+                given = {"person_id": row["person_id"], "item": item, "addressee_id": addressee, "sealed": text}
+                newer[row["candidate_id"], item, addressee] = where | given
     if newer:
         await queries("candidate").keep_items(connection, items=recordset(newer.values()))
     return [Kept(row["candidate_id"], row["person_id"]) for _, row in kept]
@@ -144,28 +160,41 @@ async def read_items(
 ) -> dict[UUID, dict[str, str]]:
     """Item and text of a partner's own candidates, named by their ids or by their person; reading records nothing.
 
-    Only what the partner keeps itself or was provided with is there. Leaves `partner_id` as the viewer.
+    Only what the partner keeps itself or was provided with is there; of what it wrote to several partners, the latest.
+    Leaves `partner_id` as the viewer.
     """
+    found: dict[UUID, dict[str, str]] = {}
+    for candidate_id, item, _, text in await _read(connection, partner_id, candidate_ids, person_id):
+        found.setdefault(candidate_id, {}).setdefault(item, text)
+    return found
+
+
+async def _read(
+    connection: Connection, partner_id: UUID, candidate_ids: Sequence[UUID], person_id: UUID | None
+) -> list[tuple[UUID, str, UUID | None, str]]:
+    """What `read_items` finds: candidate, item, for whose eyes it is, and text; what counts first comes first."""
     await queries("candidate").view_as(connection, partner_id=partner_id)
     rows = queries("candidate").items_of(
         connection, partner_id=partner_id, candidate_ids=list(candidate_ids), person_id=person_id
     )
     keys: dict[UUID, bytes] = {}
-    found: dict[UUID, dict[str, str]] = {}
+    found = list[tuple[UUID, str, UUID | None, str]]()
     async for row in rows:
-        person, items = row["person_id"], found.setdefault(row["candidate_id"], {})
+        person, item, addressee = row["person_id"], row["item"], row["addressee_id"]
         if person not in keys:
             keys[person] = open_person_key(row["sealed_key"], person)
-        if row["item"] not in items:
-            items[row["item"]] = unseal_item(keys[person], row["source_id"], row["item"], row["sealed"])
+        text = unseal_item(keys[person], row["source_id"], item, row["sealed"], addressee)
+        found.append((row["candidate_id"], item, addressee, text))
     return found
 
 
 class SealedRow(TypedDict):
-    """One item as a statement brings it: whose candidate's copy, which item, and the ciphertext in base64."""
+    """One item as a statement brings it: whose candidate's copy, which item, to whom it was written, if to one partner,
+    and the ciphertext in base64."""
 
     candidate: str
     item: str
+    addressee: str | None
     sealed: str
 
 
@@ -188,7 +217,9 @@ def unseal_rows(values: Sequence[SealedItems]) -> list[dict[str, str]]:
         items: dict[str, str] = {}
         for row in value["rows"]:
             if row["item"] not in items:
-                items[row["item"]] = unseal_item(key, UUID(row["candidate"]), row["item"], b64decode(row["sealed"]))
+                addressee = UUID(row["addressee"]) if row["addressee"] else None
+                place = (UUID(row["candidate"]), row["item"], b64decode(row["sealed"]), addressee)
+                items[row["item"]] = unseal_item(key, *place)
         opened.append(items)
     return opened
 
@@ -232,10 +263,14 @@ async def merge(connection: Connection, *, partner_id: UUID, keep: UUID, drop: U
     if not facts["alone"] or facts["keep_candidate"] is None or facts["drop_candidate"] is None:
         return False
     both = [facts["keep_candidate"], facts["drop_candidate"]]
-    items = await read_items(connection, partner_id=partner_id, candidate_ids=both)
-    kept, dropped = (items.get(candidate_id, {}) for candidate_id in both)
-    missing = {item: text for item, text in dropped.items() if item not in kept}
-    await _keep_all(connection, [_made_ready(Wanted(partner_id, person_id=keep, items=missing))])
+    found = await _read(connection, partner_id, both, None)
+    kept = {(item, addressee) for candidate_id, item, addressee, _ in found if candidate_id == both[0]}
+    missing = dict[UUID | None, dict[str, str]]()  # by for whose eyes it is
+    for candidate_id, item, addressee, text in found:
+        if candidate_id == both[1] and (item, addressee) not in kept:
+            missing.setdefault(addressee, {}).setdefault(item, text)
+    wanted = [Wanted(partner_id, person_id=keep, items=items, addressee_id=whose) for whose, items in missing.items()]
+    await _keep_all(connection, [_made_ready(each) for each in wanted])
     referrers = queries("candidate").hand_over_referrals(connection, keep=keep, drop=drop)
     await keep_all(connection, [Wanted(row["referrer_id"], person_id=keep) async for row in referrers])
     await queries("candidate").hand_over_rows(connection, partner_id=partner_id, keep=keep, drop=drop)
@@ -253,6 +288,7 @@ async def _keep_all(connection: Connection, wanted: Sequence[Keeping]) -> list[K
         people=recordset(people),
         of=[each.person_id for each in fresh for _ in each.sealed],
         items=[item for each in fresh for item in each.wanted.items],
+        addressees=[addressee for each in fresh for addressee in each.wanted.addressees],
         sealed=[text for each in fresh for text in each.sealed],
     )
     rows = sorted([row async for row in found], key=lambda row: row["place"])
@@ -264,7 +300,8 @@ def _made_ready(wanted: Wanted) -> Keeping:
     if wanted.person_id is not None:
         return Keeping(wanted, candidate_id, person_id, None, ())
     key, sealed_key = new_person_key(person_id)
-    return Keeping(wanted, candidate_id, person_id, sealed_key, seal_items(key, candidate_id, wanted.items))
+    sealed = seal_items(key, candidate_id, wanted.items, wanted.addressed)
+    return Keeping(wanted, candidate_id, person_id, sealed_key, sealed)
 
 
 def _plain(item: str, text: str) -> str:

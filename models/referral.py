@@ -99,6 +99,7 @@ async def submit(
             facts["handover_person_id"],
             {item: text for item, text in given.items() if text or item == "NAME"},
             said.at,
+            company_id,
         )
     )
     referral_id = uuid7()
@@ -106,6 +107,7 @@ async def submit(
         connection,
         **kept.asked(),
         items=list(kept.wanted.items),
+        addressees=kept.wanted.addressees,
         sealed=kept.sealed,
         id=referral_id,
         company_id=company_id,

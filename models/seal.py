@@ -38,6 +38,7 @@ TOKEN_PURPOSES = (
 )
 
 Random = Callable[[int], bytes]
+NOBODY: Mapping[str, UUID] = {}
 
 
 class Unreadable(Exception):  # noqa: N818  (a state of the value, as the reader meets it)
@@ -112,15 +113,35 @@ def open_person_key(sealed: bytes, person_id: UUID) -> bytes:
     return _opened(_ready().people, sealed, person_id.bytes)
 
 
-def seal_items(key: bytes, candidate_id: UUID, items: Mapping[str, str], *, random: Random = os.urandom) -> list[bytes]:
-    """Seals items of personal data (項目) under their person's key, each for its own row of one candidate."""
-    cipher, row = AESGCM(key), candidate_id.bytes
-    return [_sealed(cipher, text.encode(), row + item.encode(), random) for item, text in items.items()]
+def seal_items(
+    key: bytes,
+    candidate_id: UUID,
+    items: Mapping[str, str],
+    addressed: Mapping[str, UUID] = NOBODY,
+    *,
+    random: Random = os.urandom,
+) -> list[bytes]:
+    """Seals items of personal data (項目) under their person's key, each for its own row of one candidate.
+
+    `addressed`: the items that are for one partner's eyes, and for whose.
+    """
+    cipher = AESGCM(key)
+    return [
+        _sealed(cipher, text.encode(), _place(candidate_id, item, addressed.get(item)), random)
+        for item, text in items.items()
+    ]
 
 
-def unseal_item(key: bytes, candidate_id: UUID, item: str, sealed: bytes) -> str:
-    """The item's text; raises Unreadable when it was sealed for another candidate, item or person."""
-    return _opened(AESGCM(key), sealed, candidate_id.bytes + item.encode()).decode()
+def unseal_item(key: bytes, candidate_id: UUID, item: str, sealed: bytes, addressee_id: UUID | None = None) -> str:
+    """The item's text; raises Unreadable when it was sealed for another candidate, item, addressee or person."""
+    cipher = AESGCM(key)
+    try:
+        return _opened(cipher, sealed, _place(candidate_id, item, addressee_id)).decode()
+    except Unreadable:
+        if addressee_id is None:
+            raise
+        # One of the time before items had addressees: it knows of none.
+        return _opened(cipher, sealed, _place(candidate_id, item, None)).decode()
 
 
 def relay_token(invitation_id: UUID, *, own: bool = False) -> str:
@@ -206,6 +227,10 @@ def _ready() -> _Keys:
     if _keys is None:
         raise RuntimeError("no master key yet: call models.seal.use first")
     return _keys
+
+
+def _place(candidate_id: UUID, item: str, addressee_id: UUID | None) -> bytes:
+    return candidate_id.bytes + item.encode() + (addressee_id.bytes if addressee_id else b"")
 
 
 def _sealed(cipher: AESGCM, data: bytes, context: bytes, random: Random) -> bytes:

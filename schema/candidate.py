@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 
 # Row-level security leaves the rows that are one's own, or provided to the viewer item by item; what it leaves is
-# sealed, and opened on the way out.
+# sealed, and opened on the way out. The copy of who knew the person first comes first; of what one wrote to several, the
+# latest.
 PERSONAL = """(select jsonb_build_object('key', encode(k.sealed, 'base64'), 'person', k.person_id, 'rows', d.rows)
     from person_key k join lateral (
-      select jsonb_agg(jsonb_build_object('candidate', p.candidate_id, 'item', p.item, 'sealed', encode(p.sealed, 'base64')))
-        as rows from personal_data p
+      select jsonb_agg(jsonb_build_object('candidate', p.candidate_id, 'item', p.item, 'addressee', p.addressee_id,
+        'sealed', encode(p.sealed, 'base64')) order by p.candidate_id, p.recorded_at desc) as rows
+      from personal_data p
       where p.candidate_id = {row}.id or p.candidate_id = any(array(
         select v.giver_candidate_id from provision v
         where v.receiver_candidate_id = {row}.id and v.receiver_id = {viewer.partner} and v.ended_at is null))) d on true

@@ -460,6 +460,22 @@ async def test_a_merge_joins_people_whom_nobody_else_knows(connected: str) -> No
         assert not await candidate.merge(connection, partner_id=one, keep=stays.person_id, drop=goes.person_id)
 
 
+async def test_a_merge_keeps_what_was_written_to_each(connected: str) -> None:
+    one, two = await two_companies()
+    async with unit_of_work() as connection:
+        three = await builders.company(connection, "株式会社さん")
+        stays, goes = await kept(connection, one, EMAIL), await kept(connection, one, "second@example.jp")
+        for person, addressee, text in ((stays, two, "甲"), (goes, two, "乙"), (goes, three, "丙")):
+            items = {"RECOMMENDATION": text}
+            wanted = candidate.Wanted(one, person_id=person.person_id, items=items, at=NOW, addressee_id=addressee)
+            await candidate.keep_all(connection, [wanted])
+        assert await candidate.merge(connection, partner_id=one, keep=stays.person_id, drop=goes.person_id)
+    for receiver, text in ((two, "甲"), (three, "丙")):
+        async with unit_of_work() as connection:
+            _, started = await provide_known(connection, stays.person_id, one, receiver, items=("RECOMMENDATION",))
+        assert await read(receiver, started.candidate_id) == {"RECOMMENDATION": text}
+
+
 async def test_one_partners_word_joins_nobody_whom_another_knows(connected: str) -> None:
     one, two = await two_companies()
     async with unit_of_work() as connection:
@@ -481,7 +497,8 @@ async def test_rows_that_a_statement_brought_are_opened(connected: str) -> None:
             "select encode(sealed, 'base64') as key, person_id::text as person from person_key"
         )
         rows = await connection.fetch(
-            "select candidate_id::text as candidate, item, encode(sealed, 'base64') as sealed from personal_data"
+            "select candidate_id::text as candidate, item, addressee_id::text as addressee, "
+            "encode(sealed, 'base64') as sealed from personal_data"
         )
     assert key is not None
     assert person.person_id == UUID(key["person"])

@@ -4,12 +4,16 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 
-from models import agreement, candidate, job, referral
+from api.app import make_planner
+from api.asker import Budget, asker
+from models import agreement, candidate, job, referral, seal
 from models.db import pool, unit_of_work, uuid7
 from models.errors import Refusal, RefusalCode
 from models.outbox import Said
+from planner import Request
 from tests import builders
 from tests.builders import NOW, agreed, days, kept, said
 
@@ -93,6 +97,84 @@ async def test_confirming_is_the_consent_that_provides(connected: str) -> None:
     assert list(seen.values()) == [{"NAME": "山田 太郎", "EMAIL": EMAIL, "RECOMMENDATION": "誠実な人です"}]
     assert await kinds() == ["REFERRAL_SUBMITTED", "REFERRAL_CONFIRMED"]
     assert await pool().fetchval("select status from mail") == "CANCELLED"
+
+
+async def test_a_recommendation_is_read_by_whom_it_was_written_to(connected: str) -> None:
+    """Who refers one person to two companies writes to each of them; what the other reads stays what it was."""
+    referrer, first, second = await a_referrer_of_two()
+    await answer(await recommend(referrer, first, "一社目への推薦文"), True)
+    referral_id = await recommend(referrer, second, "二社目への推薦文", after=2)
+    assert (await recommendation(first), await recommendation(second)) == ("一社目への推薦文", None)
+    await answer(referral_id, True, after=3)
+
+    assert (await recommendation(first), await recommendation(second)) == ("一社目への推薦文", "二社目への推薦文")
+    assert await recommendation(referrer) == "二社目への推薦文"  # of what one wrote oneself, the latest
+    async with unit_of_work() as connection:
+        await candidate.forget(connection, partner_id=referrer, person_id=await connection.fetchval(ONLY_PERSON))
+    for partner_id in (referrer, first, second):
+        assert await recommendation(partner_id) is None
+
+
+async def test_what_is_written_to_one_company_opens_in_no_others_place(connected: str) -> None:
+    referrer, first, second = await a_referrer_of_two()
+    for company_id in (first, second):
+        await answer(await recommend(referrer, company_id, "推薦文"), True)
+    async with unit_of_work() as connection:
+        await connection.execute("select set_config('kyoso.partner_id', $1, true)", str(referrer))
+        await connection.execute(
+            "update personal_data t set sealed = f.sealed from personal_data f "
+            "where t.candidate_id = f.candidate_id and t.addressee_id = $1 and f.addressee_id = $2",
+            *(first, second),
+        )
+    assert await recommendation(second) == "推薦文"
+    with pytest.raises(seal.Unreadable):
+        await recommendation(first)
+
+
+ONLY_PERSON = "select id from person"
+
+
+async def a_referrer_of_two() -> tuple[UUID, UUID, UUID]:
+    """A company that may refer to two others."""
+    async with unit_of_work() as connection:
+        referrer, *companies = [await builders.company(connection, f"株式会社{number}") for number in range(3)]
+        for company_id in companies:
+            await agreed(connection, "MUTUAL_REFERRAL", referrer, company_id)
+    return referrer, companies[0], companies[1]
+
+
+async def recommend(referrer: UUID, company_id: UUID, text: str, *, after: float = 0) -> UUID:
+    async with unit_of_work() as connection:
+        submitted = await referral.submit(
+            connection,
+            said=said(referrer, NOW + days(after)),
+            referrer_id=referrer,
+            company_id=company_id,
+            job_id=None,
+            name="山田 太郎",
+            email=EMAIL,
+            relationship="FRIEND",
+            recommendation=text,
+        )
+    return submitted.referral_id
+
+
+async def recommendation(partner_id: UUID) -> str | None:
+    """What a partner reads of the only person there is: by the verbs, and by the API."""
+    async with unit_of_work() as connection:
+        person_id = await connection.fetchval(ONLY_PERSON)
+        found = await candidate.read_items(connection, partner_id=partner_id, person_id=person_id)
+        own = await candidate.candidate_of(connection, partner_id=partner_id, person_id=person_id)
+    if own is None:
+        return None
+    question = "query($id: ID!) { node(id: $id) { ... on Candidate { personal { recommendation } } } }"
+    planner = await make_planner()
+    asked = Request(question, None, {"id": f"can_{own}"})
+    prepared = planner.prepare(asked, asker(builders.viewer(partner_id), "https://kyoso", Budget(1000)))
+    personal = orjson.loads((await planner.run(prepared, pool().acquire)).body)["data"]["node"]["personal"]
+    text = found.get(own, {}).get("RECOMMENDATION")
+    assert (personal and personal["recommendation"]) == text
+    return text
 
 
 async def test_declining_provides_nothing(connected: str) -> None:

@@ -15,6 +15,8 @@ PERSON = UUID("0190c5a0-0000-7000-8000-000000000001")
 OTHER_PERSON = UUID("0190c5a0-0000-7000-8000-000000000002")
 CANDIDATE = UUID("0190c5a0-0000-7000-8000-00000000000a")
 OTHER_CANDIDATE = UUID("0190c5a0-0000-7000-8000-00000000000b")
+ADDRESSEE = UUID("0190c5a0-0000-7000-8000-0000000000a1")
+OTHER_ADDRESSEE = UUID("0190c5a0-0000-7000-8000-0000000000a2")
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +36,25 @@ def test_a_ciphertext_moved_to_another_row_does_not_open() -> None:
     for place in ((key, OTHER_CANDIDATE, "NAME"), (key, CANDIDATE, "KANA"), (other_key, CANDIDATE, "NAME")):
         with pytest.raises(seal.Unreadable):
             seal.unseal_item(*place, sealed)
+
+
+def test_what_is_written_to_one_partner_does_not_open_in_anothers_place() -> None:
+    key, _ = seal.new_person_key(PERSON)
+    (sealed,) = seal.seal_items(key, CANDIDATE, {"RECOMMENDATION": "推薦文"}, {"RECOMMENDATION": ADDRESSEE})
+
+    assert seal.unseal_item(key, CANDIDATE, "RECOMMENDATION", sealed, ADDRESSEE) == "推薦文"
+    for addressee in (OTHER_ADDRESSEE, None):
+        with pytest.raises(seal.Unreadable):
+            seal.unseal_item(key, CANDIDATE, "RECOMMENDATION", sealed, addressee)
+
+
+def test_what_was_sealed_before_there_were_addressees_opens() -> None:
+    key, _ = seal.new_person_key(PERSON)
+    (sealed,) = seal.seal_items(key, CANDIDATE, {"RECOMMENDATION": "推薦文"})
+
+    assert seal.unseal_item(key, CANDIDATE, "RECOMMENDATION", sealed, ADDRESSEE) == "推薦文"
+    with pytest.raises(seal.Unreadable):
+        seal.unseal_item(key, OTHER_CANDIDATE, "RECOMMENDATION", sealed, ADDRESSEE)
 
 
 def test_a_person_key_opens_for_its_own_person_only() -> None:

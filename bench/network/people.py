@@ -7,7 +7,7 @@ from uuid import UUID
 
 from bench.network import names
 from bench.network.chance import Chance
-from bench.network.rows import Field, blob, instant, optional_instant, text, texts, uuid, word
+from bench.network.rows import NULL, Field, blob, instant, optional_instant, text, texts, uuid, word
 from bench.network.world import Partner, Region, Sheets
 from models.partner import ALIAS_ALPHABET
 from models.seal import email_index, new_person_key, seal_items
@@ -72,8 +72,10 @@ class People:
             self._sheets["candidate"].add(candidate, partner, person.id, text(alias(candidate)), instant(at))
         return candidate
 
-    def told(self, person: Person, partner: Field, at: int, recommendation: str | None = None) -> Field:
-        """The same, with the name and address that the partner was told."""
+    def told(
+        self, person: Person, partner: Field, at: int, recommendation: str | None = None, addressee: Field = NULL
+    ) -> Field:
+        """The same, with the name and address that the partner was told; `addressee`: to whom it recommends them."""
         candidate = self.known(person, partner, at)
         if partner not in person.told:
             person.told.add(partner)
@@ -83,10 +85,13 @@ class People:
             elif person.number % 3 == 0:
                 items["PHONE"] = f"000-{person.number // 10_000 % 10_000:04d}-{person.number % 10_000:04d}"
             recorded = instant(at)
-            for item, sealed in zip(
-                items, seal_items(person.key, uuid(candidate), items, random=self._chance.bytes), strict=True
-            ):
-                self._sheets["personal_data"].add(candidate, word(item), partner, person.id, blob(sealed), recorded)
+            addressed = {"RECOMMENDATION": uuid(addressee)} if recommendation else {}
+            sealed = seal_items(person.key, uuid(candidate), items, addressed, random=self._chance.bytes)
+            for item, value in zip(items, sealed, strict=True):
+                whose = addressee if item in addressed else NULL
+                self._sheets["personal_data"].add(
+                    candidate, word(item), whose, partner, person.id, blob(value), recorded
+                )
         return candidate
 
     def provide(

@@ -118,7 +118,7 @@ class Referring:
         referrer, company = origin.referrer, origin.company
         referral = chance.id(at)
         recommendation = chance.one(names.RECOMMENDATIONS) if chance.random() < 0.3 else None
-        self._people.told(person, referrer.id, at, recommendation)
+        self._people.told(person, referrer.id, at, recommendation, company.id)
         whose = parties(company.id, referrer.id)
         self._events.say("REFERRAL_SUBMITTED", at, referrer.id, API, company.id, whose, referral=referral)
         answered = at + chance.between(HOUR, CONFIRM_WITHIN if plan is Plan.EXPIRE else 4 * DAY)

@@ -166,7 +166,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "person_email": "email_index person_id",
         "person_key": "person_id sealed",
         "candidate": "id partner_id person_id alias created_at",
-        "personal_data": "candidate_id item partner_id person_id sealed recorded_at",
+        "personal_data": "candidate_id item addressee_id partner_id person_id sealed recorded_at",
         "consent": "id person_id asked_by recipient_id purpose items text_version language given_at withdrawn_at",
         "provision": "id consent_id agreement_id person_id giver_id receiver_id giver_candidate_id"
         " receiver_candidate_id items provided_at ended_at",

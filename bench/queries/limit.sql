@@ -159,7 +159,7 @@ with submitted as (
 ), items as (
   insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
   select :candidate_id, i.item, :viewer, :person_id, i.sealed, :at from unnest(:items::text[], :sealed::bytea[]) as i (item, sealed)
-  on conflict (candidate_id, item) do update set sealed = excluded.sealed, recorded_at = excluded.recorded_at
+  on conflict (candidate_id, item, addressee_id) do update set sealed = excluded.sealed, recorded_at = excluded.recorded_at
 ), asked as (
   insert into mail (id, kind, company_id, person_id, referral_id, language, status, due_at)
   select :mail_id, 'REFERRAL_CONFIRMATION', company_id, person_id, id, 'JA', 'QUEUED', clock_timestamp() + make_interval(days => (

@@ -7,19 +7,21 @@ with kept as materialized (
   cross join lateral keep_candidate(w.partner_id, w.known_person, w.email_index, w.fresh_person, w.fresh_key, w.fresh_candidate,
     w.alias, w.at) k
 ), written as (
-  insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
-  select k.candidate_id, i.item, k.partner_id, k.person_id, i.sealed, k.at
-  from kept k join unnest(:of::uuid[], :items::text[], :sealed::bytea[]) as i (person_id, item, sealed)
+  insert into personal_data (candidate_id, item, addressee_id, partner_id, person_id, sealed, recorded_at)
+  select k.candidate_id, i.item, i.addressee_id, k.partner_id, k.person_id, i.sealed, k.at
+  from kept k
+  join unnest(:of::uuid[], :items::text[], :addressees::uuid[], :sealed::bytea[]) as i (person_id, item, addressee_id, sealed)
     on i.person_id = k.person_id and i.person_id = k.fresh_person
 )
 select place, candidate_id, person_id, sealed_key from kept;
 
 -- name: keep_items!
 -- Sealed items of candidates whose person is known: new ones are added, known ones replaced.
-insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
-select i.candidate_id, i.item, i.partner_id, i.person_id, i.sealed, i.at
-from json_to_recordset(:items) as i (candidate_id uuid, item text, partner_id uuid, person_id uuid, sealed bytea, at timestamptz)
-on conflict (candidate_id, item) do update set sealed = excluded.sealed, recorded_at = excluded.recorded_at;
+insert into personal_data (candidate_id, item, addressee_id, partner_id, person_id, sealed, recorded_at)
+select i.candidate_id, i.item, i.addressee_id, i.partner_id, i.person_id, i.sealed, i.at
+from json_to_recordset(:items) as i (candidate_id uuid, item text, addressee_id uuid, partner_id uuid, person_id uuid,
+  sealed bytea, at timestamptz)
+on conflict (candidate_id, item, addressee_id) do update set sealed = excluded.sealed, recorded_at = excluded.recorded_at;
 
 -- name: view_as!
 -- Who is looking at personal data until the transaction ends.
@@ -27,13 +29,13 @@ select set_config('kyoso.partner_id', :partner_id::uuid::text, true);
 
 -- name: items_of
 -- Sealed items that a partner may open for these of its candidates: its own copy first, then what was provided.
-select c.id as candidate_id, d.candidate_id as source_id, d.person_id, d.item, d.sealed, k.sealed as sealed_key
+select c.id as candidate_id, d.candidate_id as source_id, d.person_id, d.item, d.addressee_id, d.sealed, k.sealed as sealed_key
 from candidate c
 cross join lateral (
-  select o.candidate_id, o.person_id, o.item, o.sealed, o.recorded_at, 0 as rank
+  select o.candidate_id, o.person_id, o.item, o.addressee_id, o.sealed, o.recorded_at, 0 as rank
   from personal_data o where o.candidate_id = c.id
   union all
-  select g.candidate_id, g.person_id, g.item, g.sealed, g.recorded_at, 1
+  select g.candidate_id, g.person_id, g.item, g.addressee_id, g.sealed, g.recorded_at, 1
   from provision v join personal_data g on g.candidate_id = v.giver_candidate_id
   where v.receiver_candidate_id = c.id and v.ended_at is null
 ) d

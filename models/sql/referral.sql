@@ -27,9 +27,9 @@ with kept as materialized (
   select candidate_id, person_id, sealed_key
   from keep_candidate(:partner_id, :known_person, :email_index, :fresh_person, :fresh_key, :fresh_candidate, :alias, :at)
 ), items as (
-  insert into personal_data (candidate_id, item, partner_id, person_id, sealed, recorded_at)
-  select k.candidate_id, i.item, :partner_id, k.person_id, i.sealed, :at
-  from kept k cross join unnest(:items::text[], :sealed::bytea[]) as i (item, sealed)
+  insert into personal_data (candidate_id, item, addressee_id, partner_id, person_id, sealed, recorded_at)
+  select k.candidate_id, i.item, i.addressee_id, :partner_id, k.person_id, i.sealed, :at
+  from kept k cross join unnest(:items::text[], :addressees::uuid[], :sealed::bytea[]) as i (item, addressee_id, sealed)
   where k.person_id = :fresh_person
 ), submitted as (
   insert into referral (id, referrer_id, company_id, job_id, person_id, status, relationship, role, submitted_at, confirm_by, origin_id)
