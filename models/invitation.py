@@ -14,12 +14,11 @@ from uuid import UUID
 
 import asyncpg
 
-from models.candidate import keep, read_items
+from models.candidate import keep
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said, publish
 from models.rejection_mail import Language
-from models.seal import fold_email
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -172,15 +171,17 @@ async def open(connection: Connection, *, invitation_id: UUID, said: Said) -> In
 async def by_company_url(
     connection: Connection, *, company_id: UUID, email: str, language: Language, said: Said
 ) -> None:
-    """Somebody gave an address at the company's URL: their personal URL goes there by mail.
+    """Somebody gave an address at the company's URL: whose it is gets their personal URL by mail.
+
+    It goes to the address that the company has of them; to the one given where it has none.
 
     The answer is the same whether or not a rejection was found; where none was, the company is asked to confirm.
     """
     sql = queries("invitation")
     since = said.at - timedelta(days=URL_DAYS)
     kept = await keep(connection, partner_id=company_id, email=email, items={}, at=said.at)
-    items = (await read_items(connection, partner_id=company_id, person_id=kept.person_id)).get(kept.candidate_id, {})
-    if fold_email(items.get("EMAIL", "")) != fold_email(email):  # anybody may type another spelling of it
+    if not await has_address(connection, company_id=company_id, person_id=kept.person_id):
+        # Else it stays what it is: anybody may type another spelling of it, or one that the person has left.
         await keep(connection, partner_id=company_id, email=email, items={"EMAIL": email}, at=said.at)
     application_id = await sql.latest_rejection(
         connection, company_id=company_id, person_id=kept.person_id, since=since

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from models import application, invitation, outcome, referral, registration, relay, slot
+from models import application, candidate, invitation, outcome, referral, registration, relay, slot
 from models.db import credentials, unit_of_work
 from models.errors import Refusal
 from tests import builders
@@ -304,6 +304,29 @@ async def test_the_company_url_answers_alike_and_asks_the_company_where_nothing_
     async with unit_of_work() as connection:
         confirmed = said(company_id, NOW)
         assert len(await relay.confirm_by_company(connection, invitation_id=unmatched, said=confirmed)) == 1
+
+
+async def test_who_types_an_address_at_the_company_url_changes_none_that_the_company_has(
+    owner: asyncpg.Connection,
+) -> None:
+    """Anybody may type anybody's address there, an old one too; where the company has none, it is all there is."""
+    company_id, _ = await network()
+    async with unit_of_work() as connection:
+        person = await builders.kept(connection, company_id, "old@example.jp")
+        items = {"EMAIL": "new@example.jp"}
+        await candidate.keep(
+            connection, partner_id=company_id, email="new@example.jp", person_id=person.person_id, items=items, at=NOW
+        )
+    for kept in ("new@example.jp", "OLD@example.jp"):
+        for typed in ("OLD@example.jp", "new@example.jp", "OLD@example.jp"):
+            async with unit_of_work() as connection:
+                asked = said(company_id, NOW, "CANDIDATE")
+                await invitation.by_company_url(
+                    connection, company_id=company_id, email=typed, language="JA", said=asked
+                )
+                found = await candidate.read_items(connection, partner_id=company_id, person_id=person.person_id)
+            assert found[person.candidate_id]["EMAIL"] == kept
+        await owner.execute("delete from personal_data where item = 'EMAIL'")
 
 
 async def test_nobody_registers_with_an_agency_that_the_page_does_not_list(owner: asyncpg.Connection) -> None:
