@@ -60,7 +60,7 @@ async def unplaced(connection: Connection, *, hire_id: UUID | None) -> None:
 
 
 async def _may_tell(connection: Connection, handover: Record) -> bool:
-    return await queries("relay").consents_to_tell(
+    return await queries("relay").may_tell(
         connection,
         person_id=handover["person_id"],
         agency_id=handover["agency_id"],

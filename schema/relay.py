@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
 
 # News about a person from the agency's side is a provision of its own: who passed them on sees it by consent only.
-PLACEMENT = """{row}.id = {parent}.placement_id and ({parent}.agency_id = {viewer.partner} or exists (
-    select from consent c where c.person_id = {parent}.person_id and c.recipient_id = {viewer.partner}
-    and c.withdrawn_at is null and 'OUTCOME' = any(c.items)))"""
+PLACEMENT = """{row}.id = {parent}.placement_id and ({parent}.agency_id = {viewer.partner}
+    or may_tell({parent}.agency_id, {viewer.partner}, {parent}.person_id))"""
 
 
 @strawberry.enum(description="State of an invitation (リレー案内の状態)")

@@ -7,11 +7,16 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 import pytest
 
-from models import application, candidate, invitation, outcome, referral, registration, relay, slot
-from models.db import credentials, unit_of_work
+from api.app import make_planner
+from api.asker import Budget, asker
+from models import application, candidate, consent, invitation, outcome, referral, registration, relay, slot
+from models.db import credentials, pool, unit_of_work
 from models.errors import Refusal
+from models.terms import Sharing
+from planner import Request
 from tests import builders
 from tests.builders import said
 
@@ -159,6 +164,65 @@ async def test_the_company_that_passed_on_hears_of_the_placement_by_consent_only
         )
     assert event_id is not None
     assert await owner.fetchval("select $1 = any(parties) from outcome_event where kind = 'PLACED'", company_id)
+
+
+async def test_a_consent_to_something_else_lets_the_agency_tell_nothing(owner: asyncpg.Connection) -> None:
+    """The agency refers the person to the company that passed them on: it may give their name, and no news of them."""
+    company_id, agency_id = await network()
+    (handover_id,) = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids
+    await accepted(handover_id, agency_id)
+    await from_agency(company_id, agency_id, at=NOW)
+    assert await owner.fetchval(
+        "select count(*) from consent where asked_by = $1 and recipient_id = $2", agency_id, company_id
+    )
+    async with unit_of_work() as connection:
+        event_id = await relay.record_placement(
+            connection, handover_id=handover_id, acting=agency_id, starts_on=TODAY, said=said(agency_id, NOW)
+        )
+    assert event_id is None
+    assert await owner.fetchval("select count(*) from outcome_event where kind = 'PLACED'") == 0
+
+
+async def test_one_agency_may_tell_and_the_other_may_not(owner: asyncpg.Connection) -> None:
+    """The company that passed a person on to two agencies reads of the placement by whom the person let tell it."""
+    company_id, telling = await network()
+    async with unit_of_work() as connection:
+        other_id, silent = (
+            await builders.company(connection, "株式会社もみじ"),
+            await builders.agency(connection, "沈黙人材"),
+        )
+        await builders.relay_agreement(connection, company_id, silent)
+        shared = builders.terms(sharing=(Sharing("OUTCOMES", "FIELDS"),))
+        await builders.agreed(connection, "INFORMATION_SHARING", other_id, company_id, given=shared)
+    rejection = await rejected(company_id)
+    await registered(rejection, company_id, telling, tell_company=True)
+    (handover_id,) = (await registered(rejection, company_id, silent)).handover_ids
+    await accepted(handover_id, silent)
+    hire = await hired(await from_agency(other_id, silent, handover_id=handover_id, at=NOW), other_id)
+
+    question = "query($id: ID!) { node(id: $id) { ... on Handover { placement { id } } } }"
+    planner = await make_planner()
+
+    async def placement(partner_id: UUID) -> dict[str, str] | None:
+        request = Request(question, None, {"id": f"han_{handover_id}"})
+        prepared = planner.prepare(request, asker(builders.viewer(partner_id), "https://kyoso", Budget(1000)))
+        return orjson.loads((await planner.run(prepared, pool().acquire)).body)["data"]["node"]["placement"]
+
+    assert await placement(silent) == {"id": f"hire_{hire.hire_id}"}
+    assert await placement(company_id) is None
+    async with unit_of_work() as connection:
+        await consent.consent(
+            connection,
+            said=said(company_id, NOW, "CANDIDATE"),
+            person_id=await connection.fetchval("select person_id from handover where id = $1", handover_id),
+            asked_by=silent,
+            recipient_id=company_id,
+            purpose="就職決定の報告",
+            items=["OUTCOME"],
+            text_version="1",
+            language="JA",
+        )
+    assert await placement(company_id) == {"id": f"hire_{hire.hire_id}"}
 
 
 async def test_a_slot_pays_for_a_hire_from_its_agency_and_is_redeemed_on_the_first_day(

@@ -64,11 +64,9 @@ update handover set placement_id = :hire_id, placed_at = :at where id = :id;
 update handover set placement_id = null, placed_at = case when placed_outside_on is null then null else placed_at end
 where placement_id = :hire_id;
 
--- name: consents_to_tell$
+-- name: may_tell$
 -- Whether this person lets this agency tell that company how it went.
-select exists (
-  select from consent
-  where person_id = :person_id and asked_by = :agency_id and recipient_id = :company_id and withdrawn_at is null);
+select may_tell(:agency_id, :company_id, :person_id);
 
 -- name: handovers_of_consents
 -- Handovers that wait for an answer and rest on these consents.
