@@ -11,11 +11,14 @@ from uuid import UUID
 
 import pytest
 
-from models import agreement, ledger
+from api.app import make_planner
+from api.asker import Budget, asker
+from models import agreement, ledger, referral
 from models.db import pool, unit_of_work
 from models.errors import Refusal, RefusalCode
 from models.partner import JAPAN, today
 from models.terms import Accepted, RelayTerms, Sharing, Terms, Turn, Weights, succession, version_hash
+from planner import Request
 from tests import builders
 from tests.builders import agreed, days, latest_hash, relay_agreement, said, terms
 
@@ -215,6 +218,56 @@ async def one_after_the_other(
 
     one, two = await asyncio.gather(leading(), following(), return_exceptions=True)
     return one, two
+
+
+@pytest.mark.parametrize("end", [agreement.terminate, agreement.suspend])
+async def test_nothing_is_provided_under_an_agreement_that_is_being_ended(
+    connected: str, end: Callable[..., Awaitable[None]]
+) -> None:
+    """The candidate confirms while the agreement ends: what was in force when they were asked is no longer."""
+    one, two = await two_companies()
+    async with unit_of_work() as connection:
+        agreement_id = await agreed(connection, "MUTUAL_REFERRAL", one, two)
+        referral_id = await builders.referral(connection, one, two)
+    yes = said(two, source="CANDIDATE")
+
+    _, confirmed = await one_after_the_other(
+        partial(end, said=said(one), agreement_id=agreement_id, reason="x"),
+        partial(referral.confirm, said=yes, referral_id=referral_id, confirmed=True),
+    )
+    assert isinstance(confirmed, Refusal)
+    assert confirmed.code == RefusalCode.AGREEMENT_MISSING
+    assert await pool().fetchval("select status from referral") == "SUBMITTED"
+    assert await pool().fetchval("select (select count(*) from provision) + (select count(*) from consent)") == 0
+
+
+async def test_while_an_agreement_rests_no_application_leads_to_ones_own_candidate(connected: str) -> None:
+    """Whom a shared application is about is known by what was provided, and that rests too; what is one's own stays."""
+    async with unit_of_work() as connection:
+        company, agency = await builders.company(connection), await builders.agency(connection)
+        given = terms(sharing=(Sharing("APPLICATIONS", "FIELDS"),))
+        await agreed(connection, "INFORMATION_SHARING", company, agency, given=given)
+        await builders.handed_over(connection, company, agency)
+        under = await connection.fetchval("select agreement_id from handover")
+        application_id = await connection.fetchval("select id from application")
+    question = "query($id: ID!) { node(id: $id) { ... on Application { candidate { alias } } } }"
+    planner = await make_planner()
+
+    async def known_to(partner_id: UUID) -> bool:
+        request = Request(question, None, {"id": f"app_{application_id}"})
+        prepared = planner.prepare(request, asker(builders.viewer(partner_id), "https://kyoso", Budget(1000)))
+        return json.loads((await planner.run(prepared, pool().acquire)).body)["data"]["node"]["candidate"] is not None
+
+    assert await known_to(agency)
+    async with unit_of_work() as connection:
+        await agreement.suspend(connection, said=said(company), agreement_id=under, reason="x")
+    assert (await known_to(agency), await known_to(company)) == (False, True)
+    async with unit_of_work() as connection:
+        await agreement.resume(connection, said=said(company), agreement_id=under)
+    assert await known_to(agency)
+    async with unit_of_work() as connection:
+        await connection.execute("update agreement set ends_at = now() where id = $1", under)
+    assert not await known_to(agency)
 
 
 async def test_an_acceptance_that_waited_for_a_counter_accepts_nothing(connected: str) -> None:

@@ -6,14 +6,17 @@ from person p where p.id = :person_id and p.erased_at is null
 returning id;
 
 -- name: lock_consent^
--- A consent as it stands, held until the transaction ends, as its person is, with what a provision under it needs.
+-- A consent as it stands, held until the transaction ends, as its person is, with what a provision under it needs: the
+-- agreement too is held, so that nobody ends or suspends it before the provision is written.
+with agreed as (
+  select a.status = 'ACTIVE' and (a.ends_at is null or a.ends_at > now())
+    and 2 = (select count(*) from agreement_party t where t.agreement_id = a.id and t.partner_id in (:giver_id, :receiver_id))
+    as in_force
+  from agreement a where a.id = :agreement_id for share
+)
 select c.person_id, c.recipient_id, c.items, c.withdrawn_at is not null or p.erased_at is not null as withdrawn,
   exists (select from candidate g where g.partner_id = :giver_id and g.person_id = c.person_id) as giver_knows,
-  :agreement_id::uuid is null or exists (
-    select from agreement a
-    where a.id = :agreement_id and a.status = 'ACTIVE' and (a.ends_at is null or a.ends_at > now())
-      and 2 = (select count(*) from agreement_party t where t.agreement_id = a.id and t.partner_id in (:giver_id, :receiver_id))
-  ) as agreed
+  :agreement_id::uuid is null or coalesce((select in_force from agreed), false) as agreed
 from consent c join person p on p.id = c.person_id where c.id = :consent_id
 for share;
 
