@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from uuid import UUID
 
@@ -135,6 +137,20 @@ async def test_marks_made_anew_hold_for_whoever_began_before(owner: asyncpg.Conn
         await tell(slow, company)
     assert await owner.fetchval(MARKS) == 1
     assert await owner.fetchval(MISPLACED) == 0
+
+
+def test_every_statement_that_records_is_numbered_before_it_reads_the_clock() -> None:
+    """Whatever else it writes first: a mark made in between would have readers pass over its event."""
+    texts = [path.read_text(encoding="utf-8") for path in Path(db.__file__).parent.glob("sql/*.sql")]
+    recording = [
+        match[0]
+        for text in texts
+        for match in re.finditer(r"insert into outcome_event\b.*?\breturning\b", text, re.DOTALL)
+    ]
+    assert len(recording) == 2
+    for statement in recording:
+        assert "clock_timestamp()" in statement
+        assert "where pg_current_xact_id() is not null" in statement
 
 
 @pytest.mark.parametrize(

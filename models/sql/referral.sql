@@ -50,6 +50,7 @@ with kept as materialized (
   select :event_id, :event_kind, :category, :at, clock_timestamp(), :reported_by, :source, :source_event_id,
     :company_id, :parties, id
   from submitted
+  where pg_current_xact_id() is not null
   returning id
 )
 select k.candidate_id, k.person_id, k.sealed_key, woken.id as event_id
