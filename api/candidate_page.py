@@ -107,10 +107,16 @@ def show(request: Request, template: str, *, status: int = 200, **context: Any) 
     )
 
 
-def again(request: Request) -> Response:
-    """Back to the same page by GET, in the same language."""
-    lang = request.query_params.get("lang")
-    return page.redirect(request.url.path + (f"?{urlencode({'lang': lang})}" if lang else ""))
+def again(request: Request, **words: str) -> Response:
+    """Back to the same page by GET, in the same language; `words`: what else its address says."""
+    return page.redirect(in_language(request, request.url.path, **words))
+
+
+def in_language(request: Request, path: str, **words: str) -> str:
+    """The address of one of these pages, with these words, in the language that was asked for."""
+    asked = {"lang": request.query_params["lang"]} if "lang" in request.query_params else {}
+    query = urlencode(words | asked)
+    return f"{path}?{query}" if query else path
 
 
 def gone(request: Request, *, page_url: str | None = None) -> Response:

@@ -145,10 +145,11 @@ class _RelayPages:
                 self.guesses.count(request)
                 return unknown(request)
             items = await _items(connection, found)
-        return show(request, "confirm", facts=found, items=items)
+        answered_no = request.query_params.get("answered") == "no"
+        return show(request, "confirm", facts=found, items=items, answered_no=answered_no)
 
     async def confirm(self, request: Request) -> Response:
-        """The company's yes; a no, like silence, is no confirmation."""
+        """The company's yes. A no, like silence, is no confirmation: nothing is written, and a yes may follow it."""
         if self.guesses.refuses(request):
             return too_many(request)
 
@@ -158,9 +159,10 @@ class _RelayPages:
                 if found is None:
                     self.guesses.count(request)
                     return unknown(request)
-                if form.get("answer") == "yes":
-                    said = Said(by=found["company_id"], source="API", at=datetime.now(UTC))
-                    await relay.confirm_by_company(connection, invitation_id=found["id"], said=said)
+                if form.get("answer") != "yes":
+                    return again(request, answered="no")
+                said = Said(by=found["company_id"], source="API", at=datetime.now(UTC))
+                await relay.confirm_by_company(connection, invitation_id=found["id"], said=said)
             return again(request)
 
         return await with_form(request, self._issuer, act)

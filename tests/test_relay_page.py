@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from api.letters import day
 from models import handover, job, referral, relay, seal
 from models.db import retried
 from models.outbox import Said
@@ -395,3 +396,27 @@ async def test_a_survey_is_answered_once(edge: Edge) -> None:
     assert "丁寧" not in str(await edge.rows("select * from survey"))
     assert (await edge.http.post(url, data={"score": "1"})).status_code == 409
     assert "ありがとうございました" in (await edge.http.get(url)).text
+
+
+async def test_the_companys_no_is_noted_and_may_become_a_yes(edge: Edge) -> None:
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    slug = await edge.value("select slug from partner where id = $1", company_id)
+    await edge.http.post(f"/relay/c/{slug}", data={"email": "taro@example.com"})
+    confirm = f"/relay/confirm/{seal.confirmation_token(await edge.value('select id from relay_invitation'))}"
+    before = await edge.everything()
+    answer = await edge.http.post(f"{confirm}?lang=en", data={"answer": "no"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{confirm}?answered=no&lang=en")
+    until = await edge.value("select company_confirm_by from relay_invitation")
+    noted = (await edge.http.get(f"{confirm}?answered=no")).text
+    assert f"{day(until, 'JA')}までに「はい、お断りしました」とのお答えがなければ" in noted
+    assert fields(noted) == {"answer": "yes"}
+    assert (
+        f"Unless you answer “Yes, we did” by {day(until, 'EN')}"
+        in (await edge.http.get(str(answer.next_request.url))).text
+    )
+    assert await edge.everything() == before
+    await edge.http.post(f"{confirm}?answered=no", data={"answer": "yes"})
+    confirmed = (await edge.http.get(f"{confirm}?answered=no")).text
+    assert "ご確認ありがとうございました" in confirmed
+    assert fields(confirmed) == {}
