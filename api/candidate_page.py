@@ -93,12 +93,12 @@ def show(request: Request, template: str, *, status: int = 200, **context: Any) 
     def day_of(at: datetime) -> str:
         return day(at, language)
 
-    other = "ja" if language == "EN" else "en"
+    asked = dict(request.query_params) | {"lang": "ja" if language == "EN" else "en"}
     return page.render(
         f"relay/{template}.html",
         status=status,
         language=language.lower(),
-        other_url=f"?{urlencode({'lang': other})}",
+        other_url=f"?{urlencode(asked)}",
         say=say,
         day=day_of,
         item=item,
@@ -128,7 +128,7 @@ def page_url_of(request: Request, found: Record) -> str:
     """The person's own page; through a URL that went to an address which is not theirs, what that partner gave."""
     whole = seal.leads_to_page(request.path_params["token"])
     token = seal.page_token(found["person_id"]) if whole else seal.page_part_token(found["candidate_id"])
-    return f"/relay/me/{token}"
+    return in_language(request, f"/relay/me/{token}")
 
 
 def unknown(request: Request) -> Response:

@@ -1,7 +1,9 @@
 """The pages behind a personal URL: nothing by GET, everything by choice, each choice its own consent."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from uuid import UUID
 
 import httpx
@@ -420,3 +422,28 @@ async def test_the_companys_no_is_noted_and_may_become_a_yes(edge: Edge) -> None
     confirmed = (await edge.http.get(f"{confirm}?answered=no")).text
     assert "ご確認ありがとうございました" in confirmed
     assert fields(confirmed) == {}
+
+
+async def test_english_stays_english_on_every_page_behind_a_link(edge: Edge) -> None:
+    company_id = await edge.company()
+    agency_id = await edge.relay(company_id)
+    url = f"/relay/{seal.relay_token(await edge.rejected(company_id))}"
+    await edge.http.post(url, data={f"agency {agency_id}": "1", "action": "register"})
+    _, referral_id = await submitted(edge)
+    asked = f"/referral/{seal.referral_token(referral_id)}"
+    await edge.http.post(asked, data={"answer": "yes"})
+    await edge.owner.execute("update relay_invitation set revoked_at = now()")
+    for path in (asked, url):
+        page = await edge.http.get(f"{path}?lang=en")
+        (link,) = re.findall(r'href="(/relay/me/[^"]+)">See what', page.text)
+        assert '<html lang="en">' in (await edge.http.get(unescape(link))).text
+        assert "lang=" not in re.findall(r'href="(/relay/me/[^"]+)"', (await edge.http.get(path)).text)[0]
+
+
+async def test_another_language_is_another_language_of_the_same_page(edge: Edge) -> None:
+    company_id = await edge.company()
+    await edge.rejected(company_id)
+    me = f"/relay/me/{seal.page_token(await edge.value('select person_id from relay_invitation'))}"
+    (other,) = re.findall(r'class="lang" href="([^"]+)"', (await edge.http.get(f"{me}?erase=ask")).text)
+    assert unescape(other) == "?erase=ask&lang=en"
+    assert "This cannot be undone" in (await edge.http.get(me + unescape(other))).text
