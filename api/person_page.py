@@ -46,7 +46,10 @@ class _PersonPages:
         self._guesses = guesses
 
     async def show_person(self, request: Request) -> Response:
-        """Every provision record about the person (開示), and the ways to end one or all (利用停止・消去)."""
+        """Every provision record about the person (開示), and the ways to end one or all (利用停止・消去).
+
+        `?withdraw=` and `?erase=ask` ask first: what ends then does not come back.
+        """
         async with unit_of_work() as connection:
             found = await self._find(connection, request, _person)
             if isinstance(found, Response):
@@ -54,15 +57,22 @@ class _PersonPages:
             if found["erased"]:
                 return show(request, "erased")
             records = await _records(connection, found)
-        asked_to_erase = "erase" in request.query_params
-        return show(request, "me", records=records, whole=found["given_by"] is None, asked_to_erase=asked_to_erase)
+        whole, ending = found["given_by"] is None, request.query_params.get("withdraw")
+        if whole and "erase" in request.query_params:
+            return show(request, "erase")
+        for record in records:
+            if record.ended_at is None and str(record.consent_id) == ending:
+                return show(request, "withdraw", record=record)
+        return show(request, "me", records=records, whole=whole)
 
     async def answer_person(self, request: Request) -> Response:
-        """Withdraws one consent, or erases the person everywhere."""
+        """Withdraws one consent, or erases the person everywhere, once they have said that they are sure."""
 
         async def act(connection: Connection, found: asyncpg.Record, form: Mapping[str, str]) -> list[UUID]:
             erased: list[UUID] = []
-            if form.get("action") == "erase" and form.get("sure") == "yes" and found["given_by"] is None:
+            if form.get("sure") != "yes":
+                return erased
+            if form.get("action") == "erase" and found["given_by"] is None:
                 await _withdraw(connection, found, None)
                 erased = await mail.of_person(connection, found["id"])
                 await candidate.erase(connection, found["id"])

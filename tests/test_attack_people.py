@@ -109,11 +109,11 @@ async def test_a_letter_to_a_claimed_address_leads_to_nobodys_whole_page(edge: E
     assert (names[thief] in page, names[other] in page, "erase" in page) == (True, False, False)
     before = await edge.everything()
     hidden = await edge.value("select id from consent where asked_by = $1", other)
-    for given in ({"action": "erase", "sure": "yes"}, {"action": "withdraw", "consent": str(hidden)}):
+    for given in ({"action": "erase", "sure": "yes"}, {"action": "withdraw", "consent": str(hidden), "sure": "yes"}):
         assert (await edge.http.post(part, data=given)).status_code == 303
     assert await edge.everything() == before
     ours = await edge.value("select id from consent where asked_by = $1", thief)
-    await edge.http.post(part, data={"action": "withdraw", "consent": str(ours)})
+    await edge.http.post(part, data={"action": "withdraw", "consent": str(ours), "sure": "yes"})
     assert await edge.value("select asked_by from consent where withdrawn_at is not null") == thief
     page = (await edge.http.get(whole)).text
     assert names[thief] in page

@@ -259,7 +259,9 @@ async def test_the_persons_page_shows_every_record_and_ends_one_or_all(edge: Edg
     page = (await edge.http.get(me)).text
     assert page.count("撤回する") == 2
     consent_id = await edge.value("select consent_id from handover where agency_id = $1", first)
-    assert (await edge.http.post(me, data={"action": "withdraw", "consent": str(consent_id)})).status_code == 303
+    assert (
+        await edge.http.post(me, data={"action": "withdraw", "consent": str(consent_id), "sure": "yes"})
+    ).status_code == 303
     assert await edge.items(first) == []
     assert len(await edge.items(second)) == 1
     assert {row["agency_id"]: row["status"] for row in await edge.rows("select agency_id, status from handover")} == {
@@ -345,9 +347,13 @@ async def test_a_strangers_consent_is_not_mine_to_withdraw(edge: Edge) -> None:
         "select id from consent where person_id = $1 and recipient_id = $2", tokens[1][0], agency_id
     )
     before = await edge.everything()
-    await edge.http.post(f"/relay/me/{tokens[0][1]}", data={"action": "withdraw", "consent": str(theirs)})
+    await edge.http.post(
+        f"/relay/me/{tokens[0][1]}", data={"action": "withdraw", "consent": str(theirs), "sure": "yes"}
+    )
     assert await edge.everything() == before
-    assert (await edge.http.post(f"/relay/me/{tokens[0][1]}", data={"action": "withdraw"})).status_code == 409
+    assert (
+        await edge.http.post(f"/relay/me/{tokens[0][1]}", data={"action": "withdraw", "sure": "yes"})
+    ).status_code == 409
 
 
 async def submitted(edge: Edge) -> tuple[UUID, UUID]:
@@ -447,3 +453,28 @@ async def test_another_language_is_another_language_of_the_same_page(edge: Edge)
     (other,) = re.findall(r'class="lang" href="([^"]+)"', (await edge.http.get(f"{me}?erase=ask")).text)
     assert unescape(other) == "?erase=ask&lang=en"
     assert "This cannot be undone" in (await edge.http.get(me + unescape(other))).text
+
+
+async def test_what_ends_and_what_stays_is_said_before_a_consent_is_withdrawn(edge: Edge) -> None:
+    company_id = await edge.company()
+    agency_id = await edge.relay(company_id)
+    url = f"/relay/{seal.relay_token(await edge.rejected(company_id))}"
+    await edge.http.post(url, data={f"agency {agency_id}": "1", "action": "register"})
+    me = f"/relay/me/{seal.page_token(await edge.value('select person_id from relay_invitation'))}"
+    consent_id = await edge.value("select consent_id from handover")
+    before = await edge.everything()
+    page = (await edge.http.get(f"{me}?lang=en")).text
+    (link,) = re.findall(r'href="(\?withdraw=[^"]+)"', page)
+    assert unescape(link) == f"?withdraw={consent_id}&lang=en"
+    asked = (await edge.http.get(me + unescape(link))).text
+    assert "Withdraw your consent?" in asked
+    assert fields(asked) == {"consent": str(consent_id), "sure": "yes", "action": "withdraw"}
+    for form in ({"action": "withdraw", "consent": str(consent_id)}, {"action": "erase"}):
+        assert (await edge.http.post(me, data=form)).status_code == 303
+    for wrong in ("x", "%00", str(company_id)):
+        assert "あなたの情報のページ" in (await edge.http.get(f"{me}?withdraw={wrong}")).text
+    assert await edge.everything() == before
+    await edge.http.post(me, data={"action": "withdraw", "consent": str(consent_id), "sure": "yes"})
+    assert await edge.items(agency_id) == []
+    over = (await edge.http.get(f"{me}?withdraw={consent_id}")).text
+    assert ("停止済み" in over, fields(over)) == (True, {})
