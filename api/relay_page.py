@@ -6,10 +6,11 @@ ticks is the consent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -77,12 +78,10 @@ class _RelayPages:
             if found is None:
                 self.guesses.count(request)
                 return unknown(request)
-            page_url = page_url_of(request, found)
             if found["dead"] or found["erased"]:
-                return gone(request, page_url=page_url if found["provided"] and not found["erased"] else None)
-            words = await _choices(connection, request, found)
-        template = "choose" if found["opened_at"] else "preview"
-        return show(request, template, company=found["company"], until=found["expires_at"], page_url=page_url, **words)
+                lives_on = found["provided"] and not found["erased"]
+                return gone(request, page_url=page_url_of(request, found) if lives_on else None)
+            return await _offer(connection, request, found, "choose" if found["opened_at"] else "preview")
 
     async def answer_invitation(self, request: Request) -> Response:
         """Continue, or the candidate's choices."""
@@ -99,6 +98,8 @@ class _RelayPages:
                     return gone(request)
                 said = Said(by=found["company_id"], source="CANDIDATE", at=datetime.now(UTC))
                 if form.get("action") == "register":
+                    if missing := await _missing(connection, found, form):
+                        return await _offer(connection, request, found, "choose", given=form, missing=missing)
                     await _register(connection, request, found, form, said)
                 else:
                     await invitation.open(connection, invitation_id=found["id"], said=said)
@@ -110,7 +111,7 @@ class _RelayPages:
         """The company's URL: it asks for an address, and for nothing else."""
         async with unit_of_work() as connection:
             company = await _company(connection, request)
-        return show(request, "door", company=company["name"], problem=False) if company else unknown(request)
+        return show(request, "door", company=company["name"], email=None) if company else unknown(request)
 
     async def knock(self, request: Request) -> Response:
         """Sends the personal URL to the address given. The answer never says whether anybody knows it."""
@@ -122,9 +123,10 @@ class _RelayPages:
                 company = await _company(connection, request)
                 if company is None:
                     return unknown(request)
-                email = plain_email(form.get("email", ""))
+                typed = form.get("email", "")
+                email = plain_email(typed)
                 if email is None:
-                    return show(request, "door", status=400, company=company["name"], problem=True)
+                    return show(request, "door", status=400, company=company["name"], email=typed)
                 self._mails.count(request)  # before it is done: many at once count, too
                 said = Said(by=company["id"], source="CANDIDATE", at=datetime.now(UTC))
                 await invitation.by_company_url(
@@ -175,15 +177,13 @@ async def _register(
     form: Mapping[str, str],
     said: Said,
 ) -> None:
-    name = form.get("name", "").strip()
-    if name:
-        kept = {"company_id": found["company_id"], "person_id": found["person_id"]}
+    if name := _name(form):
         await candidate.keep(
             connection,
-            partner_id=kept["company_id"],
-            person_id=kept["person_id"],
+            partner_id=found["company_id"],
+            person_id=found["person_id"],
             email=None,
-            items={"NAME": name[:NAME_CHARACTERS_MAX]},
+            items={"NAME": name},
             at=said.at,
         )
     has = await _items(connection, found)
@@ -202,6 +202,18 @@ async def _register(
     )
 
 
+def _name(form: Mapping[str, str]) -> str:
+    """The name that somebody gave, as it is kept; empty when they gave blanks."""
+    return candidate.plain_line(form.get("name", ""))[:NAME_CHARACTERS_MAX]
+
+
+async def _missing(connection: Connection, found: asyncpg.Record, form: Mapping[str, str]) -> set[str]:
+    """What a registration cannot do without and does not have: anybody to tell (CHOICE), or a name (NAME)."""
+    missing = set[str]() if _ticked(form, "agency") + _ticked(form, "company") else {"CHOICE"}
+    named = _name(form) or "NAME" in await _items(connection, found)
+    return missing if named else missing | {"NAME"}
+
+
 def _ticked(form: Mapping[str, str], kind: str) -> list[UUID]:
     try:
         return [UUID(name.removeprefix(f"{kind} ")) for name in form if name.startswith(f"{kind} ")]
@@ -209,16 +221,34 @@ def _ticked(form: Mapping[str, str], kind: str) -> list[UUID]:
         raise Refusal(RefusalCode.INVALID, ja="ページの中からお選びください。", en="Choose from the page.") from None
 
 
-async def _choices(connection: Connection, request: Request, found: asyncpg.Record) -> dict[str, Any]:
+async def _offer(
+    connection: Connection,
+    request: Request,
+    found: asyncpg.Record,
+    template: str,
+    *,
+    given: Mapping[str, str] = MappingProxyType({}),
+    missing: Set[str] = frozenset(),
+) -> Response:
+    """Whom the candidate may turn to; `given`: what they sent, where something is `missing` from it."""
     held = Invitation(**{part.name: found[part.name] for part in fields(Invitation)})
     language = language_of(request)
-    return {
-        "offered": await registration.choices(connection, held, datetime.now(UTC)),
-        "kept": await _items(connection, found),
-        "purpose_agency": PURPOSE_AGENCY[language],
-        "purpose_company": PURPOSE_COMPANY[language],
-        "purpose_tell": PURPOSE_TELL[language],
-    }
+    return show(
+        request,
+        template,
+        status=409 if missing else 200,
+        company=found["company"],
+        until=found["expires_at"],
+        page_url=page_url_of(request, found),
+        offered=await registration.choices(connection, held, datetime.now(UTC)),
+        kept=await _items(connection, found),
+        purpose_agency=PURPOSE_AGENCY[language],
+        purpose_company=PURPOSE_COMPANY[language],
+        purpose_tell=PURPOSE_TELL[language],
+        given=given,
+        called=_name(given),
+        missing=missing,
+    )
 
 
 async def _items(connection: Connection, found: asyncpg.Record) -> dict[str, str]:

@@ -96,6 +96,11 @@ class Keeping:
         }
 
 
+def plain_line(text: str) -> str:
+    """A text on one line, without what cannot be seen: empty when only blanks were given."""
+    return " ".join("".join(each for each in text if each.isprintable() or each.isspace()).split())
+
+
 async def keep(
     connection: Connection,
     *,
@@ -308,7 +313,7 @@ def _plain(item: str, text: str) -> str:
     # Only a recommendation has lines; in a name, a line break could pose as the letter that the name is put into.
     if item == "EMAIL":
         return plain_email(text) or ""
-    return text if item == "RECOMMENDATION" else "".join(filter(str.isprintable, " ".join(text.split())))
+    return text if item == "RECOMMENDATION" else plain_line(text)
 
 
 def _check_items(items: Mapping[str, str]) -> None:

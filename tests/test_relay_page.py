@@ -23,6 +23,17 @@ STRICT = (
 )
 
 
+def ticked(html: str) -> set[str]:
+    """The names of the boxes that are ticked on a page."""
+    return set(re.findall(r'<input type="checkbox" name="([^"]*)"[^>]* checked', html))
+
+
+def focused(html: str) -> str:
+    """The name of the one field where the page lets people begin."""
+    (found,) = re.findall(r"<input[^>]* autofocus[^>]*>", html)
+    return re.findall(r' name="([^"]*)"', found)[0]
+
+
 async def partner_company(edge: Edge, company_id: UUID, name: str = "株式会社みなと") -> UUID:
     """A company that refers mutually with this one and has an open job for its candidates."""
     async with edge.work() as connection:
@@ -478,3 +489,53 @@ async def test_what_ends_and_what_stays_is_said_before_a_consent_is_withdrawn(ed
     assert await edge.items(agency_id) == []
     over = (await edge.http.get(f"{me}?withdraw={consent_id}")).text
     assert ("停止済み" in over, fields(over)) == (True, {})
+
+
+async def test_a_form_without_anybody_ticked_comes_back_as_it_was_filled_in(edge: Edge) -> None:
+    company_id = await edge.company()
+    agency_id = await edge.relay(company_id)
+    url = f"/relay/{seal.relay_token(await edge.rejected(company_id, PHONE='090-5555-0101'))}"
+    await edge.http.post(url, data={"action": "continue"})
+    before = await edge.everything()
+    answer = await edge.http.post(url, data={"item PHONE": "1", "tell": "1", "action": "register"})
+    assert answer.status_code == 409
+    assert "お伝えする会社を、1つ以上お選びください" in answer.text
+    assert ticked(answer.text) == {"item PHONE", "tell"}
+    assert focused(answer.text) == f"agency {agency_id}"
+    assert (
+        "Choose at least one"
+        in (await edge.http.post(f"{url}?lang=en", data={"item PHONE": "1", "action": "register"})).text
+    )
+    assert await edge.everything() == before
+
+
+@pytest.mark.parametrize("blank", ["", "   ", "\u3000\u3000", "\u200b \u200b"])
+async def test_nobody_is_handed_over_without_a_name(edge: Edge, blank: str) -> None:
+    company_id = await edge.company()
+    agency_id = await edge.relay(company_id)
+    slug = await edge.value("select slug from partner where id = $1", company_id)
+    await edge.http.post(f"/relay/c/{slug}", data={"email": "taro@example.com"})
+    url = f"/relay/{seal.relay_token(await edge.value('select id from relay_invitation'))}"
+    await edge.http.post(url, data={"action": "continue"})
+    before = await edge.everything()
+    form = {f"agency {agency_id}": "1", "tell": "1", "name": blank, "action": "register"}
+    answer = await edge.http.post(url, data=form)
+    assert answer.status_code == 409
+    assert "お名前をご入力ください" in answer.text
+    assert ticked(answer.text) == {f"agency {agency_id}", "tell"}
+    assert focused(answer.text) == "name"
+    assert await edge.everything() == before
+    named = await edge.http.post(url, data={"name": "架空\u3000太郎", "action": "register"})
+    assert 'value="架空 太郎"' in named.text
+    assert "お伝えする会社を" in named.text
+    assert await edge.everything() == before
+
+
+async def test_a_mistyped_address_is_there_to_be_mended(edge: Edge) -> None:
+    company_id = await edge.company()
+    slug = await edge.value("select slug from partner where id = $1", company_id)
+    answer = await edge.http.post(f"/relay/c/{slug}", data={"email": "taro@exmaple"})
+    assert (answer.status_code, 'value="taro@exmaple"' in answer.text) == (400, True)
+    assert focused(answer.text) == "email"
+    sent = await edge.http.post(f"/relay/c/{slug}?lang=en", data={"email": "taro@exmaple.com"})
+    assert '<a href="?lang=en">Enter another address</a>' in sent.text
