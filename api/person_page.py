@@ -88,13 +88,15 @@ class _PersonPages:
             found = await self._find(connection, request, _referral)
             if isinstance(found, Response):
                 return found
-        if found["status"] == "EXPIRED" or (found["status"] == "SUBMITTED" and found["over"]):
-            return gone(request)
+            if found["status"] == "EXPIRED" or (found["status"] == "SUBMITTED" and found["over"]):
+                return gone(request)
+            whose = {name: found[name] for name in ("referrer_id", "company_id", "person_id", "consent_id")}
+            items = await referral.items_of(connection, **whose)
         return show(
             request,
             "referral",
             facts=found,
-            items=referral.REFERRED_ITEMS,
+            items=items,
             purpose=referral.PURPOSE[language_of(request)],
             page_url=page_url_of(request, found),
         )

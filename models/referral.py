@@ -133,6 +133,21 @@ async def submit(
     return Referred(referral_id, row["event_id"])
 
 
+async def items_of(
+    connection: Connection, *, referrer_id: UUID, company_id: UUID, person_id: UUID, consent_id: UUID | None = None
+) -> list[str]:
+    """Which of REFERRED_ITEMS a referral gives: those consented to, or, before that, those that the referrer keeps for
+    the company.
+
+    Leaves the referrer as the viewer of personal data.
+    """
+    await queries("candidate").view_as(connection, partner_id=referrer_id)
+    whose = {"referrer_id": referrer_id, "company_id": company_id, "person_id": person_id}
+    rows = queries("referral").items_of(connection, **whose, consent_id=consent_id, items=list(REFERRED_ITEMS))
+    found = {row["item"] async for row in rows}
+    return [item for item in REFERRED_ITEMS if item in found]
+
+
 async def confirm(
     connection: Connection,
     *,
@@ -144,8 +159,8 @@ async def confirm(
 ) -> Referred:
     """The candidate confirms or declines (本人確認); whoever calls has checked the token that stands for them.
 
-    Confirming is their consent: the provision from referrer to company starts in this transaction. Refuses
-    TOKEN_INVALID when it was answered before or too late, AGREEMENT_MISSING when nothing covers it any more.
+    Confirming is their consent to `items_of`: the provision from referrer to company starts in this transaction.
+    Refuses TOKEN_INVALID when it was answered before or too late, AGREEMENT_MISSING when nothing covers it any more.
     """
     held = await queries("referral").hold(connection, id=referral_id)
     if held is None or held["status"] != "SUBMITTED" or held["confirm_by"] <= said.at:
@@ -263,7 +278,7 @@ async def _provide(connection: Connection, said: Said, held: asyncpg.Record, lan
         asked_by=giver,
         recipient_id=receiver,
         purpose=PURPOSE[language],
-        items=REFERRED_ITEMS,
+        items=await items_of(connection, referrer_id=giver, company_id=receiver, person_id=held["person_id"]),
         text_version=text_version,
         language=language,
     )

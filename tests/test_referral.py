@@ -177,6 +177,24 @@ async def recommendation(partner_id: UUID) -> str | None:
     return text
 
 
+async def test_a_recommendation_that_was_not_written_is_not_consented_to(connected: str) -> None:
+    """What the referrer wrote to another company is no item of this one's."""
+    referrer, first, second = await a_referrer_of_two()
+    await recommend(referrer, second, "もう一社への推薦文")
+    referral_id = await recommend(referrer, first, "", after=1)
+    kept = {"referrer_id": referrer, "person_id": (await row(referral_id))["person_id"]}
+    async with unit_of_work() as connection:
+        assert await referral.items_of(connection, **kept, company_id=first) == ["NAME", "EMAIL"]
+        assert await referral.items_of(connection, **kept, company_id=second) == ["NAME", "EMAIL", "RECOMMENDATION"]
+    await answer(referral_id, True, after=2)
+    for column in ("consent", "provision"):
+        assert await pool().fetchval(f"select items from {column}") == ["EMAIL", "NAME"]
+    consent_id = (await row(referral_id))["consent_id"]
+    async with unit_of_work() as connection:
+        told = await referral.items_of(connection, **kept, company_id=first, consent_id=consent_id)
+    assert told == ["NAME", "EMAIL"]
+
+
 async def test_declining_provides_nothing(connected: str) -> None:
     company_id, employee = await house()
     async with unit_of_work() as connection:

@@ -390,6 +390,7 @@ async def test_a_referral_waits_for_the_persons_own_answer(edge: Edge, answer: s
     url = f"/referral/{seal.referral_token(referral_id)}"
     page = await edge.http.get(url)
     assert "佐藤 花子" in page.text  # whom they know by name
+    assert "<dd>お名前、メールアドレス</dd>" in page.text
     assert await edge.items(company_id) == []
     assert (await edge.http.post(url, data={"answer": "maybe"})).status_code == 409
     assert (await edge.http.post(url, data={"answer": answer})).status_code == 303

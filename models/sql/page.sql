@@ -21,8 +21,8 @@ where i.id = :id and i.application_id is null and i.revoked_at is null;
 
 -- name: referral^
 -- What a candidate is asked about a referral: by whom, to whom, for which job. Their referrer's name is theirs to know.
-select r.id, r.person_id, r.referrer_id, r.status, r.confirm_by, c.name as company, coalesce(p.legal_name, p.name) as referrer,
-  j.title as job, r.confirm_by <= now() as over,
+select r.id, r.person_id, r.referrer_id, r.company_id, r.consent_id, r.status, r.confirm_by, c.name as company,
+  coalesce(p.legal_name, p.name) as referrer, j.title as job, r.confirm_by <= now() as over,
   (select k.id from candidate k where k.partner_id = r.referrer_id and k.person_id = r.person_id) as candidate_id
 from referral r join partner c on c.id = r.company_id join partner p on p.id = r.referrer_id left join job j on j.id = r.job_id
 where r.id = :id;

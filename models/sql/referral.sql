@@ -62,6 +62,14 @@ from kept k left join (
 -- A referral as it stands, held until the transaction ends.
 select id, referrer_id, company_id, job_id, person_id, status, confirm_by, origin_id from referral where id = :id for update;
 
+-- name: items_of
+-- What of a person a referral gives: what they consented to; before that, what of these items the referrer keeps.
+select d.item from personal_data d
+where :consent_id::uuid is null and d.partner_id = :referrer_id and d.person_id = :person_id and d.item = any(:items::text[])
+  and (d.addressee_id is null or d.addressee_id = :company_id)
+union all
+select unnest(c.items) from consent c where c.id = :consent_id;
+
 -- name: confirm!
 -- The candidate has confirmed, by a consent where there was one to give.
 update referral set status = 'CONFIRMED', confirmed_at = :at, closed_at = null, consent_id = coalesce(:consent_id, consent_id)
