@@ -54,7 +54,9 @@ async def write(connection: Connection, sent: Mail, *, issuer: str) -> Letter | 
         subject, text = await _rejection(connection, sent, facts, name, links)
     else:
         subject, text = _from_template(sent, facts, name, issuer, links)
-    return Letter(sent.id, tuple(to), facts["company"], subject, text, sent.language)
+    # Every other letter speaks of the company, to its own people or to somebody of whom it may know nothing yet.
+    sender = facts["company"] if sent.kind == "REJECTION" else None
+    return Letter(sent.id, tuple(to), sender, subject, text, sent.language)
 
 
 def day(at: datetime, language: str) -> str:

@@ -23,6 +23,7 @@ from api.settings import Settings
 
 SMTP_TIMEOUT_SECONDS = 20
 PORTS = {"smtp": 587, "smtps": 465}
+PLATFORM = "共創 Kyoso"
 NO_RETRY_FROM = 500  # SMTP's answers from here on are final (RFC 5321, 4.2.1)
 
 _frames = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates" / "mail"), autoescape=True)
@@ -39,11 +40,12 @@ class NotSent(Exception):  # noqa: N818  (what became of the mail)
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter to one addressee, or to several colleagues of one company. `sender`: in whose name it is written."""
+    """A letter to one addressee, or to several colleagues of one company. `sender`: who speaks in it; None where the
+    platform does."""
 
     id: UUID
     to: tuple[str, ...] = field(repr=False)
-    sender: str
+    sender: str | None
     subject: str = field(repr=False)
     text: str = field(repr=False)
     language: str
@@ -69,7 +71,8 @@ def message(letter: Letter, settings: Settings) -> EmailMessage:
     """
     made = EmailMessage(policy=SMTP_POLICY)
     _, address = parseaddr(settings.mail_from)
-    made["From"] = Address(f"{_one_line(letter.sender)}（共創 Kyoso）", addr_spec=address)
+    name = f"{_one_line(letter.sender)}（{PLATFORM}）" if letter.sender else PLATFORM
+    made["From"] = Address(name, addr_spec=address)
     # As finished addresses, never as text to be parsed: the envelope is what the header says, one mailbox each.
     made["To"] = [Address(username=name, domain=host) for name, _, host in (to.rpartition("@") for to in letter.to)]
     made["Subject"] = _one_line(letter.subject)

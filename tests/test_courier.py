@@ -12,7 +12,8 @@ import pytest
 
 from api import courier, letters
 from api.courier import Courier
-from models import application, candidate, consent, mail, member, outcome, referral, seal
+from api.mail import message
+from models import application, candidate, consent, joining, mail, member, outcome, referral, seal
 from models.db import unit_of_work
 from tests import builders
 from tests.edge import Edge, edge, fixture
@@ -299,3 +300,37 @@ MAIL = """
 insert into mail (id, kind, company_id, person_id, language, status, due_at, {column})
 values (gen_random_uuid(), $1, $2, $3, $4, 'QUEUED', now(), $5)
 """
+
+
+async def test_only_the_companys_own_letter_comes_in_its_name(edge: Edge) -> None:
+    """In a letter that speaks of the company, the platform speaks: above all where the company knows of nothing yet."""
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    await edge.rejected(company_id)
+    slug = await edge.value("select slug from partner where id = $1", company_id)
+    for address in ("hanako@example.com", "taro@example.com"):
+        await edge.http.post(f"/relay/c/{slug}", data={"email": address})
+    async with edge.work() as connection:
+        administrator = {"name": "港 かおり", "password": "correct horse battery", "role": "ADMIN"}
+        by = await member.create_member(connection, partner_id=company_id, email="kaori@example.jp", **administrator)
+        await builders.referral(connection, await builders.referrer(connection, company_id), company_id)
+        await joining.invite(
+            connection, partner_id=company_id, invited_by=by, email="ren@example.jp", role="ANALYST", language="JA"
+        )
+    await edge.owner.execute("update mail set due_at = now()")
+    senders = dict[str, set[str]]()
+    async with edge.work() as connection:
+        while due := await mail.claim(connection):
+            written = await letters.write(connection, due, issuer=edge.issuer)
+            assert written
+            sender = str(message(written, edge.settings)["From"].addresses[0].display_name)
+            senders.setdefault(due.kind, set()).add(sender)
+    platform = {"共創 Kyoso"}
+    assert senders == {
+        "REJECTION": {"株式会社あおぞら（共創 Kyoso）"},
+        "RELAY_LINK": platform,
+        "REFERRAL_CONFIRMATION": platform,
+        "SURVEY": platform,
+        "COMPANY_CONFIRMATION": platform,
+        "JOINING": platform,
+    }
