@@ -311,7 +311,7 @@ async def test_only_the_companys_own_letter_comes_in_its_name(edge: Edge) -> Non
     for address in ("hanako@example.com", "taro@example.com"):
         await edge.http.post(f"/relay/c/{slug}", data={"email": address})
     async with edge.work() as connection:
-        administrator = {"name": "港 かおり", "password": "correct horse battery", "role": "ADMIN"}
+        administrator = {"name": "港 かおり", "password_hash": member.no_password(), "role": "ADMIN"}
         by = await member.create_member(connection, partner_id=company_id, email="kaori@example.jp", **administrator)
         await builders.referral(connection, await builders.referrer(connection, company_id), company_id)
         await joining.invite(

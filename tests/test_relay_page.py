@@ -297,7 +297,7 @@ async def registered(edge: Edge) -> tuple[UUID, UUID, str, dict[str, str]]:
     await edge.http.post(url, data={f"agency {agency_id}": "1", "action": "register"})
     [row] = await edge.rows("select id, consent_id, person_id from handover")
     me = f"/relay/me/{seal.page_token(row['person_id'])}"
-    return agency_id, row["id"], me, {"action": "withdraw", "consent": str(row["consent_id"])}
+    return agency_id, row["id"], me, {"action": "withdraw", "consent": str(row["consent_id"]), "sure": "yes"}
 
 
 async def somebody_waits(edge: Edge) -> None:
