@@ -26,7 +26,6 @@ SURVEY_AFTER_DAYS = 3  # what is asked right after a refusal is not an answer
 SURVEY_WITHIN_DAYS = 90  # nobody is asked about the years that an import brings
 COMMENT_CHARACTERS = 2_000
 RETENTION_DAYS = (30, 90, 180, 365)
-GIVEN_BACK = {30: 100, 90: 50}  # hundredths of a slot, for one who left by that day
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +124,10 @@ async def record_retention(
 ) -> UUID:
     """Records whether a hire is still employed on a day after the first (定着確認). Returns the event's id.
 
-    One who left by day 30 gives 1.00 of the slot back that paid for them, by day 90 it is 0.50; nothing when the
-    company caused it. Raises NOT_FOUND, NOT_YOURS, INVALID for another day or one that has not come, and WRONG_STATE
-    when the hire was reverted, a later day found them employed, or a part was given back on the earlier answer.
+    One who left by day 30 gives 1.00 of the slot back that paid for them, by day 90 it is 0.50, whichever day is told
+    first; nothing when the company caused it. The same day again corrects its answer. Raises NOT_FOUND, NOT_YOURS,
+    INVALID for another day or one that has not come, and WRONG_STATE when the hire was reverted, another day's answer
+    cannot be true beside this one, or a part was given back on the day's answer so far.
     """
     sql = queries("outcome")
     held = await sql.hire(connection, id=hire_id)
@@ -137,9 +137,9 @@ async def record_retention(
         raise _not_yours()
     if held["slot_id"] is not None:
         await slot.lock_slot(connection, held["slot_id"])
-    held = await sql.lock_hire(connection, id=hire_id, day=day)
+    await sql.hold_hire(connection, id=hire_id)
+    held = await sql.hire_on_day(connection, id=hire_id, day=day, status=status)
     _check_retention(held, day, status, said)
-    _check_stayed(held, status)
     await sql.record_retention(connection, hire_id=hire_id, day=day, status=status, at=said.at)
     event_id = await publish(
         connection,
@@ -149,9 +149,8 @@ async def record_retention(
         application_id=held["application_id"],
         hire_id=hire_id,
     )
-    gives_back = status == "LEFT" and day in GIVEN_BACK and held["redeemed"] and not held["restored"]
-    if gives_back:
-        await slot.restore(connection, slot_id=held["slot_id"], hire_id=hire_id, hundredths=GIVEN_BACK[day], said=said)
+    if held["redeemed"]:
+        await slot.restore(connection, slot_id=held["slot_id"], hire_id=hire_id, said=said)
     return event_id
 
 
@@ -232,15 +231,11 @@ def _check_retention(held: asyncpg.Record, day: int, status: str, said: Said) ->
             en="Retention is recorded for day 30, 90, 180 or 365, once it has come.",
             path=("input", "day"),
         )
-
-
-def _check_stayed(held: asyncpg.Record, status: str) -> None:
-    # Else a slot could be had back for somebody who is known to have stayed.
-    if status in ("LEFT", "LEFT_BY_COMPANY") and held["stayed"]:
+    if held["contradicted"]:  # else a slot could be had back for somebody who is known to have stayed
         raise Refusal(
             RefusalCode.WRONG_STATE,
-            ja="より後の日に在籍と記録されています。先にその記録を訂正してください。",
-            en="A later day is recorded as employed. Correct that first.",
+            ja="ほかの日の記録と両立しません（離職後の在籍、または異なる離職の区分）。先にその記録を訂正してください。",
+            en="Another day's answer cannot be true beside this one. Correct that first.",
         )
 
 

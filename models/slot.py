@@ -35,6 +35,7 @@ SLOT_MONTHS = 12  # of a slot made of parts, when no agreement is left to say
 EXPIRE_AT_ONCE = 200  # slots per transaction
 NOTICE_DAYS = (60, 30)  # before a free slot expires
 NOTICES_AT_ONCE = 200
+GIVEN_BACK = {30: 100, 90: 50}  # hundredths of a slot, for one who left by that day
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,23 +188,29 @@ async def notify_expiring(connection: Connection, now: datetime) -> int:
     return noticed
 
 
-async def restore(connection: Connection, *, slot_id: UUID, hire_id: UUID, hundredths: int, said: Said) -> list[UUID]:
-    """Gives part of a redeemed slot back for an early leaver (返戻), once per hire.
+async def restore(connection: Connection, *, slot_id: UUID, hire_id: UUID, said: Said) -> list[UUID]:
+    """Gives back what a redeemed slot is worth of which the hire left early (返戻), less what came back before.
 
-    Parts collect in the account and become a new slot each time they reach 1.00. What was redeemed stays redeemed:
-    the part comes from outside. Returns the ids of slots that this filled up.
+    The earliest day on which they had left says how much; nothing when the company caused it. Parts collect in the
+    account and become a new slot each time they reach 1.00. What was redeemed stays redeemed: the part comes from
+    outside. Returns the ids of slots that this filled up.
     """
     slot = await lock_slot(connection, slot_id)
+    left = await queries("slot").left_first(connection, hire_id=hire_id)
+    due = GIVEN_BACK.get(left["day"], 0) if left and left["status"] == "LEFT" else 0
+    part = due - await queries("slot").restored(connection, slot_id=slot_id)
+    if part <= 0:
+        return []
     before = await lock(connection, slot.account_id)
     await post(
         connection,
         [
             Transfer(
-                id=transfer_id(hire_id, "RESTORE"),
+                id=transfer_id(hire_id, f"RESTORE {due}"),
                 account_id=slot.account_id,
                 kind="RESTORE",
                 unit="SLOT",
-                amount=hundredths,
+                amount=part,
                 debit="OUTSIDE",
                 credit="AVAILABLE",
                 occurred_at=said.at,

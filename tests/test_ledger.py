@@ -82,15 +82,16 @@ async def release(slot_id: UUID, at: datetime = START) -> None:
         await slot.release(connection, slot_id=slot_id, said=await owner_of(connection, slot_id, at))
 
 
-async def restore(slot_id: UUID, hire_id: UUID, hundredths: int) -> list[UUID]:
+async def left(world: World, slot_id: UUID, hire_id: UUID, day: int) -> list[UUID]:
+    """The hire had left by that day: what comes back of the slot."""
+    await world.owner.execute("insert into retention_check values ($1, $2, 'LEFT', $3)", hire_id, day, START)
+    return await restore(slot_id, hire_id)
+
+
+async def restore(slot_id: UUID, hire_id: UUID) -> list[UUID]:
     async with unit_of_work() as connection:
-        return await slot.restore(
-            connection,
-            slot_id=slot_id,
-            hire_id=hire_id,
-            hundredths=hundredths,
-            said=await owner_of(connection, slot_id),
-        )
+        by_owner = await owner_of(connection, slot_id)
+        return await slot.restore(connection, slot_id=slot_id, hire_id=hire_id, said=by_owner)
 
 
 async def owner_of(connection: asyncpg.Connection, slot_id: UUID, at: datetime = START) -> Said:
@@ -222,10 +223,10 @@ async def test_parts_given_back_for_leavers_collect_into_a_new_slot(world: World
     pairs = [(await reserve(pair), await hire(pair)) for _ in range(2)]
     for slot_id, hire_id in pairs:
         await redeem(slot_id, hire_id)
-    assert await restore(*pairs[0], 50) == []
+    assert await left(world, *pairs[0], 90) == []
     assert await world.balance(pair.account_id) == {"redeemed": 200, "available": 50}
-    assert await restore(*pairs[0], 50) == []  # once per hire
-    assert len(await restore(*pairs[1], 50)) == 1
+    assert await restore(*pairs[0]) == []  # once per hire
+    assert len(await left(world, *pairs[1], 90)) == 1
     assert await world.balance(pair.account_id) == {"redeemed": 200, "available": 100}
     assert await world.statuses(pair.account_id) == {"REDEEMED": 2, "AVAILABLE": 1}
     assert await reserve(pair)

@@ -1,5 +1,6 @@
 """Outcomes (成果): a decision and all that follows from it, from the rejection to the slot that pays for a hire."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -258,6 +259,79 @@ async def test_a_slot_pays_for_a_hire_from_its_agency_and_is_redeemed_on_the_fir
     assert tuple(row) == (100, 50)
     with pytest.raises(Refusal, match="WRONG_STATE"):
         await retained(hire.hire_id, company_id, 90, "EMPLOYED", NOW + timedelta(days=200))
+
+
+async def paid_by_slot() -> tuple[UUID, UUID]:
+    """A company, and somebody whom a slot paid for and whose first day is a hundred days ago."""
+    company_id, agency_id = await network(handovers_per_slot=1)
+    (handover_id,) = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids
+    slot_id = (await accepted(handover_id, agency_id)).slot_ids[0]
+    application_id = await from_agency(company_id, agency_id, at=TEN_DAYS_AGO)
+    began = TODAY - timedelta(days=100)
+    return company_id, (await hired(application_id, company_id, starts_on=began, slot_id=slot_id)).hire_id
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "given_back"),
+    [
+        ((30, "LEFT"), (90, "EMPLOYED"), 100),
+        ((90, "EMPLOYED"), (30, "LEFT"), 0),
+        ((90, "EMPLOYED"), (30, "LEFT_BY_COMPANY"), 0),
+        ((30, "LEFT_BY_COMPANY"), (90, "EMPLOYED"), 0),
+        ((30, "LEFT_BY_COMPANY"), (90, "LEFT"), 0),
+        ((90, "LEFT"), (30, "LEFT_BY_COMPANY"), 50),
+    ],
+)
+async def test_whoever_has_left_is_not_employed_later_and_left_in_one_way(
+    owner: asyncpg.Connection, first: tuple[int, str], second: tuple[int, str], given_back: int
+) -> None:
+    company_id, hire_id = await paid_by_slot()
+    await retained(hire_id, company_id, *first)
+    with pytest.raises(Refusal, match="WRONG_STATE"):
+        await retained(hire_id, company_id, *second)
+    assert dict(await owner.fetch("select day, status from retention_check")) == {first[0]: first[1]}
+    assert await owner.fetchval("select available from relay_account") == given_back
+    assert await owner.fetchval("select count(*) from outcome_event where kind = 'RETENTION_CHECKED'") == 1
+
+
+async def test_an_answer_on_which_nothing_came_back_is_corrected_and_what_is_due_comes_back(
+    owner: asyncpg.Connection,
+) -> None:
+    company_id, hire_id = await paid_by_slot()
+    for day, status in ((90, "EMPLOYED"), (90, "UNKNOWN"), (30, "LEFT_BY_COMPANY"), (30, "LEFT"), (90, "LEFT")):
+        await retained(hire_id, company_id, day, status)
+    assert dict(await owner.fetch("select day, status from retention_check")) == {30: "LEFT", 90: "LEFT"}
+    assert await owner.fetchval("select available from relay_account") == 100
+
+
+async def test_what_comes_back_follows_the_earliest_day_in_whatever_order_it_is_told(owner: asyncpg.Connection) -> None:
+    company_id, hire_id = await paid_by_slot()
+    for day, due in ((180, 0), (90, 50), (90, 50), (30, 100), (30, 100), (90, 100)):
+        await retained(hire_id, company_id, day, "LEFT")
+        assert await owner.fetchval("select available from relay_account") == due
+    posted = await owner.fetch("select amount from ledger_transfer where kind = 'RESTORE' order by posted_at")
+    assert [row["amount"] for row in posted] == [50, 50]
+    assert dict(await owner.fetch("select status, count(*) from slot group by 1")) == {"REDEEMED": 1, "AVAILABLE": 1}
+
+
+async def test_days_told_at_the_same_time_give_back_what_the_earliest_is_worth(owner: asyncpg.Connection) -> None:
+    company_id, hire_id = await paid_by_slot()
+    await asyncio.gather(*(retained(hire_id, company_id, day, "LEFT") for day in (90, 30) * 4))
+    assert await owner.fetchval("select available from relay_account") == 100
+    assert await owner.fetchval("select sum(amount) from ledger_transfer where kind = 'RESTORE'") == 100
+    assert dict(await owner.fetch("select status, count(*) from slot group by 1")) == {"REDEEMED": 1, "AVAILABLE": 1}
+
+
+async def test_answers_told_at_the_same_time_agree_too(owner: asyncpg.Connection) -> None:
+    company_id, _ = await network()
+    began = TODAY - timedelta(days=100)
+    for number in range(5):
+        async with unit_of_work() as connection:
+            application_id = await builders.application(connection, company_id, f"{number}@example.jp")
+        hire_id = (await hired(application_id, company_id, starts_on=began)).hire_id  # no account is held for it
+        told = ((30, "LEFT"), (90, "EMPLOYED"))
+        await asyncio.gather(*(retained(hire_id, company_id, *each) for each in told), return_exceptions=True)
+        assert await owner.fetchval("select count(*) from retention_check where hire_id = $1", hire_id) == 1
 
 
 async def test_a_leaver_whom_the_company_dismissed_gives_nothing_back(owner: asyncpg.Connection) -> None:

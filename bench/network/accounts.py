@@ -224,7 +224,7 @@ class Account:
     def _restore(self, offer: Offer, slot: Slot, at: int) -> None:
         hundredths = offer.left[1] if offer.left else 0
         before = self._balance[AVAILABLE] // WHOLE
-        step = uuid_field(transfer_id(uuid(offer.hire), "RESTORE"))
+        step = uuid_field(transfer_id(uuid(offer.hire), f"RESTORE {hundredths}"))
         self._post(step, "RESTORE", "SLOT", hundredths, OUTSIDE, AVAILABLE, at, slot=slot.id)
         for _ in range(self._balance[AVAILABLE] // WHOLE - before):
             self._add_slot(at)

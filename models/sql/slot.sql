@@ -43,6 +43,14 @@ from slot s join hire h on h.application_id = s.application_id and h.reverted_at
 where s.status = 'RESERVED' and h.starts_on <= (:now::timestamptz at time zone 'Asia/Tokyo')::date
 order by s.id limit :most;
 
+-- name: left_first^
+-- The earliest day on which a hire had left, and how; nothing as long as no day says so.
+select day, status from retention_check where hire_id = :hire_id and status in ('LEFT', 'LEFT_BY_COMPANY') order by day limit 1;
+
+-- name: restored$
+-- Hundredths of a slot that came back so far.
+select coalesce(sum(amount), 0)::bigint from ledger_transfer where slot_id = :slot_id and kind = 'RESTORE';
+
 -- name: notify_expiring
 -- Free slots that expire within so many days and were not announced that late yet; announced from now on.
 update slot set noticed_days = :days
