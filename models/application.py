@@ -178,7 +178,7 @@ async def withdraw_all(connection: Connection, steps: Sequence[Step]) -> list[UU
 async def hire(
     connection: Connection, *, said: Said, application_id: UUID, starts_on: date, slot_id: UUID | None = None
 ) -> Hired:
-    """Hires (採用); the first working day is a day in Japan. Refuses as `stage` does."""
+    """Hires (採用); the first working day is a day in Japan. The event names the slot that pays. Refuses as `stage`."""
     hire_id = uuid7()
     row = await queries("application").hire(
         connection,
@@ -186,7 +186,6 @@ async def hire(
         by=said.by,
         hire_id=hire_id,
         starts_on=starts_on,
-        slot_id=slot_id,
         at=said.at,
     )
     handover_id = row and row["origin_id"]

@@ -137,7 +137,7 @@ async def record_retention(
         raise _not_yours()
     if held["slot_id"] is not None:
         await slot.lock_slot(connection, held["slot_id"])
-    await sql.hold_hire(connection, id=hire_id)
+    await queries("slot").hold_hire(connection, hire_id=hire_id)
     held = await sql.hire_on_day(connection, id=hire_id, day=day, status=status)
     _check_retention(held, day, status, said)
     await sql.record_retention(connection, hire_id=hire_id, day=day, status=status, at=said.at)
@@ -181,7 +181,9 @@ async def _pay(
     connection: Connection, held: slot.Slot, application_id: UUID, hire_id: UUID, acting: UUID, said: Said
 ) -> None:
     """Lets a held slot pay for a hire: reserved if it was still free, redeemed if the work begins today or before."""
-    if held.status == "AVAILABLE":
+    if held.status == "RESERVED" and held.application_id == application_id:
+        await queries("outcome").link_slot(connection, slot_id=held.id, hire_id=hire_id)
+    elif held.status == "AVAILABLE":
         await slot.reserve_slot(
             connection,
             account_id=held.account_id,
@@ -190,14 +192,13 @@ async def _pay(
             said=said,
             slot_id=held.id,
         )
-    elif held.status != "RESERVED" or held.application_id != application_id:
+    else:
         raise Refusal(
             RefusalCode.SLOT_UNAVAILABLE,
             ja="この枠は、ほかの応募に使われているか、終了しています。",
             en="This slot is another application's, or has ended.",
             path=("input", "slotId"),
         )
-    await queries("outcome").link_slot(connection, slot_id=held.id, hire_id=hire_id)
     if await queries("outcome").started(connection, hire_id=hire_id, at=datetime.now(UTC)):
         await slot.redeem(connection, slot_id=held.id, hire_id=hire_id, said=said)
 

@@ -68,15 +68,15 @@ async def reserve_slot(
     said: Said,
     slot_id: UUID | None = None,
 ) -> Moved:
-    """Reserves a free slot at offer (枠の予約): the one that expires first, or `slot_id`.
+    """Reserves a free slot at offer (枠の予約), or for a hire that is decided: the first to expire, or `slot_id`.
 
-    The application must be in selection at the account's company and have come through its agency. Raises
+    The application must be in selection at the account's company, or hired, and have come through its agency. Raises
     NOT_FOUND, NOT_YOURS, WRONG_STATE, NOT_ELIGIBLE, and SLOT_UNAVAILABLE when none is free.
     """
     account = await lock(connection, account_id)
     _must_act(acting, account.company_id)
     row = await queries("slot").free_slot(connection, account_id=account_id, slot_id=slot_id, at=said.at)
-    await _must_suit(connection, account, application_id)
+    hire_id = await _must_suit(connection, account, application_id)
     if row is None:
         raise Refusal(
             RefusalCode.SLOT_UNAVAILABLE,
@@ -84,7 +84,9 @@ async def reserve_slot(
             en="No slot is free. Wait until one is earned or a reservation is released.",
         )
     try:
-        await move_slot(connection, slot_id=row["id"], status="RESERVED", application_id=application_id)
+        await move_slot(
+            connection, slot_id=row["id"], status="RESERVED", application_id=application_id, hire_id=hire_id
+        )
     except asyncpg.UniqueViolationError:
         raise _wrong_state(
             "この応募にはすでに枠が予約されています。", "This application holds a slot already."
@@ -129,11 +131,13 @@ async def lock_slot(connection: Connection, slot_id: UUID) -> Slot:
 
 
 async def redeem(connection: Connection, *, slot_id: UUID, hire_id: UUID, said: Said) -> Moved:
-    """Spends a reserved slot on a hire. Raises WRONG_STATE when it is not reserved."""
+    """Spends a reserved slot on a hire, and restores what is due if they left. Raises WRONG_STATE unless reserved."""
     slot = await lock_slot(connection, slot_id)
     _must_be_reserved(slot)
     await move_slot(connection, slot_id=slot_id, status="REDEEMED", application_id=slot.application_id, hire_id=hire_id)
-    return await _move(connection, slot, "REDEEM", "RESERVED", "REDEEMED", said, hire_id=hire_id)
+    moved = await _move(connection, slot, "REDEEM", "RESERVED", "REDEEMED", said, hire_id=hire_id)
+    await restore(connection, slot_id=slot_id, hire_id=hire_id, said=said)
+    return moved
 
 
 async def release(connection: Connection, *, slot_id: UUID, said: Said) -> Moved:
@@ -195,10 +199,12 @@ async def restore(connection: Connection, *, slot_id: UUID, hire_id: UUID, said:
     account and become a new slot each time they reach 1.00. What was redeemed stays redeemed: the part comes from
     outside. Returns the ids of slots that this filled up.
     """
+    sql = queries("slot")
     slot = await lock_slot(connection, slot_id)
-    left = await queries("slot").left_first(connection, hire_id=hire_id)
+    await sql.hold_hire(connection, hire_id=hire_id)
+    left = await sql.left_first(connection, hire_id=hire_id)
     due = GIVEN_BACK.get(left["day"], 0) if left and left["status"] == "LEFT" else 0
-    part = due - await queries("slot").restored(connection, slot_id=slot_id)
+    part = due - await sql.restored(connection, slot_id=slot_id)
     if part <= 0:
         return []
     before = await lock(connection, slot.account_id)
@@ -269,8 +275,8 @@ async def _publish(
     )
 
 
-async def _must_suit(connection: Connection, account: Account, application_id: UUID) -> None:
-    """A slot pays for one whom this agency brought to this company, while they are in selection."""
+async def _must_suit(connection: Connection, account: Account, application_id: UUID) -> UUID | None:
+    """A slot pays for one whom this agency brought to this company. Returns the hire, if it is decided."""
     row = await queries("slot").application_for_slot(connection, id=application_id)
     if row is None or row["company_id"] != account.company_id:
         raise not_found("input", "applicationId")
@@ -283,6 +289,7 @@ async def _must_suit(connection: Connection, account: Account, application_id: U
             en="A slot pays only for somebody whom the account's agency introduced.",
             path=("input", "applicationId"),
         )
+    return row["hire_id"]
 
 
 def _must_act(acting: UUID, owner: UUID) -> None:

@@ -133,7 +133,7 @@ class Hire(Node):
     route: Route = column("By which route (応募経路)", scopes=[["outcomes:read"]])
     decided_at: DateTime = column("Decided", scopes=[["outcomes:read"]])
     starts_on: Date = column("First working day (入社日)", scopes=[["outcomes:read"]])
-    slot: Slot | None = one("The slot that paid for it", "slot_id", scopes=[["outcomes:read"]])
+    slot: Slot | None = one("The slot that paid for it", back="hire_id", scopes=[["outcomes:read"]])
     retention: list[RetentionCheck] = listed(
         "Checks at 30, 90, 180 and 365 days (定着確認)", json=RETENTION, scopes=[["outcomes:read"]], at_most=4
     )

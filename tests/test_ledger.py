@@ -148,14 +148,13 @@ async def test_the_last_slot_has_one_winner(world: World) -> None:
 async def test_redeem_and_release_raced(world: World) -> None:
     """proof 4.4: of a redemption and a release of the same slot exactly one happens, round after round."""
     pair = await relay(world)
-    hire_id = await hire(pair)
     for _ in range(10):
         await count(pair, 10)
-        slot_id = await reserve(pair)
+        slot_id, hire_id = await reserve(pair), await hire(pair)
         outcomes = await asyncio.gather(
-            attempt(lambda slot_id=slot_id: redeem(slot_id, hire_id)),
+            attempt(lambda slot_id=slot_id, hire_id=hire_id: redeem(slot_id, hire_id)),
             attempt(lambda slot_id=slot_id: release(slot_id)),
-            attempt(lambda slot_id=slot_id: redeem(slot_id, hire_id)),
+            attempt(lambda slot_id=slot_id, hire_id=hire_id: redeem(slot_id, hire_id)),
         )
         refusals = [outcome for outcome in outcomes if outcome is not None]
         assert [type(refusal) for refusal in refusals] == [Refusal, Refusal]

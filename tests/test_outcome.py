@@ -18,8 +18,12 @@ from models.db import credentials, pool, unit_of_work
 from models.errors import Refusal
 from models.terms import Sharing
 from planner import Request
+from planner.codec import global_id
 from tests import builders
 from tests.builders import said
+from tests.served import Served, running
+
+__all__ = ["running"]
 
 NOW = datetime.now(UTC)
 TODAY = (NOW + timedelta(hours=9)).date()  # in Japan
@@ -344,6 +348,58 @@ async def test_a_leaver_whom_the_company_dismissed_gives_nothing_back(owner: asy
     assert await owner.fetchval("select available from relay_account") == 0
     with pytest.raises(Refusal, match="INVALID"):
         await retained(hire.hire_id, company_id, 180, "EMPLOYED")  # not come yet
+
+
+@pytest.mark.parametrize("left_at", [0, 1, 2])
+async def test_a_slot_reserved_after_the_hire_pays_as_one_before_it(owner: asyncpg.Connection, left_at: int) -> None:
+    """Whenever it is told that they had left: before the slot is reserved, before it is redeemed, or after."""
+    company_id, agency_id = await network(handovers_per_slot=1)
+    (handover_id,) = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids
+    await accepted(handover_id, agency_id)
+    application_id = await from_agency(company_id, agency_id, at=TEN_DAYS_AGO)
+    hire_id = (await hired(application_id, company_id, starts_on=TODAY - timedelta(days=9))).hire_id
+    account_id = await owner.fetchval("select id from relay_account")
+
+    async def reserve() -> None:
+        async with unit_of_work() as connection:
+            await slot.reserve_slot(
+                connection,
+                account_id=account_id,
+                application_id=application_id,
+                acting=company_id,
+                said=said(company_id, NOW),
+            )
+        assert await owner.fetchval("select hire_id from slot") == hire_id
+
+    async def redeem() -> None:
+        async with unit_of_work() as connection:
+            assert len(await slot.redeem_due(connection, NOW)) == 1
+
+    steps = [reserve, redeem]
+    steps.insert(left_at, lambda: retained(hire_id, company_id, 30, "LEFT"))
+    for step in steps:
+        await step()
+    assert tuple(await owner.fetchrow("select redeemed, available from relay_account")) == (100, 100)
+    assert dict(await owner.fetch("select status, count(*) from slot group by 1")) == {"REDEEMED": 1, "AVAILABLE": 1}
+
+
+async def test_a_hire_names_the_slot_that_pays_for_it_as_long_as_one_does(served: Served) -> None:
+    company_id, agency_id = await network(handovers_per_slot=1)
+    (handover_id,) = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids
+    slot_id = (await accepted(handover_id, agency_id)).slot_ids[0]
+    application_id = await from_agency(company_id, agency_id, at=NOW)
+    hire_id = (await hired(application_id, company_id, starts_on=TODAY + timedelta(days=5))).hire_id
+    ask = f'{{ node(id: "{global_id("hire", hire_id)}") {{ ... on Hire {{ slot {{ id status }} }} }} }}'
+    assert await served.ask(company_id, ask) == {"node": {"slot": None}}
+    async with unit_of_work() as connection:
+        found = await connection.fetchval("select account_id from slot where id = $1", slot_id)
+        arguments = {"account_id": found, "application_id": application_id, "acting": company_id}
+        await slot.reserve_slot(connection, **arguments, said=said(company_id, NOW))
+    paying = {"id": global_id("slot", slot_id), "status": "RESERVED"}
+    assert await served.ask(company_id, ask) == {"node": {"slot": paying}}
+    async with unit_of_work() as connection:
+        await slot.release_slot(connection, slot_id=slot_id, acting=company_id, said=said(company_id, NOW))
+    assert await served.ask(company_id, ask) == {"node": {"slot": None}}
 
 
 async def test_a_rejection_taken_back_kills_the_url_and_takes_the_count_back(owner: asyncpg.Connection) -> None:

@@ -134,8 +134,8 @@ async def test_slots_are_what_their_transfers_say(connection: asyncpg.Connection
     )
     misspent = await connection.fetchval(
         """
-        select count(*) from slot s left join hire h on h.slot_id = s.id
-        where s.status = 'REDEEMED' and (h.id is distinct from s.hire_id or h.application_id <> s.application_id
+        select count(*) from slot s left join hire h on h.id = s.hire_id
+        where s.status = 'REDEEMED' and (h.application_id is distinct from s.application_id
           or h.company_id <> s.company_id)
         """
     )

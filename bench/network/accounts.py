@@ -65,7 +65,7 @@ class Books:
 
 
 def keep_books(world: World, sheets: Sheets, counts: Iterable[Count], offers: Iterable[Offer]) -> Events:
-    """Writes every account with its transfers, slots and the hires that a slot could pay for. Returns the events."""
+    """Writes every account with its transfers and slots. Returns the events."""
     chance = Chance(world.seed, "accounts")
     events = Events(chance, world.size.until)
     books = Books(sheets, events, chance, world.size.until)
@@ -101,10 +101,6 @@ class Account:
             self._later(offer.at, "OFFER", offer=offer)
         while self._due and self._due[0].at < self._books.until:
             self._happen(heappop(self._due))
-        for happening in sorted(self._due):
-            # Hires of the last hours, whose slot stays reserved.
-            if happening.what == "OFFER" and happening.offer is not None:
-                self._write_hire(happening.offer, None)
         self._write()
 
     def _later(
@@ -194,19 +190,18 @@ class Account:
     def _offer(self, offer: Offer) -> None:
         free = [slot for slot in self._slots if slot.status == AVAILABLE and slot.expires > offer.at]
         if not free or self._books.chance.random() >= SLOT_USED:
-            self._write_hire(offer, None)
             return
         slot = min(free, key=lambda slot: (slot.expires, slot.id))
         slot.status, slot.application = RESERVED, offer.application
         self._move(slot, "RESERVE", AVAILABLE, RESERVED, offer.at, offer)
         if offer.ended is not None:
             self._later(offer.ended, "RELEASE", offer=offer, slot=slot)
-        elif offer.head:
+        elif offer.hire:
+            slot.hire = offer.hire
             self._later(midnight(offer.starts), "REDEEM", offer=offer, slot=slot)
-        self._write_hire(offer, slot if offer.ended is None else None)
 
     def _redeem(self, offer: Offer, slot: Slot, at: int) -> None:
-        slot.status, slot.hire = REDEEMED, offer.hire
+        slot.status = REDEEMED
         self._move(slot, "REDEEM", RESERVED, REDEEMED, at, offer)
         if offer.left is not None:
             self._later(offer.left[0], "RESTORE", offer=offer, slot=slot)
@@ -302,10 +297,6 @@ class Account:
             invitation=invitation,
             application=application,
         )
-
-    def _write_hire(self, offer: Offer, slot: Slot | None) -> None:
-        if offer.head:
-            self._books.sheets["hire"].add(offer.head, slot.id if slot else NULL, offer.tail)
 
     def _write(self) -> None:
         relay = self._relay

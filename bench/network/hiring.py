@@ -87,29 +87,26 @@ class Hiring:
                 hire=hire,
                 corrects=event,
             )
-        head = (
-            hire
-            + company.id
-            + applicant.application
-            + applicant.person.id
-            + word(applicant.route)
-            + instant(decided)
-            + day(starts)
+        self._sheets["hire"].add(
+            hire,
+            company.id,
+            applicant.application,
+            applicant.person.id,
+            word(applicant.route),
+            instant(decided),
+            day(starts),
+            NULL if handover is None else handover.id,
+            optional_instant(reverted),
         )
-        tail = (NULL if handover is None else handover.id) + optional_instant(reverted)
         relay = self._relay(applicant)
-        if relay is None:
-            self._sheets["hire"].add(head, NULL, tail)
-        else:
+        if relay is not None:
             self.offers.append(
                 Offer(
                     relay.number,
                     offered,
                     applicant.application,
                     applicant.whose,
-                    head=head,
                     ended=reverted,
-                    tail=tail,
                     hire=hire,
                     starts=starts,
                     left=left,

@@ -87,9 +87,8 @@ class Count:
 class Offer:
     """An offer for which a slot of the relay may be reserved.
 
-    `ended`: when the candidate withdrew from it, or the hire was reverted. `head` and `tail` are the hire's row around
-    its slot; both empty when nobody was hired. `left`: when the early leaver was noticed, with the hundredths of a slot
-    that come back.
+    `ended`: when the candidate withdrew from it, or the hire was reverted. `hire` is empty when nobody was hired.
+    `left`: when the early leaver was noticed, with the hundredths of a slot that come back.
     """
 
     relay: int
@@ -97,8 +96,6 @@ class Offer:
     application: Field
     whose: Field
     ended: int | None = None
-    head: bytes = b""
-    tail: bytes = b""
     hire: Field = b""
     starts: int = 0
     left: tuple[int, int] | None = None

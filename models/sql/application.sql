@@ -59,8 +59,8 @@ with decided as (
   where id = :id and company_id = :by and status = 'ACTIVE'
   returning id, company_id, person_id, route, referral_id
 ), hired as (
-  insert into hire (id, company_id, application_id, person_id, route, decided_at, starts_on, slot_id, handover_id)
-  select :hire_id, d.company_id, d.id, d.person_id, d.route, :at, :starts_on, :slot_id, r.origin_id
+  insert into hire (id, company_id, application_id, person_id, route, decided_at, starts_on, handover_id)
+  select :hire_id, d.company_id, d.id, d.person_id, d.route, :at, :starts_on, r.origin_id
   from decided d left join referral r on r.id = d.referral_id
 ), told as (
   update referral r set status = 'HIRED', closed_at = :at from decided where r.id = decided.referral_id

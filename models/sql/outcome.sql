@@ -18,23 +18,18 @@ select starts_on <= (:at::timestamptz at time zone 'Asia/Tokyo')::date from hire
 
 -- name: hire^
 -- Whose hire it is, and which slot paid for it; not held.
-select company_id, slot_id from hire where id = :id;
-
--- name: hold_hire!
--- A hire, held: what hangs on it is read after this, or it could be out of date.
-select from hire where id = :id for no key update;
+select h.company_id, s.id as slot_id from hire h left join slot s on s.hire_id = h.id where h.id = :id;
 
 -- name: hire_on_day^
 -- A held hire with the answer of that day so far, whether another day's cannot be true beside the new one, and whether
 -- its slot was redeemed and partly given back. Whoever has left is not employed later, and left in one way.
-select h.application_id, h.slot_id, h.starts_on, h.reverted_at,
+select h.application_id, s.id as slot_id, h.starts_on, h.reverted_at, s.status = 'REDEEMED' as redeemed,
   (select c.status from retention_check c where c.hire_id = h.id and c.day = :day) as known,
   exists (select from retention_check c
     where c.hire_id = h.id and c.day <> :day and c.status <> :status and 'UNKNOWN' not in (c.status, :status)
       and not (c.day < :day and c.status = 'EMPLOYED' or c.day > :day and :status = 'EMPLOYED')) as contradicted,
-  exists (select from slot s where s.id = h.slot_id and s.status = 'REDEEMED' and s.hire_id = h.id) as redeemed,
-  exists (select from ledger_transfer t where t.slot_id = h.slot_id and t.kind = 'RESTORE') as restored
-from hire h where h.id = :id;
+  exists (select from ledger_transfer t where t.slot_id = s.id and t.kind = 'RESTORE') as restored
+from hire h left join slot s on s.hire_id = h.id where h.id = :id;
 
 -- name: record_retention!
 -- The answer of one day; a later one corrects it.

@@ -27,8 +27,8 @@ select id, company_id, agency_id, agreement_id, counted, available, reserved, re
 from relay_account where id = any(:ids::uuid[]) order by id for update;
 
 -- name: application_for_slot^
--- An application, held, and who brought it.
-select a.id, a.company_id, a.status, a.route, r.referrer_id
+-- An application, held, with the hire it ended in, and who brought it.
+select a.id, a.company_id, a.status, a.route, a.hire_id, r.referrer_id
 from application a left join referral r on r.id = a.referral_id where a.id = :id for update of a;
 
 -- name: hire_for_slot^
@@ -42,6 +42,10 @@ select s.id, s.account_id, s.application_id, h.id as hire_id
 from slot s join hire h on h.application_id = s.application_id and h.reverted_at is null
 where s.status = 'RESERVED' and h.starts_on <= (:now::timestamptz at time zone 'Asia/Tokyo')::date
 order by s.id limit :most;
+
+-- name: hold_hire!
+-- A hire, held: what hangs on it is read after this, or it could be out of date.
+select from hire where id = :hire_id for no key update;
 
 -- name: left_first^
 -- The earliest day on which a hire had left, and how; nothing as long as no day says so.
