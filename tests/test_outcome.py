@@ -418,6 +418,25 @@ async def test_a_rejection_taken_back_kills_the_url_and_takes_the_count_back(own
             await invitation.open(connection, invitation_id=invitation_id, said=said(company_id, NOW, "CANDIDATE"))
 
 
+@pytest.mark.parametrize("was_accepted", [True, False])
+async def test_whoever_is_rejected_anew_may_turn_to_the_same_agency_and_counts_once(
+    owner: asyncpg.Connection, was_accepted: bool
+) -> None:
+    company_id, agency_id = await network(handovers_per_slot=2)
+    application_id = await rejected(company_id)
+    (first,) = (await registered(application_id, company_id, agency_id)).handover_ids
+    if was_accepted:
+        assert (await accepted(first, agency_id)).counted
+    await reverted(application_id, company_id)
+    async with unit_of_work() as connection:
+        await outcome.reject(connection, application_id=application_id, acting=company_id, said=said(company_id, NOW))
+    (second,) = (await registered(application_id, company_id, agency_id)).handover_ids
+    assert dict(await owner.fetch("select id, status from handover")) == {first: "REVERSED", second: "REGISTERED"}
+    assert (await accepted(second, agency_id)).counted
+    assert await owner.fetchval("select counted from relay_account") == 100
+    assert (await registered(application_id, company_id, agency_id)).handover_ids == []  # one that stands is left
+
+
 async def test_a_hire_taken_back_frees_its_reserved_slot(owner: asyncpg.Connection) -> None:
     company_id, agency_id = await network(handovers_per_slot=1)
     (handover_id,) = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids

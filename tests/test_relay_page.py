@@ -343,6 +343,34 @@ async def test_a_page_and_another_that_deadlock_are_both_answered(edge: Edge) ->
     assert await edge.value("select count(*) from outcome_event where kind = 'WITHDRAWN'") == 1
 
 
+async def test_whoever_took_a_choice_back_may_make_it_again_until_it_counted(edge: Edge) -> None:
+    company_id = await edge.company()
+    agency_id = await edge.relay(company_id, "みらい人材")
+    url = f"/relay/{seal.relay_token(await edge.rejected(company_id))}"
+    form = {f"agency {agency_id}": "1", "action": "register"}
+    me = f"/relay/me/{seal.page_token(await edge.value('select person_id from relay_invitation'))}"
+    for _ in range(2):
+        await edge.http.post(url, data=form)
+        assert "登録が済んでいます" in (await edge.http.get(url)).text
+        consent_id = await edge.value("select consent_id from handover where status = 'REGISTERED'")
+        await edge.http.post(me, data={"action": "withdraw", "consent": str(consent_id), "sure": "yes"})
+        page = (await edge.http.get(url)).text
+        assert "登録が済んでいます" not in page
+        assert f"agency {agency_id}" in fields(page)
+    await edge.http.post(url, data=form)
+    waiting = await edge.rows("select id, consent_id from handover where status = 'REGISTERED'")
+    async with edge.work() as connection:
+        said = builders.said(agency_id, datetime.now(UTC))
+        assert (await relay.accept(connection, handover_id=waiting[0]["id"], acting=agency_id, said=said)).counted
+    await edge.http.post(me, data={"action": "withdraw", "consent": str(waiting[0]["consent_id"]), "sure": "yes"})
+    await edge.http.post(url, data=form)
+    assert await edge.rows("select status, counted, count(*)::int as n from handover group by 1, 2 order by 1") == [
+        {"status": "ACCEPTED", "counted": True, "n": 1},
+        {"status": "WITHDRAWN", "counted": False, "n": 2},
+    ]
+    assert await edge.value("select counted from relay_account") == 100
+
+
 async def test_a_strangers_consent_is_not_mine_to_withdraw(edge: Edge) -> None:
     company_id = await edge.company()
     agency_id = await edge.relay(company_id)

@@ -11,9 +11,10 @@ on conflict (referrer_id, company_id, person_id) do nothing
 returning id;
 
 -- name: agencies_to_choose
--- Agencies that may help a candidate of this company, by name; chosen: this invitation led there before.
+-- Agencies that may help a candidate of this company, by name; chosen: this invitation led there, and it stands.
 select o.id, o.name, o.detail, o.agreement_id, o.silence_days,
-  exists (select from handover h where h.invitation_id = :invitation_id and h.agency_id = o.id) as chosen
+  exists (select from handover h where h.invitation_id = :invitation_id and h.agency_id = o.id
+    and h.status not in ('WITHDRAWN', 'REVERSED')) as chosen
 from relay_agencies(:company_id, :at) o order by o.sort_name, o.id;
 
 -- name: companies_to_choose
