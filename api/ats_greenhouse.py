@@ -1,7 +1,8 @@
 """Greenhouse Recruiting: what its webhooks say, in our facts (source: grnhse/greenhouse-api-docs, webhooks).
 
-A payload is read with forbearance: a key that is missing, null or of another type was not told. Nearly every event
-carries a whole application, so an application that was never announced is made from whatever mentions it first.
+A payload is read with forbearance: a key that is missing, null or of another type was not told, nor was a time at which
+nothing can be. Nearly every event carries a whole application, so an application that was never announced is made from
+whatever mentions it first.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 from api.intake import (
     JAPAN,
+    YEARS,
     Applicant,
     ApplicantChanged,
     ApplicantErased,
@@ -30,6 +32,7 @@ from api.intake import (
     Told,
 )
 from api.intake_words import full_name, prefecture_in, route_of, stage_of
+from models.application import may_start
 from models.mailbox import plain_email
 
 TITLE_CHARACTERS_MAX = 200
@@ -111,6 +114,7 @@ def _application(action: str, seen: Json, received_at: datetime) -> list[Fact]:
         return []
     status = SEEN[action] or STATUSES.get(str(seen.get("status")), Told.ACTIVE)
     offer = _part(seen, "offer")
+    starts_on = _day(offer.get("starts_at"))
     applied_at, active_at = _time(seen.get("applied_at")), _time(seen.get("last_activity_at"))
     as_of = active_at or applied_at or received_at
     decided_at = None
@@ -133,7 +137,7 @@ def _application(action: str, seen: Json, received_at: datetime) -> list[Fact]:
             stage=stage_of(_text(_part(seen, "current_stage").get("name"))),
             stage_moved=action == "candidate_stage_change",
             decided_at=decided_at,
-            starts_on=_day(offer.get("starts_at")),
+            starts_on=starts_on if starts_on and decided_at and may_start(starts_on, decided_at) else None,
             reason=_reason(_part(seen, "rejection_reason")),
             route="EMPLOYEE_REFERRAL" if credit else route_of(_text(source.get("public_name") or source.get("name"))),
             credit=credit,
@@ -288,7 +292,7 @@ def _time(value: Any) -> datetime | None:
         found = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)) if found.year in YEARS else None
 
 
 def _day(value: Any) -> date | None:
@@ -297,8 +301,9 @@ def _day(value: Any) -> date | None:
         return None
     for form in ("%Y-%m-%d", "%m/%d/%Y"):
         try:
-            return datetime.strptime(value.strip(), form).date()
+            found = datetime.strptime(value.strip(), form).date()
+            return found if found.year in YEARS else None
         except ValueError:
             continue
-    found = _time(value)
-    return found.astimezone(JAPAN).date() if found else None
+    at = _time(value)
+    return at.astimezone(JAPAN).date() if at else None

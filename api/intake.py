@@ -12,6 +12,8 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 JAPAN = ZoneInfo("Asia/Tokyo")
+YEARS = range(1900, 2200)
+"""In which something can have happened: another year is a mistake, and the calendar's ends cannot be reckoned with."""
 
 
 @dataclass(frozen=True, slots=True)

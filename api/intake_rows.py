@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 
-from api.intake import JAPAN, Applicant, ApplicationState, Credit, JobState, Told
+from api.intake import JAPAN, YEARS, Applicant, ApplicationState, Credit, JobState, Told
 from api.intake_words import full_name, prefecture_in, route_of, stage_of
 from models import seal
+from models.application import may_start
 from models.mailbox import plain_email
 
 ENCODINGS = ("utf-8-sig", "cp932")
@@ -192,6 +193,8 @@ class _Cells:
         decided_at = self._decided(status)
         starts_on = self._day("starts_on", required=status is Told.HIRED and self._table.form == "generic")
         email, title = self._email(), self._text("job")
+        if starts_on and decided_at and status is Told.HIRED and not may_start(starts_on, decided_at):
+            self._wrong("starts_on", "is more than two years from the decision")
         if decided_at and decided_at < received_at:
             self._wrong(self._decision_word(status), "is before the application was received")
         external_id = self._id("application_id") or self._made_id(email, title, received_at)
@@ -332,6 +335,6 @@ def _plain(text: str) -> str:
 
 def _day(year: int, month: int, day: int) -> date | None:
     try:
-        return date(year, month, day)
+        return date(year, month, day) if year in YEARS else None
     except ValueError:
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -16,6 +16,7 @@ import asyncpg
 from models.db import queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, invalid, not_found, not_yours, too_long
 from models.outbox import Event, Said, publish_all
+from models.partner import today
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -33,6 +34,7 @@ ROUTES = (
 )
 ROUTE_OF_KIND = {"COMPANY": "PARTNER_REFERRAL", "AGENCY": "AGENCY", "SCHOOL": "SCHOOL", "COMMUNITY": "COMMUNITY"}
 REJECTION_REASON_CHARACTERS, REVERT_REASON_CHARACTERS = 2_000, 1_000
+START_WITHIN_DAYS = 731  # two years, before or after the decision: some hires are told long after they began
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,14 @@ async def withdraw_all(connection: Connection, steps: Sequence[Step]) -> list[UU
 async def hire(
     connection: Connection, *, said: Said, application_id: UUID, starts_on: date, slot_id: UUID | None = None
 ) -> Hired:
-    """Hires (採用); the first working day is a day in Japan. The event names the slot that pays. Refuses as `stage`."""
+    """Hires (採用); the first working day is a day in Japan. The event names the slot that pays.
+
+    Refuses as `stage` does, INVALID for a day on which work cannot begin.
+    """
+    if not may_start(starts_on, said.at):
+        raise invalid(
+            "startsOn", "入社日は決定日の前後2年以内の日です。", "Work begins within two years of the decision."
+        )
     hire_id = uuid7()
     row = await queries("application").hire(
         connection,
@@ -193,6 +202,11 @@ async def hire(
         connection, "HIRED", said, application_id, row, hire_id=hire_id, slot_id=slot_id, handover_id=handover_id
     )
     return Hired(hire_id, event_id, handover_id)
+
+
+def may_start(starts_on: date, decided_at: datetime) -> bool:
+    """Whether work that was decided on then may begin on that day."""
+    return abs((starts_on - today(decided_at)).days) <= START_WITHIN_DAYS
 
 
 async def revert(connection: Connection, *, said: Said, application_id: UUID, reason: str) -> Reverted:

@@ -18,6 +18,7 @@ from models.application import Step
 from models.db import queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said, publish
+from models.partner import today
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 RetentionStatus = Literal["EMPLOYED", "LEFT", "LEFT_BY_COMPANY", "UNKNOWN"]
@@ -225,7 +226,7 @@ def _check_retention(held: asyncpg.Record, day: int, status: str, said: Said) ->
             ja="この採用は取り消されているか、返戻が済んでいるため、変更できません。",
             en="This hire was reverted, or part of its slot was given back already.",
         )
-    if day not in RETENTION_DAYS or (status == "EMPLOYED" and not _came(held["starts_on"], day, said.at)):
+    if day not in RETENTION_DAYS or (status == "EMPLOYED" and (today(said.at) - held["starts_on"]).days < day):
         raise Refusal(
             RefusalCode.INVALID,
             ja="定着確認は入社から30・90・180・365日の時点で記録します。",
@@ -238,12 +239,6 @@ def _check_retention(held: asyncpg.Record, day: int, status: str, said: Said) ->
             ja="ほかの日の記録と両立しません（離職後の在籍、または異なる離職の区分）。先にその記録を訂正してください。",
             en="Another day's answer cannot be true beside this one. Correct that first.",
         )
-
-
-def _came(starts_on: date, day: int, at: datetime) -> bool:
-    """Whether so many days after the first one have passed in Japan."""
-    midnight = datetime(starts_on.year, starts_on.month, starts_on.day, tzinfo=UTC) + timedelta(days=day)
-    return at.astimezone(UTC) + timedelta(hours=9) >= midnight
 
 
 def _must_act(acting: UUID, said: Said) -> None:

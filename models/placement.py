@@ -8,9 +8,12 @@ from uuid import UUID
 
 import asyncpg
 
+from models.application import may_start
 from models.db import queries
+from models.errors import invalid
 from models.handover import Record, find, hold, must_act, tell, wrong_state
 from models.outbox import Said, publish
+from models.partner import today
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -20,8 +23,9 @@ async def record_placement(
 ) -> UUID | None:
     """The agency found the person work outside the network (決定報告); it shows in counts only.
 
-    Returns the event's id, or None: the company hears of it only where the candidate allowed the agency to tell.
-    Raises NOT_YOURS, and WRONG_STATE unless the handover was accepted.
+    Returns the event's id, or None: the company hears of it only where the candidate allowed the agency to tell, and
+    hears nothing of the same day told again. Raises NOT_YOURS, INVALID for a day before the registration or too far
+    ahead, and WRONG_STATE unless the handover was accepted and led to no other work.
     """
     found = await find(connection, handover_id)
     must_act(acting, found["agency_id"])
@@ -29,6 +33,16 @@ async def record_placement(
     if handover["status"] != "ACCEPTED":
         raise wrong_state(
             "受諾した引き継ぎにだけ、決定を記録できます。", "A placement follows an accepted handover only."
+        )
+    if handover["placed_outside_on"] == starts_on:
+        return None
+    if handover["placed_outside_on"] or handover["placement_id"]:
+        raise wrong_state("就職の決定はすでに記録されています。", "A placement of this handover is recorded already.")
+    if starts_on < today(handover["registered_at"]) or not may_start(starts_on, said.at):
+        raise invalid(
+            "startsOn",
+            "就業開始日は、登録日から今日の2年後までの日です。",
+            "Work begins on the day of the registration or later, and within two years from now.",
         )
     await queries("relay").place_outside(connection, id=handover_id, starts_on=starts_on, at=said.at)
     told = await _may_tell(connection, handover)

@@ -22,6 +22,7 @@ PURPOSE_CHARACTERS = 1_000
 HANDOVERS_PER_SLOT_MAX = 1_000
 SILENCE_DAYS_MAX = 90
 SLOT_MONTHS_MAX = 120
+TERM_YEARS_MAX = 50  # from today, before and after
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,13 @@ def check_terms(kind: str, terms: Terms, *, on: date) -> None:
         )
     if not categories and kind != "CAREER_RELAY":
         raise invalid("sharing", "共有するデータ区分を選んでください。", "Choose at least one data category to share.")
+    for path, day in (("startsOn", terms.starts_on), ("endsOn", terms.ends_on)):
+        if day is not None and abs(day.year - on.year) > TERM_YEARS_MAX:
+            raise invalid(
+                path,
+                f"契約の期間は今日の前後{TERM_YEARS_MAX}年以内にしてください。",
+                f"The first and the last day lie within {TERM_YEARS_MAX} years of today.",
+            )
     if terms.ends_on is not None and terms.ends_on < max(terms.starts_on, on):
         raise invalid(
             "endsOn",

@@ -388,6 +388,9 @@ RULE = RelayTerms()
         ("INFORMATION_SHARING", "company", terms(sharing=(Sharing("GOSSIP", "FIELDS"),)), "sharing"),
         ("INFORMATION_SHARING", "company", terms(ends_on=date(2024, 3, 31)), "endsOn"),
         ("INFORMATION_SHARING", "company", terms(ends_on=date(2025, 3, 31)), "endsOn"),
+        ("INFORMATION_SHARING", "company", terms(ends_on=date.max), "endsOn"),
+        ("INFORMATION_SHARING", "company", replace(terms(), starts_on=date.max), "startsOn"),
+        ("INFORMATION_SHARING", "company", replace(terms(), starts_on=date.min), "startsOn"),
         ("INFORMATION_SHARING", "self", terms(), "partnerIds"),
     ],
 )

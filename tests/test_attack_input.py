@@ -101,6 +101,37 @@ async def test_whatever_stands_in_a_delivery_nothing_breaks(edge: Edge, name: st
     assert {row["failure"] for row in failures} <= {"TOO_EARLY", "INVALID", "WRONG_STATE", "NOT_FOUND"}
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "0001-01-01T00:00:00+09:00",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01",
+        "9999-12-31",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-23:59",
+    ],
+)
+@pytest.mark.parametrize("name", ["new_candidate_application", "reject_candidate", "hire_candidate", "job_approved"])
+async def test_a_time_at_which_nothing_can_be_was_not_told(edge: Edge, name: str, odd: str) -> None:
+    company_id = await edge.company()
+    told = fixture(name)
+    spoiled = [path for path in paths(told["payload"]) if str(path[-1]).endswith(("_at", "_date"))]
+    assert spoiled
+    for path in spoiled:
+        within(told["payload"], path[:-1])[path[-1]] = odd
+    assert (await edge.post(company_id, json.dumps(told).encode(), event_id="x")).status_code == 200
+    await edge.courier.apply_deliveries()
+    assert await edge.rows("select state, failure from ats_delivery") == [{"state": "APPLIED", "failure": None}]
+    years = await edge.rows(
+        "select extract(year from received_at)::int as y from application"
+        " union select extract(year from decided_at)::int from application"
+        " union select extract(year from starts_on)::int from hire"
+        " union select extract(year from opened_at)::int from job"
+    )
+    assert {row["y"] for row in years} <= {None, *range(1990, 2100)}
+
+
 def paths(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The way to every value in a document."""
     if isinstance(value, dict):

@@ -349,6 +349,8 @@ async def test_an_unknown_company_says_so_in_one_line(edge: Edge, run: Run) -> N
         ("04/15/2026", date(2026, 4, 15)),
         ("2026-13-01", None),
         ("明日", None),
+        ("0001-01-01", None),
+        ("9999-12-31", None),
     ],
 )
 def test_days_as_they_are_written_in_japan(text: str, day: date | None) -> None:
@@ -368,6 +370,18 @@ def test_nothing_was_received_or_decided_tomorrow() -> None:
         (2, "decided_on", "is before the application was received"),
     ]
     assert right == []
+
+
+def test_nobody_begins_to_work_years_from_the_decision() -> None:
+    now = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
+    head = "email,received_on,status,decided_on,starts_on\n"
+    rows = [
+        f"a@b.jp,2024-04-01,採用,2024-05-01,{day}\n" for day in ("2022-04-30", "2022-05-01", "2026-05-02", "2062-06-01")
+    ]
+    table = read_table((head + "".join(rows)).encode(), "generic")
+    found = [[(each.line, each.column, each.problem) for each in read_row(table, row, now)[1]] for row in table.rows]
+    problem = "is more than two years from the decision"
+    assert found == [[(2, "starts_on", problem)], [], [], [(5, "starts_on", problem)]]
 
 
 def test_a_quoted_cell_over_two_lines_keeps_the_line_numbers() -> None:

@@ -230,6 +230,60 @@ async def test_one_agency_may_tell_and_the_other_may_not(owner: asyncpg.Connecti
     assert await placement(company_id) == {"id": f"hire_{hire.hire_id}"}
 
 
+@pytest.mark.parametrize("starts_on", [date.min, TODAY - timedelta(days=732), TODAY + timedelta(days=732), date.max])
+async def test_work_begins_within_two_years_of_the_decision(owner: asyncpg.Connection, starts_on: date) -> None:
+    company_id, _ = await network()
+    async with unit_of_work() as connection:
+        application_id = await builders.application(connection, company_id)
+    with pytest.raises(Refusal, match="INVALID"):
+        await hired(application_id, company_id, starts_on=starts_on)
+    assert await owner.fetchval("select count(*) from hire") == 0
+    hire_id = (await hired(application_id, company_id, starts_on=TODAY + timedelta(days=731))).hire_id
+    await owner.execute("update hire set starts_on = $1", starts_on)  # from before there was a bound
+    if starts_on > TODAY:
+        with pytest.raises(Refusal, match="INVALID"):
+            await retained(hire_id, company_id, 365, "EMPLOYED")
+    else:
+        await retained(hire_id, company_id, 365, "EMPLOYED")
+
+
+async def placed(handover_id: UUID, agency_id: UUID, starts_on: date) -> UUID | None:
+    async with unit_of_work() as connection:
+        return await relay.record_placement(
+            connection, handover_id=handover_id, acting=agency_id, starts_on=starts_on, said=said(agency_id, NOW)
+        )
+
+
+async def test_a_placement_is_told_once_of_a_day_that_can_be(owner: asyncpg.Connection) -> None:
+    company_id, agency_id = await network()
+    (handover_id,) = (
+        await registered(await rejected(company_id), company_id, agency_id, tell_company=True)
+    ).handover_ids
+    await accepted(handover_id, agency_id)
+    for wrong in (date.min, TODAY - timedelta(days=1), TODAY + timedelta(days=732), date.max):
+        with pytest.raises(Refusal, match="INVALID"):
+            await placed(handover_id, agency_id, wrong)
+    assert await owner.fetchval("select placed_outside_on from handover") is None
+    assert await placed(handover_id, agency_id, TODAY) is not None
+    assert await placed(handover_id, agency_id, TODAY) is None  # as it is
+    with pytest.raises(Refusal, match="WRONG_STATE"):
+        await placed(handover_id, agency_id, TODAY + timedelta(days=1))
+    assert await owner.fetchval("select placed_outside_on from handover") == TODAY
+    assert await owner.fetchval("select count(*) from outcome_event where kind = 'PLACED'") == 1
+
+
+async def test_who_was_hired_on_the_network_is_not_placed_outside_it_too(owner: asyncpg.Connection) -> None:
+    company_id, agency_id = await network()
+    (handover_id,) = (await registered(await rejected(company_id), company_id, agency_id)).handover_ids
+    await accepted(handover_id, agency_id)
+    async with unit_of_work() as connection:
+        other_id = await builders.company(connection, "株式会社もみじ")
+    await hired(await from_agency(other_id, agency_id, handover_id=handover_id, at=NOW), other_id)
+    with pytest.raises(Refusal, match="WRONG_STATE"):
+        await placed(handover_id, agency_id, TODAY)
+    assert await owner.fetchval("select count(*) from outcome_event where kind = 'PLACED'") == 1
+
+
 async def test_a_slot_pays_for_a_hire_from_its_agency_and_is_redeemed_on_the_first_day(
     owner: asyncpg.Connection,
 ) -> None:

@@ -5,7 +5,8 @@ from handover where id = :id;
 
 -- name: lock_handover^
 -- A handover, held; its account and invitation are held before it.
-select id, invitation_id, application_id, company_id, agency_id, person_id, agreement_id, consent_id, status, answer_by, counted
+select id, invitation_id, application_id, company_id, agency_id, person_id, agreement_id, consent_id, status, answer_by, counted,
+  registered_at, placed_outside_on, placement_id
 from handover where id = :id for update;
 
 -- name: lock_handovers

@@ -32,8 +32,8 @@ class OfferAgreementInput:
 class AgreementTermsInput:
     sharing: list[DataSharingInput] = strawberry.field(description="What flows")
     relay: RelayTermsInput | None = strawberry.field(description="Relay rule", default=UNSET)
-    starts_on: Date = strawberry.field(description="First day")
-    ends_on: Date | None = strawberry.field(description="Last day", default=UNSET)
+    starts_on: Date = strawberry.field(description="First day, within 50 years of today")
+    ends_on: Date | None = strawberry.field(description="Last day, within 50 years of today", default=UNSET)
 
 
 @strawberry.input(description="One category to share")

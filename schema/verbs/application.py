@@ -89,7 +89,7 @@ class WithdrawApplicationInput:
 class HireApplicationInput:
     client_mutation_id: strawberry.ID = strawberry.field(description="Idempotency key (冪等キー)")
     application_id: strawberry.ID = strawberry.field(description="The application")
-    starts_on: Date = strawberry.field(description="First working day (入社日)")
+    starts_on: Date = strawberry.field(description="First working day (入社日), within two years of the decision")
     slot_id: strawberry.ID | None = strawberry.field(
         description="The slot that pays the fee (無料紹介枠)", default=UNSET
     )

@@ -44,7 +44,7 @@ class DeclineHandoverInput:
 class RecordPlacementInput:
     client_mutation_id: strawberry.ID = strawberry.field(description="Idempotency key (冪等キー)")
     handover_id: strawberry.ID = strawberry.field(description="The handover")
-    starts_on: Date = strawberry.field(description="Day the work begins")
+    starts_on: Date = strawberry.field(description="Day the work begins: from the registration to two years from now")
 
 
 @strawberry.input(description="Reserves a slot; the one that expires first")
