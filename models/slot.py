@@ -177,11 +177,16 @@ async def expire_due(connection: Connection, now: datetime) -> list[UUID]:
 
 
 async def notify_expiring(connection: Connection, now: datetime) -> int:
-    """Queues the notices that a free slot expires in 60, then in 30 days. Returns how many."""
+    """Queues the notices that a free slot expires in 60, then in 30 days, never both at once. Returns how many."""
     noticed = 0
-    for days in NOTICE_DAYS:
+    for days, nearer in zip(NOTICE_DAYS, (*NOTICE_DAYS[1:], 0), strict=True):
         rows = queries("slot").notify_expiring(
-            connection, days=days, now=now, until=now + timedelta(days=days), most=NOTICES_AT_ONCE
+            connection,
+            days=days,
+            after=now + timedelta(days=nearer),
+            until=now + timedelta(days=days),
+            last=not nearer,
+            most=NOTICES_AT_ONCE,
         )
         slots = [row async for row in rows]
         for row in slots:

@@ -216,6 +216,33 @@ async def test_expiry_takes_the_oldest_and_spares_the_reserved(world: World) -> 
     assert await world.statuses(pair.account_id) == {"EXPIRED": 2}
 
 
+async def noticed(at: datetime) -> int:
+    async with unit_of_work() as connection:
+        return await slot.notify_expiring(connection, at)
+
+
+async def test_a_slot_that_expires_soon_is_announced_twice_but_never_twice_at_once(world: World) -> None:
+    pair = await relay(world)
+    await count(pair, 10)
+    year = datetime(2027, 4, 1, 3, 0, tzinfo=UTC)
+    told = [await noticed(year - days * DAY) for days in (61, 60, 59, 30, 29)]
+    assert told == [0, 1, 0, 1, 0]
+    late = await relay(world)
+    await count(late, 10)
+    assert [await noticed(year - days * DAY) for days in (20, 19)] == [1, 0]
+    letters = "select count(*) from mail m join slot s on s.id = m.slot_id where s.account_id = $1"
+    assert await world.owner.fetchval(letters, pair.account_id) == 2
+    assert await world.owner.fetchval(letters, late.account_id) == 1
+
+
+@pytest.mark.parametrize("month", [2, 4, 5])
+async def test_a_slot_of_one_month_is_announced_once(world: World, month: int) -> None:
+    pair = await relay(world)
+    earned = datetime(2027, month, 1, 3, 0, tzinfo=UTC)
+    await count(pair, 10, Rule(handovers_per_slot=10, silence_days=7, slot_months=1), earned)
+    assert sum([await noticed(earned + days * DAY) for days in range(28)]) == 1
+
+
 async def test_parts_given_back_for_leavers_collect_into_a_new_slot(world: World) -> None:
     pair = await relay(world)
     await count(pair, 20)

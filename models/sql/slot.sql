@@ -56,11 +56,13 @@ select day, status from retention_check where hire_id = :hire_id and status in (
 select coalesce(sum(amount), 0)::bigint from ledger_transfer where slot_id = :slot_id and kind = 'RESTORE';
 
 -- name: notify_expiring
--- Free slots that expire within so many days and were not announced that late yet; announced from now on.
+-- Free slots that expire within so many days, but not so soon that a later notice is due (`after`), and were not announced
+-- that late yet; announced from now on. One that never had so many days has the last notice alone.
 update slot set noticed_days = :days
 where id in (
   select id from slot
-  where status = 'AVAILABLE' and expires_at > :now and expires_at <= :until and (noticed_days is null or noticed_days > :days)
+  where status = 'AVAILABLE' and expires_at > :after and expires_at <= :until and (noticed_days is null or noticed_days > :days)
+    and (:last or earned_at <= expires_at - make_interval(days => :days))
   order by expires_at limit :most for update skip locked)
 returning id, company_id;
 
