@@ -77,15 +77,6 @@ def transfer_id(cause: UUID, step: str) -> UUID:
     return UUID(int=first | 0x8 << 76 | (digest >> 68 & 0xFFF) << 64 | 0b10 << 62 | digest & (1 << 62) - 1)
 
 
-async def open_account(
-    connection: Connection, *, company_id: UUID, agency_id: UUID, agreement_id: UUID, at: datetime
-) -> UUID:
-    """The account of this pair, which follows `agreement_id` from now on; made when there is none. Returns its id."""
-    return await queries("ledger").open_account(
-        connection, id=uuid7(), company_id=company_id, agency_id=agency_id, agreement_id=agreement_id, at=at
-    )
-
-
 async def lock(connection: Connection, account_id: UUID) -> Account:
     """Holds one account until the transaction ends. Raises NOT_FOUND."""
     row = await queries("ledger").lock_account(connection, id=account_id)

@@ -22,7 +22,6 @@ from models.handover import Record, find, hold, hold_accounts, hold_all, must_ac
 from models.invitation import Invitation
 from models.outbox import Said
 from models.placement import record_placement
-from models.slot import redeem_slot, release_slot, reserve_slot
 
 __all__ = [
     "accept",
@@ -30,9 +29,6 @@ __all__ = [
     "confirm_by_company",
     "decline",
     "record_placement",
-    "redeem_slot",
-    "release_slot",
-    "reserve_slot",
     "revert",
     "take_back",
     "withdrawn",

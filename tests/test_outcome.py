@@ -293,7 +293,7 @@ async def test_a_slot_pays_for_a_hire_from_its_agency_and_is_redeemed_on_the_fir
     application_id = await from_agency(company_id, agency_id, at=NOW)
     account_id = await owner.fetchval("select id from relay_account")
     async with unit_of_work() as connection:
-        moved = await relay.reserve_slot(
+        moved = await slot.reserve_slot(
             connection,
             account_id=account_id,
             application_id=application_id,
@@ -305,7 +305,7 @@ async def test_a_slot_pays_for_a_hire_from_its_agency_and_is_redeemed_on_the_fir
     assert await owner.fetchval("select status from slot") == "RESERVED"
     with pytest.raises(Refusal, match="WRONG_STATE"):
         async with unit_of_work() as connection:
-            await relay.redeem_slot(connection, slot_id=moved.slot_id, acting=company_id, said=said(company_id, NOW))
+            await slot.redeem_slot(connection, slot_id=moved.slot_id, acting=company_id, said=said(company_id, NOW))
     async with unit_of_work() as connection:
         assert await slot.redeem_due(connection, NOW + timedelta(days=31)) == [moved.slot_id]
     row = await owner.fetchrow("select reserved, redeemed, available from relay_account")

@@ -1,10 +1,3 @@
--- name: open_account<!
--- The account of a company with an agency, following this relay agreement from now on; made when there is none yet.
-insert into relay_account (id, company_id, agency_id, agreement_id, opened_at, balance_at)
-values (:id, :company_id, :agency_id, :agreement_id, :at, :at)
-on conflict (company_id, agency_id) do update set agreement_id = excluded.agreement_id
-returning id;
-
 -- name: lock_account^
 -- One account, held until the transaction ends: whoever moves slots or counts waits here for its turn.
 select id, company_id, agency_id, agreement_id, counted, available, reserved, redeemed, expired, debt
