@@ -46,7 +46,7 @@ async def prove(request: Request) -> Response:
     form = await own_form(request, cookie_of(request, "visit"), SECOND)
     if isinstance(form, Response):
         return form
-    target = target_of(form.get("next"))
+    target, at = target_of(form.get("next")), "recovery" if "recovery" in form else "code"
     async with unit_of_work() as connection:
         passed = await _passed(request, connection)
         if passed is None:
@@ -58,11 +58,11 @@ async def prove(request: Request) -> Response:
             await refusal.record(
                 connection, "login.throttled", partner_id=whose, member_id=who, reason="too many codes"
             )
-            return await _form(request, connection, person, target, status=429, problem="throttled")
+            return await _form(request, connection, person, target, status=429, problem="throttled", at=at)
         amr = await _proof(connection, person.id, form)
         if amr is None:
             await refusal.record(connection, "login.refused", partner_id=whose, member_id=who, reason="second factor")
-            return await _form(request, connection, person, target, status=401, problem="wrong")
+            return await _form(request, connection, person, target, status=401, problem="wrong", at=at)
         address = session.attempt_key(door.attempt_key, "address", page.address_of(request))
         await attempt.forgive(connection, trier_of(request, passed.account), attempts, address=address)
         answer = await let_in(request, connection, person, amr, target)
@@ -90,8 +90,16 @@ async def _proof(connection: Connection, member_id: UUID, form: dict[str, str]) 
 
 
 async def _form(
-    request: Request, connection: Connection, person: Member, target: str, *, status: int = 200, problem: str = ""
+    request: Request,
+    connection: Connection,
+    person: Member,
+    target: str,
+    *,
+    status: int = 200,
+    problem: str = "",
+    at: str = "code",
 ) -> Response:
+    """The page; `problem`: what was wrong with what was typed, and `at` which field."""
     door: Door = request.app.state.door
     visit = cookie_of(request, "visit")
     known: Factors = await factors(connection, person.id)
@@ -106,6 +114,7 @@ async def _form(
         token=session.form_token(visit, SECOND),
         next=target,
         problem=problem,
+        at=at if known.app else "recovery",
         minutes=attempt.WINDOW_SECONDS // 60,
         known=known,
         passkey=question,

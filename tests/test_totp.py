@@ -134,6 +134,24 @@ async def test_a_recovery_code_is_typed_loosely_and_good_once(house: House, othe
     assert (await second(house, other, recovery=recovery[4])).status_code == 303
 
 
+async def test_what_was_wrong_is_told_where_it_was_typed(house: House, other: httpx.AsyncClient):
+    await set_up(house)
+    await house.log_in(other)
+    shown = await other.get("/login/second")
+    assert "<details>" in shown.text
+    for given, name in (({"recovery": "AAAAA-AAAAA"}, "recovery"), ({"code": "000000"}, "code")):
+        answer = await second(house, other, **given)
+        assert answer.status_code == 401
+        (focused,) = re.findall(r"<input[^>]* autofocus[^>]*>", answer.text)
+        assert (f'name="{name}"' in focused, 'aria-describedby="problem"' in focused) == (True, True)
+        assert ("<details open>" in answer.text) == (name == "recovery")
+        closed = re.sub(r"<details.*?</details>", "", answer.text, flags=re.S)
+        assert ("違うか" in closed) == (name == "code")
+    for _ in range(4):
+        late = await second(house, other, recovery="AAAAA-AAAAA")
+    assert (late.status_code, "<details open>" in late.text) == (429, True)
+
+
 async def test_codes_are_counted_and_a_right_password_forgives_none_of_it(house: House, other: httpx.AsyncClient):
     app, recovery = await set_up(house)
     seen = []
