@@ -77,6 +77,7 @@ async def test_somebody_is_invited_and_comes_once(house: House):
     assert row["email_verified_at"] is not None
     assert [tuple(line) for line in lines] == [("member.invited", "RECRUITER"), ("member.joined", "RECRUITER")]
     assert [(await house.http.get(path)).status_code, (await join(house, path)).status_code] == [404, 404]
+    assert 'href="/login"' in (await house.http.get(path)).text
     assert await house.count("joining") + await house.count("mail") == 0
     assert (await house.log_in(house.visitor(), REN, FRESH)).status_code == 303
 
