@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from api import page
 from api.consent import grouped
-from api.login import DEVELOPER_PATH, visitor_of
+from api.login import DEVELOPER_PATH, NEW_CLIENT_PATH, login_again, visitor_of
 from api.security import Change, asked
 from api.session import JAPAN
 from auth import developer, scopes, session
@@ -24,7 +24,6 @@ from models.client import Listed
 from models.db import pool, unit_of_work
 from models.member import SESSION_SECONDS, Member
 
-LOGIN_AGAIN = f"/login?again=1&next={DEVELOPER_PATH}"
 FORM_BYTES = 16
 PEOPLE = ["authorization_code", "refresh_token"]
 KINDS: dict[str, dict[str, Any]] = {
@@ -50,7 +49,7 @@ async def show_new(request: Request) -> Response:
     """The form for a new client; sending it asks for a fresh login, so that is asked for before it is filled in."""
     visitor = await visitor_of(request)
     if visitor.login is None or not session.is_fresh(visitor.login.auth_time):
-        return page.redirect(LOGIN_AGAIN)
+        return page.redirect(login_again(NEW_CLIENT_PATH))
     person = visitor.login.member
     if person.role not in developer.ROLES:
         return _shut()
@@ -72,7 +71,7 @@ async def create(request: Request) -> Response:
             return _form(change.cookie, person, form, problem=_field(error))
         return _told(form["name"].strip(), made.client_id, made.client_secret, made=True)
 
-    return await _answered(request, work)
+    return await _answered(request, work, NEW_CLIENT_PATH)
 
 
 async def rotate(request: Request) -> Response:
@@ -133,9 +132,11 @@ def document(form: dict[str, str]) -> dict[str, Any]:
     return said
 
 
-async def _answered(request: Request, work: Callable[[Change, Member], Awaitable[Response]]) -> Response:
-    """Does what a form of ours asks, for somebody who may and has just proven themselves."""
-    change = await asked(request, "developer", LOGIN_AGAIN)
+async def _answered(
+    request: Request, work: Callable[[Change, Member], Awaitable[Response]], path: str = DEVELOPER_PATH
+) -> Response:
+    """Does what the form of the page at `path` asks, for somebody who may and has just proven themselves."""
+    change = await asked(request, "developer", path)
     if isinstance(change, Response):
         return change
     person = change.login.member
@@ -226,8 +227,8 @@ def _hour(at: datetime) -> str:
 
 routes: list[Route] = [
     Route(DEVELOPER_PATH, show),
-    Route(f"{DEVELOPER_PATH}/new", show_new),
-    Route(f"{DEVELOPER_PATH}/new", create, methods=["POST"]),
+    Route(NEW_CLIENT_PATH, show_new),
+    Route(NEW_CLIENT_PATH, create, methods=["POST"]),
     Route(f"{DEVELOPER_PATH}/secret", rotate, methods=["POST"]),
     Route(f"{DEVELOPER_PATH}/previous", end_previous, methods=["POST"]),
     Route(f"{DEVELOPER_PATH}/delete", remove, methods=["POST"]),

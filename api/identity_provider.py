@@ -31,7 +31,9 @@ async def begin(request: Request) -> Response:
     form = await own_form(request, visit, "login")
     if isinstance(form, Response):
         return form
-    email, target = form.get("email", "")[:EMAIL_CHARACTERS_MAX], target_of(form.get("next"))
+    email, target = form.get("email", "")[:EMAIL_CHARACTERS_MAX].strip(), target_of(form.get("next"))
+    if "@" not in email:
+        return login_form(request, door, target, status=400, problem="company_address", email=email)
     address = session.attempt_key(door.attempt_key, "address", page.address_of(request))
     async with unit_of_work() as connection:
         if await attempt.count(connection, address) > session.ADDRESS_ATTEMPTS_MAX:

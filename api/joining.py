@@ -10,7 +10,7 @@ from api import page
 from api.login import SECURITY_PATH, TEAM_PATH, let_in, refused
 from api.oauth import Door, FormError, read_form
 from api.security import asked
-from api.team import LOGIN_AGAIN, is_administrator, team_page
+from api.team import is_administrator, team_page
 from auth import session
 from models import attempt, audit, joining, seal
 from models.audit import Connection
@@ -25,7 +25,7 @@ INVITATIONS_MAX = 10
 
 async def invite(request: Request) -> Response:
     """Sends somebody the link."""
-    asks = await asked(request, "team", LOGIN_AGAIN)
+    asks = await asked(request, "team", TEAM_PATH)
     if isinstance(asks, Response):
         return asks
     who, form = asks.login.member, asks.form
@@ -55,7 +55,7 @@ async def invite(request: Request) -> Response:
 
 async def withdraw(request: Request) -> Response:
     """Ends an invitation that was not used."""
-    asks = await asked(request, "team", LOGIN_AGAIN)
+    asks = await asked(request, "team", TEAM_PATH)
     if isinstance(asks, Response):
         return asks
     if not is_administrator(asks.login):

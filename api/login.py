@@ -31,7 +31,8 @@ SECOND_PATH, SECOND = "/login/second", "second"
 KNOWN = "known"
 DEVICE_PATH = "/device"
 DEVELOPER_PATH = "/developer"
-_PAGES = (SESSIONS_PATH, SECURITY_PATH, TEAM_PATH, DEVICE_PATH, DEVELOPER_PATH)
+NEW_CLIENT_PATH = f"{DEVELOPER_PATH}/new"
+_PAGES = (SESSIONS_PATH, SECURITY_PATH, TEAM_PATH, DEVICE_PATH, DEVELOPER_PATH, NEW_CLIENT_PATH)
 _ASKING = (f"{AUTHORIZE_PATH}?", f"{DEVICE_PATH}?user_code=")
 VISIT_BYTES = 16
 EMAIL_CHARACTERS_MAX = 254
@@ -55,15 +56,24 @@ class Visitor:
 
 
 async def show_login(request: HttpRequest) -> Response:
-    """The login form; for somebody who is logged in, who they are, unless they are asked to prove it `again`."""
+    """The login form; for somebody who is logged in, who they are, unless they are asked to prove it `again`.
+
+    `again=unsent`: what they sent was not done, since their login was of too long ago.
+    """
     door: Door = request.app.state.door
     visitor = await visitor_of(request)
     target = target_of(request.query_params.get("next"))
     if visitor.login and "again" in request.query_params:
-        return login_form(request, door, target, email=visitor.login.email)
+        why = "unsent" if request.query_params["again"] == "unsent" else "again"
+        return login_form(request, door, target, problem=why, email=visitor.login.email)
     if visitor.member:
         return page.redirect(target) if target else account_page(visitor, visitor.member)
     return login_form(request, door, target)
+
+
+def login_again(path: str, *, unsent: bool = False) -> str:
+    """Where somebody proves anew who they are, to come back to `path`; `unsent`: what they sent there was not done."""
+    return f"/login?again={'unsent' if unsent else '1'}&next={path}"
 
 
 async def log_in(request: HttpRequest) -> Response:
@@ -171,7 +181,7 @@ async def _record_refusal(connection: Connection, action: str, email: str, reaso
 def login_form(
     request: HttpRequest, door: Door, target: str, *, status: int = 200, problem: str = "", email: str = ""
 ) -> Response:
-    """The page with the form; `problem`: what was wrong with the last attempt."""
+    """The page with the form; `problem`: what was wrong with the last attempt, or why there is to be another."""
     known = cookie_of(request, "visit")
     visit = known or secrets.token_urlsafe(VISIT_BYTES)
     answer = page.render(

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import SECURITY_PATH, own_form, refused, visitor_of
+from api.login import SECURITY_PATH, login_again, own_form, refused, visitor_of
 from api.oauth import Door
 from api.session import JAPAN
 from auth import passkey, session
@@ -22,8 +22,6 @@ from models.factor import factors
 from models.member import Login
 from models.passkey import NAME_CHARACTERS_MAX, PASSKEYS_MAX
 from models.password import CHARACTERS_MAX, CHARACTERS_MIN, WeakPasswordError
-
-LOGIN_AGAIN = f"/login?again=1&next={SECURITY_PATH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +39,10 @@ class Change:
         await audit.record(connection, f"security.{action}", partner_id=who.partner_id, member_id=who.id)
 
 
-async def asked(request: Request, purpose: str = "security", again: str = LOGIN_AGAIN) -> Change | Response:
+async def asked(request: Request, purpose: str = "security", path: str = SECURITY_PATH) -> Change | Response:
     """The change, or the answer that refuses it: another's form, or a login of too long ago.
 
-    `purpose`: of the form's token; `again`: where to prove anew who one is.
+    `purpose`: of the form's token; `path`: of the page with the form, to which a fresh login leads back.
     """
     door: Door = request.app.state.door
     visitor = await visitor_of(request)
@@ -54,7 +52,7 @@ async def asked(request: Request, purpose: str = "security", again: str = LOGIN_
     if visitor.login is None:
         return refused(403)
     if not session.is_fresh(visitor.login.auth_time):
-        return page.redirect(again)
+        return page.redirect(login_again(path, unsent=True))
     return Change(door, visitor.login, visitor.cookie, form)
 
 
@@ -131,7 +129,7 @@ async def _page(request: Request, login: Login, cookie: str, *, status: int = 20
         script=question is not None,
         login=login,
         fresh=fresh,
-        again=LOGIN_AGAIN,
+        again=login_again(SECURITY_PATH),
         known=known,
         keys=[(each, _day(each.created_at), each.last_used_at and _day(each.last_used_at)) for each in keys],
         browsers=browsers,

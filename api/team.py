@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import TEAM_PATH, refused, visitor_of
+from api.login import TEAM_PATH, login_again, refused, visitor_of
 from api.security import Change, asked
 from api.session import JAPAN
 from auth import session
@@ -17,8 +17,6 @@ from models.audit import Connection
 from models.db import pool, unit_of_work
 from models.member import ROLES, Login
 from models.team import LastAdministratorError
-
-LOGIN_AGAIN = f"/login?again=1&next={TEAM_PATH}"
 
 
 async def show(request: Request) -> Response:
@@ -31,7 +29,7 @@ async def show(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Another role for somebody, or the end of their access, at once and in every app."""
-    asks = await asked(request, "team", LOGIN_AGAIN)
+    asks = await asked(request, "team", TEAM_PATH)
     if isinstance(asks, Response):
         return asks
     try:
@@ -85,7 +83,7 @@ async def team_page(login: Login, cookie: str, *, status: int = 200, problem: st
         invited=[(each, f"{each.expires_at.astimezone(JAPAN):%Y-%m-%d}") for each in invited],
         roles=ROLES,
         fresh=session.is_fresh(login.auth_time),
-        again=LOGIN_AGAIN,
+        again=login_again(TEAM_PATH),
         problem=problem,
         token=session.form_token(cookie, "team"),
     )

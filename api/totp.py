@@ -6,9 +6,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
-from api.login import SECURITY_PATH, visitor_of
+from api.login import SECURITY_PATH, login_again, visitor_of
 from api.oauth import Door
-from api.security import LOGIN_AGAIN, asked, codes_page, first_codes
+from api.security import asked, codes_page, first_codes
 from auth import session
 from auth import totp as codes
 from models import attempt, totp
@@ -27,7 +27,7 @@ async def show(request: Request) -> Response:
     """A new secret as a picture and as text; nothing is stored until a code has shown that the app has it."""
     visitor = await visitor_of(request)
     if visitor.login is None or not session.is_fresh(visitor.login.auth_time):
-        return page.redirect(LOGIN_AGAIN)
+        return page.redirect(login_again(SECURITY_PATH))
     async with pool().acquire() as connection:
         if (await factors(connection, visitor.login.member.id)).app:
             return page.redirect(SECURITY_PATH)

@@ -238,8 +238,9 @@ async def test_every_change_asks_for_a_fresh_login(house: House):
     for path in ("new", "secret", "previous", "delete"):
         form = PROGRAM | {"client": made.client_id}
         asked = await send(house, browser, path, form, token=token)
-        assert (asked.status_code, asked.headers["location"]) == (303, "/login?again=1&next=/developer")
-    assert (await browser.get("/developer/new")).headers["location"] == "/login?again=1&next=/developer"
+        back = "/developer/new" if path == "new" else "/developer"
+        assert (asked.status_code, asked.headers["location"]) == (303, f"/login?again=unsent&next={back}")
+    assert (await browser.get("/developer/new")).headers["location"] == "/login?again=1&next=/developer/new"
     assert (await browser.get("/developer")).status_code == 200
     unchanged = "kind = 'PARTNER' and secret_rotated_at is null and disabled_at is null"
     assert await house.count("oauth_client", unchanged) == 1

@@ -405,7 +405,10 @@ async def test_a_login_is_begun_from_our_page_by_an_address_of_a_known_domain(ho
     unknown = await begin(house, "hanako@mirai.example.jp")
     assert unknown.status_code == 400
     assert "会社アカウントは登録されていません" in unknown.text
-    assert (await begin(house, "")).status_code == 400
+    for nothing in ("", " ", "hanako"):
+        asked = await begin(house, nothing)
+        assert (asked.status_code, "会社のメールアドレスを入力してから" in asked.text) == (400, True)
+        assert "登録されていません" not in asked.text
     nobody = sent_to(await begin(house, f"nobody@{DOMAIN}"))
     assert nobody.startswith(f"{elsewhere.issuer}/authorize?")
     forged = await house.browser.post("/login/company", data={"email": EMAIL}, headers={"Origin": house.issuer})

@@ -246,6 +246,19 @@ async def test_an_office_may_log_in_often_from_one_address_but_not_guess(house: 
     assert [answer.status_code for answer in guesses] == [401, 401, 429]
 
 
+async def test_the_page_says_whom_to_ask_and_why_it_asks_again(house: House):
+    page = (await house.browser.get("/login")).text
+    assert "パスワードがわからないときは、共創の運営者に" in page
+    await house.log_in(house.browser)
+    why = {"1": "続けるには、もう一度ログインしてください", "unsent": "まだ何も変更していません"}
+    for word, said in why.items():
+        page = (await house.browser.get(f"/login?again={word}&next=/developer/new")).text
+        assert [text in page for text in why.values()] == [text == said for text in why.values()]
+        form = {**fields(page), "email": EMAIL, "password": PASSWORD}
+        answer = await house.browser.post("/login", data=form, headers={"Origin": house.issuer})
+        assert answer.headers["location"] == "/developer/new"
+
+
 async def test_logging_out_ends_the_session_everywhere(house: House):
     await house.log_in(house.browser)
     cookie = house.browser.cookies["kyoso_session"]

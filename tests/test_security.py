@@ -120,7 +120,7 @@ async def test_every_change_asks_for_a_login_of_the_last_ten_minutes(house: Hous
     paths = ("password", "codes", "app", "app/remove", "passkeys", "passkeys/remove")
     for path in paths:
         answer = await post(house, f"/security/{path}", token=known, password=FRESH, repeated=FRESH)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/login?again=1&next=/security"), path
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login?again=unsent&next=/security"), path
     assert (await house.browser.get("/security/app")).headers["location"] == "/login?again=1&next=/security"
     assert await house.count("audit", "action like 'security.%'") == 0
     # Proving it again replaces the session and leads back.

@@ -167,7 +167,7 @@ async def test_nobody_else_looks_after_people(house: House):
     assert await house.count("audit", "action like 'member.%'") == 0
     await house.as_owner("update login_session set auth_time = now() - interval '601 seconds'")
     stale = await post(house, house.browser, token=token, member=str(ichiro), action="end")
-    assert stale.headers["location"] == "/login?again=1&next=/team"
+    assert stale.headers["location"] == "/login?again=unsent&next=/team"
     assert await house.count("member", "disabled_at is not null") == 0
 
 
