@@ -42,7 +42,9 @@ async def show(request: Request) -> Response:
     if visitor.login is None:
         return page.redirect(f"/login?next={DEVELOPER_PATH}")
     person = visitor.login.member
-    return await _clients_page(visitor.cookie, person) if person.role in developer.ROLES else _shut()
+    if person.role not in developer.ROLES:
+        return _shut()
+    return await _clients_page(visitor.cookie, person, done=request.query_params.get("done", ""))
 
 
 async def show_new(request: Request) -> Response:
@@ -96,7 +98,7 @@ async def end_previous(request: Request) -> Response:
         async with unit_of_work() as connection:
             found = await developer.owned(connection, person, change.form.get("client", ""))
             await developer.end_previous(connection, found, person)
-        return page.redirect(DEVELOPER_PATH)
+        return page.redirect(DEVELOPER_PATH, "secret_ended")
 
     return await _answered(request, work)
 
@@ -108,7 +110,7 @@ async def remove(request: Request) -> Response:
         async with unit_of_work() as connection:
             found = await developer.owned(connection, person, change.form.get("client", ""))
             await developer.remove(connection, found, person, change.door.tokens)
-        return page.redirect(DEVELOPER_PATH)
+        return page.redirect(DEVELOPER_PATH, "client_removed")
 
     return await _answered(request, work)
 
@@ -152,7 +154,9 @@ def _shut() -> Response:
     return page.render("developer/refused.html", status=403)
 
 
-async def _clients_page(cookie: str, person: Member, *, status: int = 200, problem: str = "") -> Response:
+async def _clients_page(
+    cookie: str, person: Member, *, status: int = 200, problem: str = "", done: str = ""
+) -> Response:
     async with pool().acquire() as connection:
         found = await client.listed(connection, person.partner_id)
     held = developer.held_by(person)
@@ -161,6 +165,7 @@ async def _clients_page(cookie: str, person: Member, *, status: int = 200, probl
         status=status,
         clients=[(each, _kind(each), held.issuperset(each.scope)) for each in found],
         problem=problem,
+        done=done,
         person=person,
         full=len(found) >= CLIENTS_MAX,
         most=CLIENTS_MAX,

@@ -36,7 +36,7 @@ async def invite(request: Request) -> Response:
     try:
         async with unit_of_work() as connection:
             if await attempt.count(connection, written) > INVITATIONS_MAX:
-                return await team_page(asks.login, asks.cookie, status=429, problem="MANY")
+                return await team_page(asks.login, asks.cookie, status=429, problem="MANY", given=form)
             await joining.invite(
                 connection,
                 partner_id=who.partner_id,
@@ -47,10 +47,10 @@ async def invite(request: Request) -> Response:
             )
             await audit.record(connection, "member.invited", partner_id=who.partner_id, member_id=who.id, role=role)
     except KnownAddressError:
-        return await team_page(asks.login, asks.cookie, status=409, problem="KNOWN")
+        return await team_page(asks.login, asks.cookie, status=409, problem="KNOWN", given=form)
     except ValueError:
-        return await team_page(asks.login, asks.cookie, status=422, problem="ADDRESS")
-    return page.redirect(TEAM_PATH)
+        return await team_page(asks.login, asks.cookie, status=422, problem="ADDRESS", given=form)
+    return page.redirect(TEAM_PATH, "invited")
 
 
 async def withdraw(request: Request) -> Response:
@@ -66,10 +66,11 @@ async def withdraw(request: Request) -> Response:
         return refused(400)
     who = asks.login.member
     async with unit_of_work() as connection:
-        if await joining.withdraw(connection, partner_id=who.partner_id, joining_id=joining_id):
+        withdrawn = await joining.withdraw(connection, partner_id=who.partner_id, joining_id=joining_id)
+        if withdrawn:
             action = "member.invitation_withdrawn"
             await audit.record(connection, action, partner_id=who.partner_id, member_id=who.id)
-    return page.redirect(TEAM_PATH)
+    return page.redirect(TEAM_PATH, "withdrawn" if withdrawn else "")
 
 
 async def show(request: Request) -> Response:
@@ -118,7 +119,7 @@ async def _joined(request: Request, name: str, password_hash: Hash) -> Response:
         person = await find_member(connection, member_id)
         if person is None:
             return refused(404, "invitation")
-        return await let_in(request, connection, person, [session.PASSWORD], SECURITY_PATH)
+        return await let_in(request, connection, person, [session.PASSWORD], f"{SECURITY_PATH}?done=joined")
 
 
 async def _invited(request: Request, connection: Connection) -> Joining | None:

@@ -62,9 +62,9 @@ def render(
     return HTMLResponse(body, status, {**HEADERS, "Content-Security-Policy": policy})
 
 
-def redirect(location: str) -> Response:
-    """To another page by GET, with nothing kept on the way."""
-    return RedirectResponse(location, 303, HEADERS)
+def redirect(location: str, done: str = "") -> Response:
+    """To another page by GET, with nothing kept on the way. `done`: the word of `oauth/done.html` that it says then."""
+    return RedirectResponse(f"{location}?done={done}" if done else location, 303, HEADERS)
 
 
 def from_our_page(request: Request, issuer: str) -> bool:

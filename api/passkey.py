@@ -95,7 +95,7 @@ async def add(request: Request) -> Response:
             return refused(409, "passkey")
         await change.record(connection, "passkey_added")
         codes = await first_codes(connection, who.id)
-    return codes_page(codes)
+    return codes_page(codes, "passkey_added")
 
 
 async def remove(request: Request) -> Response:
@@ -109,10 +109,11 @@ async def remove(request: Request) -> Response:
     except ValueError:
         return refused(400)
     async with unit_of_work() as connection:
-        if await passkeys.remove(connection, who, passkey_id):
+        removed = await passkeys.remove(connection, who, passkey_id)
+        if removed:
             await forget_unneeded_codes(connection, who)
             await change.record(connection, "passkey_removed")
-    return page.redirect(SECURITY_PATH)
+    return page.redirect(SECURITY_PATH, "passkey_removed" if removed else "")
 
 
 routes: list[Route] = [

@@ -83,7 +83,7 @@ async def change_password(request: Request) -> Response:
         await oauth.revoke_grants_of_member(connection, who.id, because, keep_seconds=REVOCATION_KEPT_SECONDS)
         await change.record(connection, "password_changed")
     change.door.tokens.forget(who.id)
-    return page.redirect(SECURITY_PATH)
+    return page.redirect(SECURITY_PATH, "password")
 
 
 async def renew_recovery_codes(request: Request) -> Response:
@@ -105,9 +105,9 @@ async def first_codes(connection: Connection, member_id: UUID) -> list[str]:
     return [] if known.recovery_codes else await totp.make_recovery_codes(connection, member_id)
 
 
-def codes_page(made: list[str]) -> Response:
-    """Shows new recovery codes, once; straight back where there are none."""
-    return page.render("oauth/recovery_codes.html", codes=made) if made else page.redirect(SECURITY_PATH)
+def codes_page(made: list[str], done: str = "") -> Response:
+    """Shows new recovery codes, once; where there are none, straight back to hear what was `done`."""
+    return page.render("oauth/recovery_codes.html", codes=made) if made else page.redirect(SECURITY_PATH, done)
 
 
 async def _page(request: Request, login: Login, cookie: str, *, status: int = 200, problem: str = "") -> Response:
@@ -136,6 +136,7 @@ async def _page(request: Request, login: Login, cookie: str, *, status: int = 20
         possible=passkey.is_possible(door.issuer),
         passkey=question,
         problem=problem,
+        done="" if problem else request.query_params.get("done"),
         least=CHARACTERS_MIN,
         most=CHARACTERS_MAX,
         name_most=NAME_CHARACTERS_MAX,

@@ -25,6 +25,7 @@ async def show(request: Request) -> Response:
     return page.render(
         "oauth/sessions.html",
         sessions=[(each, f"{each.started_at.astimezone(JAPAN):%Y-%m-%d %H:%M}") for each in found],
+        done=request.query_params.get("done"),
         token=session.form_token(visitor.cookie, "sessions"),
         logout_token=session.form_token(visitor.cookie, "logout"),
     )
@@ -47,7 +48,7 @@ async def end(request: Request) -> Response:
             await audit.record(
                 connection, "login.ended", partner_id=who.partner_id, member_id=who.id, sessions=str(closed)
             )
-    return page.redirect(SESSIONS_PATH)
+    return page.redirect(SESSIONS_PATH, "logged_out" if closed else "")
 
 
 routes: list[Route] = [Route(SESSIONS_PATH, show), Route(SESSIONS_PATH, end, methods=["POST"])]

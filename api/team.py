@@ -1,5 +1,7 @@
 """「メンバー」: where a partner's administrators see who may log in for it, change roles and end an access."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 from starlette.requests import Request
@@ -24,7 +26,7 @@ async def show(request: Request) -> Response:
     visitor = await visitor_of(request)
     if visitor.login is None:
         return page.redirect(f"/login?next={TEAM_PATH}")
-    return await team_page(visitor.login, visitor.cookie)
+    return await team_page(visitor.login, visitor.cookie, done=request.query_params.get("done", ""))
 
 
 async def change(request: Request) -> Response:
@@ -42,9 +44,10 @@ async def change(request: Request) -> Response:
         return await team_page(asks.login, asks.cookie, status=409, problem="LAST")
     except ValueError:
         return refused(400)
-    if changed:
-        asks.door.tokens.forget(member_id)
-    return page.redirect(TEAM_PATH)
+    if not changed:
+        return page.redirect(TEAM_PATH)
+    asks.door.tokens.forget(member_id)
+    return page.redirect(TEAM_PATH, "access_ended" if asks.form.get("action") == "end" else "role_changed")
 
 
 async def _changed(connection: Connection, asks: Change, member_id: UUID) -> bool:
@@ -67,8 +70,16 @@ def is_administrator(login: Login) -> bool:
     return login.member.role == "ADMIN"
 
 
-async def team_page(login: Login, cookie: str, *, status: int = 200, problem: str = "") -> Response:
-    """The partner's people and invitations; `problem`: why the last change was not made."""
+async def team_page(
+    login: Login,
+    cookie: str,
+    *,
+    status: int = 200,
+    problem: str = "",
+    given: Mapping[str, str] = MappingProxyType({}),
+    done: str = "",
+) -> Response:
+    """The partner's people and invitations; `problem`: why the last change was not made, `given`: what was sent for it."""
     who = login.member
     if not is_administrator(login):
         return refused(403, "administrator")
@@ -85,6 +96,8 @@ async def team_page(login: Login, cookie: str, *, status: int = 200, problem: st
         fresh=session.is_fresh(login.auth_time),
         again=login_again(TEAM_PATH),
         problem=problem,
+        given={"email": "", "role": "RECRUITER", "language": "JA"} | dict(given),
+        done=done,
         token=session.form_token(cookie, "team"),
     )
 

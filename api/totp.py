@@ -53,7 +53,7 @@ async def confirm(request: Request) -> Response:
             return page.redirect(SECURITY_PATH)
         await change.record(connection, "app_added")
         made = await first_codes(connection, member_id)
-    return codes_page(made)
+    return codes_page(made, "app_added")
 
 
 async def remove(request: Request) -> Response:
@@ -62,10 +62,11 @@ async def remove(request: Request) -> Response:
     if isinstance(change, Response):
         return change
     async with unit_of_work() as connection:
-        if await totp.remove(connection, change.login.member.id):
+        removed = await totp.remove(connection, change.login.member.id)
+        if removed:
             await forget_unneeded_codes(connection, change.login.member.id)
             await change.record(connection, "app_removed")
-    return page.redirect(SECURITY_PATH)
+    return page.redirect(SECURITY_PATH, "app_removed" if removed else "")
 
 
 def _form(login: Login, cookie: str, secret: str, *, status: int = 200) -> Response:

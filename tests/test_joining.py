@@ -55,9 +55,10 @@ async def join(house: House, path: str, password: str = FRESH, **form: str) -> h
 
 
 async def test_somebody_is_invited_and_comes_once(house: House):
-    assert (await invite(house, f" {REN.upper()} ", language="EN")).headers["location"] == "/team"
-    page = (await house.browser.get("/team")).text
-    assert REN in page
+    done = (await invite(house, f" {REN.upper()} ", language="EN")).headers["location"]
+    assert done == "/team?done=invited"
+    page = (await house.browser.get(done)).text
+    assert (REN in page, '<p class="notice calm" role="status">招待メールを' in page) == (True, True)
     written, path = await letter(house)
     assert (written.to, written.subject) == ((REN,), "青空製作所 invites you to Kyoso")
     for _ in range(2):  # mail scanners open links
@@ -65,8 +66,9 @@ async def test_somebody_is_invited_and_comes_once(house: House):
         assert (shown.status_code, REN in shown.text, "青空製作所" in shown.text) == (200, True, True)
         assert "default-src 'none'" in shown.headers["content-security-policy"]
     answer = await join(house, path)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/security")
-    assert "佐藤 蓮" in (await house.http.get("/security")).text
+    assert (answer.status_code, answer.headers["location"]) == (303, "/security?done=joined")
+    page = (await house.http.get(answer.headers["location"])).text
+    assert ("佐藤 蓮" in page, 'role="status">ようこそ' in page) == (True, True)
     async with pool().acquire() as connection:
         row = await connection.fetchrow("select * from member where email = $1", REN)
         lines = await connection.fetch(
@@ -125,7 +127,12 @@ async def test_what_cannot_be_invited_is_said_and_nothing_is_sent(house: House):
         }
         await member.create_member(connection, email="ichiro@aozora.example.jp", **facts)
     for email, role, status in ((EMAIL, "ANALYST", 409), ("nobody", "ANALYST", 422), (REN, "BOSS", 422)):
-        assert (await invite(house, email, role)).status_code == status
+        refused = await invite(house, email, role, language="EN")
+        assert refused.status_code == status
+        (form,) = re.findall(r'<form method="post" action="/team/invitations">.*?</form>', refused.text, re.S)
+        assert (f'value="{email}"' in form, 'role="alert"' in form, form.count(" autofocus")) == (True, True, 1)
+        chosen = set(re.findall(r'<option value="(\w+)" selected', form))
+        assert chosen == {role, "EN"} & {"ANALYST", "EN"}
     async with house.visitor() as theirs:
         await house.log_in(theirs, "ichiro@aozora.example.jp")
         token = fields((await theirs.get("/security")).text)["token"]

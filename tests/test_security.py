@@ -50,8 +50,11 @@ async def test_a_new_password_logs_everybody_else_out(house: House):
         stolen = (await house.redeem(app, parameters(allowed.headers["location"])["code"], verifier)).json()
         assert (await house.tokens.verify(stolen["access_token"])).member_id == house.member
         answer = await change(house, FRESH)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/security")
-        assert (await house.browser.get("/security")).status_code == 200
+        assert (answer.status_code, answer.headers["location"]) == (303, "/security?done=password")
+        told = await house.browser.get(answer.headers["location"])
+        assert (told.status_code, 'role="status">パスワードを変更しました' in told.text) == (200, True)
+        for word in ("", "x", "<b>"):
+            assert 'role="status"' not in (await house.browser.get("/security", params={"done": word})).text
         assert (await thief.get("/security")).headers["location"] == "/login?next=/security"
         assert (await house.log_in(thief)).status_code == 401
         assert (await house.log_in(thief, password=FRESH)).status_code == 303

@@ -224,7 +224,7 @@ async def test_the_app_is_taken_away_with_the_codes_and_the_password_is_enough_a
     assert len(fresh) == 10
     assert await house.count("recovery_code") == 10
     answer = await post(house, house.browser, "/security/app/remove", token=await token(house))
-    assert (answer.status_code, answer.headers["location"]) == (303, "/security")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/security?done=app_removed")
     assert await house.count("totp") + await house.count("recovery_code") == 0
     assert (await house.log_in(other)).headers["location"] == "/login"
     assert await house.count("audit", "action = 'security.app_removed'") == 1
