@@ -40,6 +40,11 @@ and for pages that lie in memory or on flash, not on a turning disk."""
 SESSION = {"statement_timeout": str(STATEMENT_TIMEOUT_MS), **PLANNING}
 """What every session of the application is set to, besides its role: asked for at its start, or behind a pooler, which
 passes no settings on, stored with the login."""
+POWERS = """
+  select me.name::text, bool_or(r.rolsuper or r.rolbypassrls) as bypasses,
+    bool_or(exists (select from pg_class c where c.relowner = r.oid and c.relkind in ('r', 'p'))) as owns
+  from (select case when $1 then session_user else current_user end as name) me
+    join pg_roles r on pg_has_role(me.name, r.oid, 'member') group by 1"""
 MIGRATION_LOCK = 0x6B796F736F  # "kyoso": one migrator at a time
 
 MODELS = ["models.partner"]
@@ -140,21 +145,26 @@ async def connect(url: str, *, pool_max: int = POOL_MAX, pooled: bool = False) -
     _open = cast("Pool", getattr(backend, "_pool"))  # noqa: B009  (private to Tortoise, and untyped)
     try:
         async with pool().acquire() as connection:
-            await _refuse_powers(connection)
+            await refuse_powers(connection, of_login=False)
             await _refuse_other_sessions(connection, pooled)
     except BaseException:
         await disconnect()
         raise
 
 
-async def _refuse_powers(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    risk = await connection.fetchval(
-        "select case when rolsuper or rolbypassrls then 'may bypass row-level security' "
-        "when exists (select from pg_class where relowner = r.oid and relkind = 'r') then 'owns tables' end "
-        "from pg_roles r where rolname = current_user"
-    )
-    if risk:
-        raise PermissionError(f"the application's database role {risk}; connect as a member of {APP_ROLE}")
+async def refuse_powers(connection: asyncpg.Connection[asyncpg.Record], *, of_login: bool) -> None:
+    """Raises PermissionError where a role, or one that it may become, owns tables or steps around row-level security.
+
+    `of_login`: asks about the login, to which `reset role` leads back, instead of the role that the session has become.
+    """
+    row = await connection.fetchrow(POWERS, of_login)
+    assert row is not None
+    if row["bypasses"] or row["owns"]:
+        risk = "may bypass row-level security" if row["bypasses"] else "owns tables"
+        raise PermissionError(
+            f"the database's role {row['name']} {risk}: "
+            f"connect as a login that is a member of {APP_ROLE} alone (docs/production.md)"
+        )
 
 
 async def _refuse_other_sessions(connection: asyncpg.Connection[asyncpg.Record], pooled: bool) -> None:

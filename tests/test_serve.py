@@ -17,6 +17,13 @@ from api.settings import Settings
 from models import db
 from tests.builders import MASTER_KEY
 
+POWERFUL = """
+    create role owner login; create role heir login noinherit; create role unbound login bypassrls;
+    create table owned (); alter table owned owner to owner;
+    grant owner to heir; grant kyoso_app to owner, heir, unbound; alter role owner set role = 'kyoso_app';
+"""
+"""Logins that are set up as the application's, but could do more."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Postgres]:
@@ -27,6 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Postgr
     asyncio.run(db.migrate(server.url("kyoso")))
     asyncio.run(execute(server.url(), "create role app login noinherit"))
     asyncio.run(execute(server.url(), "grant kyoso_app to app"))
+    asyncio.run(execute(server.url("kyoso"), POWERFUL))
     url = server.url("kyoso", "app")
     asyncio.run(rehearse(Settings(url, url, "http://127.0.0.1", MASTER_KEY, Path())))
     yield server
@@ -39,8 +47,14 @@ async def execute(url: str, statement: str) -> None:
     await connection.close()
 
 
-def served(url: str, key: bytes = MASTER_KEY) -> Result:
-    environment = {"KYOSO_DATABASE_URL": url, "KYOSO_ISSUER": "http://127.0.0.1"}
+@pytest.fixture(autouse=True)
+def nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What gets as far as serving says so, and ends."""
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: print("it serves"))  # pyright: ignore[reportUnknownLambdaType]
+
+
+def served(url: str, key: bytes = MASTER_KEY, **more: str) -> Result:
+    environment = {"KYOSO_DATABASE_URL": url, "KYOSO_ISSUER": "http://127.0.0.1"} | more
     return CliRunner().invoke(main, ["serve"], env=environment | {"KYOSO_MASTER_KEY": b64encode(key).decode()})
 
 
@@ -56,6 +70,25 @@ def test_an_empty_database_is_to_be_migrated(server: embedded.Postgres) -> None:
     assert "run ./kyoso migrate" in result.output
 
 
+@pytest.mark.parametrize(
+    ("login", "risk"),
+    [
+        ("postgres", "may bypass row-level security"),
+        ("unbound", "may bypass row-level security"),
+        ("owner", "owns tables"),
+        ("heir", "owns tables"),
+    ],
+)
+def test_a_login_that_could_take_its_powers_back_is_refused(server: embedded.Postgres, login: str, risk: str) -> None:
+    """The superuser, one that bypasses row-level security, an owner, and who may become the owner; also where the
+    session starts as the application's role, as behind pgbouncer."""
+    direct, url = server.url("kyoso", "app"), server.url("kyoso", login)
+    for told in (served(url), served(direct, KYOSO_DIRECT_DATABASE_URL=url)):
+        assert (told.exit_code, told.output.count("\n")) == (1, 1), told.output
+        assert told.output.startswith("Error: the database's role ")
+        assert f" {risk}: connect as a login that is a member of kyoso_app alone" in told.output
+
+
 def test_a_login_that_is_no_member_of_the_role_is_told_so(server: embedded.Postgres) -> None:
     result = served(server.url("kyoso", "stranger"))
     assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
@@ -63,3 +96,7 @@ def test_a_login_that_is_no_member_of_the_role_is_told_so(server: embedded.Postg
         'Error: permission denied to set role "kyoso_app": grant it to the login of KYOSO_DATABASE_URL'
         " (docs/production.md)\n"
     )
+
+
+def test_the_login_of_the_docs_serves(server: embedded.Postgres) -> None:
+    assert served(server.url("kyoso", "app")).output == "it serves\n"

@@ -16,6 +16,7 @@ from api.joined import Http
 from api.settings import Settings, SettingsError, from_environment
 from api.wire import Wire
 from auth.keys import MasterKeyError
+from models import db
 from models.db import UnfitError
 from planner import DeclarationError
 
@@ -71,6 +72,7 @@ def serve(host: str, port: int, workers: int) -> None:
         raise click.ClickException(str(error)) from None
     refuse_without_database(settings.database_url, "KYOSO_DATABASE_URL")
     refuse_without_database(settings.session_url, "KYOSO_DIRECT_DATABASE_URL")
+    refuse_powerful_login(settings)
     refuse_what_cannot_start(settings)
     uvicorn.run(
         "api.cli.serve:application",
@@ -82,6 +84,26 @@ def serve(host: str, port: int, workers: int) -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         **SERVER_OPTIONS,
     )
+
+
+def refuse_powerful_login(settings: Settings) -> None:
+    """Raises click.ClickException, one line, when a login owns tables or may step around row-level security.
+
+    The demo is served so, for whoever holds its directory owns its database anyway; production is not.
+    """
+
+    async def ask(url: str) -> None:
+        connection = await asyncpg.connect(**db.credentials(url))
+        try:
+            await db.refuse_powers(connection, of_login=True)
+        finally:
+            await connection.close()
+
+    for url in {settings.database_url, settings.session_url}:
+        try:
+            asyncio.run(ask(url))
+        except PermissionError as error:
+            raise click.ClickException(str(error)) from None
 
 
 def refuse_what_cannot_start(settings: Settings) -> None:
