@@ -78,6 +78,8 @@ class Settings:
         return self.direct_database_url or self.database_url
 
 
+DATABASES = ("KYOSO_MIGRATION_URL", "KYOSO_DIRECT_DATABASE_URL", "KYOSO_DATABASE_URL")
+"""Each names a database; the first one that is set is migrated."""
 MAKE_A_KEY = "make one with `openssl rand -base64 32` and keep it safe"
 
 
@@ -92,7 +94,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         database_url=database_url,
         direct_database_url=direct,
         replica_urls=tuple(filter(None, map(str.strip, environment.get("KYOSO_REPLICA_URLS", "").split(",")))),
-        migration_url=environment.get("KYOSO_MIGRATION_URL") or direct or database_url,
+        migration_url=migration_url(environment) or database_url,
         issuer=_required(environment, "KYOSO_ISSUER", "the public address, for example https://kyoso.example.jp"),
         master_key=decode_master_key(_required(environment, "KYOSO_MASTER_KEY", MAKE_A_KEY)),
         data_dir=Path(environment.get("KYOSO_DATA_DIR") or ".kyoso"),
@@ -105,8 +107,21 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def names_a_database(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the environment names a database: else commands work on the demo's."""
-    return bool(environment.get("KYOSO_DATABASE_URL"))
+    """Whether the environment names a database, if only for one purpose: else commands work on the demo's."""
+    return any(environment.get(name, "").strip() for name in DATABASES)
+
+
+def migration_url(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The database to be migrated, or None when the environment names none.
+
+    Raises SettingsError when it cannot be an address.
+    """
+    for name in DATABASES:
+        url = environment.get(name, "").strip()
+        if url:
+            _check_database_url(name, url)
+            return url
+    return None
 
 
 def decode_master_key(text: str) -> bytes:

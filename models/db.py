@@ -134,6 +134,14 @@ async def connect(url: str, *, pool_max: int = POOL_MAX, pooled: bool = False) -
     await Tortoise.init(
         config=configuration(url, role=APP_ROLE, pool_max=pool_max, pooled=pooled), _enable_global_fallback=True
     )
+    try:
+        await _connect(pooled)
+    except BaseException:
+        await disconnect()
+        raise
+
+
+async def _connect(pooled: bool) -> None:
     global _open
     backend = get_connection("default")
     try:
@@ -143,13 +151,9 @@ async def connect(url: str, *, pool_max: int = POOL_MAX, pooled: bool = False) -
             f"a pooler answers at KYOSO_DATABASE_URL ({error}): let KYOSO_DIRECT_DATABASE_URL lead to PostgreSQL itself"
         ) from None
     _open = cast("Pool", getattr(backend, "_pool"))  # noqa: B009  (private to Tortoise, and untyped)
-    try:
-        async with pool().acquire() as connection:
-            await refuse_powers(connection, of_login=False)
-            await _refuse_other_sessions(connection, pooled)
-    except BaseException:
-        await disconnect()
-        raise
+    async with pool().acquire() as connection:
+        await refuse_powers(connection, of_login=False)
+        await _refuse_other_sessions(connection, pooled)
 
 
 async def refuse_powers(connection: asyncpg.Connection[asyncpg.Record], *, of_login: bool) -> None:
@@ -313,6 +317,12 @@ def _as_text(value: object) -> str:
     if isinstance(value, UUID):  # PostgreSQL's own: orjson takes no subclass for what it is
         return str(value)
     raise TypeError(f"no row holds a {type(value).__name__}")
+
+
+def said(error: BaseException) -> str:
+    """What a database's error says, in one line. The details below it quote rows: whoever stands there, and what
+    opens to them."""
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 async def migrate(url: str) -> None:

@@ -6,6 +6,11 @@ from functools import partial
 from subprocess import CompletedProcess, run
 from sys import executable
 
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from api.cli import main
 from api.cli.timing import Refusals
 from auth.keys import PUBLISHED_AHEAD_SECONDS
 from auth.server import CONFIDENTIAL_METHODS
@@ -111,3 +116,26 @@ async def test_whether_a_client_exists_is_measured_and_nothing_stays(house: Hous
     print(figures)
     assert await house.count("oauth_client", "kind <> 'PRODUCT'") == 0
     assert await house.count("audit") == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (httpx.Response(500, text="Internal Server Error"), "answers 500 Internal Server Error: its log says why"),
+        (httpx.Response(502, text="<html>"), "answers 502 Bad Gateway: its log says why"),
+        (
+            httpx.Response(503, json={"error": "temporarily_unavailable", "error_description": "Try again."}),
+            "temporarily_unavailable: Try again.",
+        ),
+        (httpx.Response(200, text="<html>"), "does not answer as a token endpoint: name it with --issuer"),
+        (httpx.Response(200, json=[]), "does not answer as a token endpoint: name it with --issuer"),
+    ],
+)
+def test_what_answers_in_place_of_a_token_is_told(
+    monkeypatch: pytest.MonkeyPatch, answer: httpx.Response, said: str
+) -> None:
+    monkeypatch.setattr("httpx.post", lambda *_, **__: answer)  # pyright: ignore[reportUnknownLambdaType]
+    words = ["token", "--client-id", "one", "--client-secret", "two", "--issuer", "http://127.0.0.1:9"]
+    refused = CliRunner().invoke(main, words)
+    assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
+    assert said in refused.output

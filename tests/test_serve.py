@@ -1,7 +1,8 @@
-"""`./kyoso serve` says in one line why it cannot start, and ends with an error."""
+"""`./kyoso serve` says in one line why it cannot start, and ends with an error; so do the operator's commands."""
 
 import asyncio
 import os
+import shlex
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 from api import postgres as embedded
 from api.app import rehearse
 from api.cli import main
-from api.settings import Settings
+from api.settings import DATABASES, Settings
 from models import db
 from tests.builders import MASTER_KEY
 
@@ -23,6 +24,7 @@ POWERFUL = """
     grant owner to heir; grant kyoso_app to owner, heir, unbound; alter role owner set role = 'kyoso_app';
 """
 """Logins that are set up as the application's, but could do more."""
+GUARDED = "local all guarded scram-sha-256\n"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Postgr
     asyncio.run(execute(server.url(), "create role app login noinherit"))
     asyncio.run(execute(server.url(), "grant kyoso_app to app"))
     asyncio.run(execute(server.url("kyoso"), POWERFUL))
+    admitted = server.data / "pg_hba.conf"
+    admitted.write_text(GUARDED + admitted.read_text())
+    asyncio.run(execute(server.url(), "create role guarded login password 'secret'; select pg_reload_conf()"))
     url = server.url("kyoso", "app")
     asyncio.run(rehearse(Settings(url, url, "http://127.0.0.1", MASTER_KEY, Path())))
     yield server
@@ -96,6 +101,74 @@ def test_a_login_that_is_no_member_of_the_role_is_told_so(server: embedded.Postg
         'Error: permission denied to set role "kyoso_app": grant it to the login of KYOSO_DATABASE_URL'
         " (docs/production.md)\n"
     )
+
+
+COMMANDS = [
+    "client list --operator",
+    'client create --operator --scope "network:read"',
+    "client time",
+    "member create --partner aozora --email a@example.com --name A",
+    "member reset --email a@example.com",
+    "idp show --partner aozora",
+    "audit",
+    "keys rotate",
+    "keys time",
+    "ats failures --partner aozora",
+    "import {file} --partner aozora",
+]
+UNREACHED = "cannot reach the database of KYOSO_DATABASE_URL: "
+TROUBLES = {
+    "nobody answers": ("postgresql://app:hidden@127.0.0.1:9/kyoso", UNREACHED),
+    "no socket": ("postgresql://app@/kyoso?host=/nowhere", UNREACHED),
+    "unknown login": ("nobody", f'{UNREACHED}role "nobody" does not exist'),
+    "no password": ("guarded", f"{UNREACHED}password authentication failed"),
+    "wrong password": ("guarded:hidden", f"{UNREACHED}password authentication failed"),
+    "no rights": ("stranger", 'permission denied to set role "kyoso_app": grant it to the login of KYOSO_DATABASE_URL'),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_say_in_one_line_what_stands_before_the_database(
+    server: embedded.Postgres, tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "applications.csv"
+    file.write_text("氏名,メールアドレス,応募日,結果,結果日\n青木 空,sora@example.com,2026-04-01,不採用,2026-05-01\n")
+    words = shlex.split(command.format(file=file))
+    urls = {name: (url if "://" in url else server.url("kyoso", url), said) for name, (url, said) in TROUBLES.items()}
+    urls["no database"] = (server.url("nowhere", "app"), f'{UNREACHED}database "nowhere" does not exist')
+    urls["empty"] = (server.url("empty", "app"), "the database of KYOSO_DATABASE_URL is not ready (relation ")
+    for trouble, (url, begins) in urls.items():
+        told = asked(words, url)
+        assert told.exit_code == 1, (trouble, told.output)
+        assert told.output.startswith(f"Error: {begins}"), (trouble, told.output)
+        assert told.output.count("\n") == 1, (trouble, told.output)
+        assert "hidden" not in told.output
+
+
+def test_migrate_needs_no_more_than_the_address_of_its_database(server: embedded.Postgres, tmp_path: Path) -> None:
+    """And never falls back on the demo, as if that had been meant."""
+    asyncio.run(execute(server.url(), "create database fresh"))
+    demo = ["--data-dir", str(tmp_path)]
+    told = asked(["migrate", *demo], None, KYOSO_MIGRATION_URL=server.url("fresh"))
+    assert (told.exit_code, told.output.startswith("applied 0001_network\n")) == (0, True), told.output
+    refused = asked(["migrate", *demo], None, KYOSO_MIGRATION_URL=server.url("empty", "stranger"))
+    assert (refused.exit_code, refused.output) == (
+        1,
+        "Error: permission denied for schema public: grant it to the login of KYOSO_MIGRATION_URL "
+        "(docs/production.md)\n",
+    )
+    for words in (["audit"], ["simulate"]):
+        other = asked([*words, *demo], None, KYOSO_MIGRATION_URL=server.url("fresh"))
+        assert (other.exit_code, other.output.count("\n")) == (1, 1)
+        assert other.output.startswith("Error: KYOSO_DATABASE_URL is not set"), other.output
+
+
+def asked(words: list[str], url: str | None, **more: str) -> Result:
+    installation = {"KYOSO_ISSUER": "http://127.0.0.1", "KYOSO_MASTER_KEY": b64encode(MASTER_KEY).decode()}
+    environment: dict[str, str | None] = dict.fromkeys(DATABASES)
+    if url is not None:
+        environment |= installation | {"KYOSO_DATABASE_URL": url}
+    return CliRunner().invoke(main, words, env=environment | more)
 
 
 def test_the_login_of_the_docs_serves(server: embedded.Postgres) -> None:

@@ -13,12 +13,11 @@ import click
 from rich.console import Console
 
 from api import postgres
-from api import settings as installed
 from api.cli import Sentences
 from api.cli.bench_ingest import ingest
 from api.cli.bench_plans import plans
 from api.cli.bench_subscribers import subscribers
-from api.cli.installation import data_dir_option, installation, refuse_without_database
+from api.cli.installation import data_dir_option, installation, named_master_key, refuse_without_database
 from bench import npm
 from bench.compare import Bench, Results
 from bench.load import name
@@ -116,7 +115,7 @@ def _network(url: str | None, seed: int, small: bool, data_dir: Path) -> Generat
             yield own, from_seed
     elif url is not None:
         refuse_without_database(url, "--database-url")
-        yield url, installed.from_environment().master_key if installed.names_a_database() else from_seed
+        yield url, named_master_key() or from_seed
     else:
         with installation(data_dir) as settings:
             refuse_without_database(settings.migration_url, "KYOSO_MIGRATION_URL")

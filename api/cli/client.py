@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import click
 import httpx
@@ -95,18 +96,25 @@ def token(client_id: str, client_secret: str, scope: str, issuer: str | None, da
     """Print an access token, from the token endpoint of the running server; it lives five minutes."""
     address = (issuer or _issuer(data_dir)).rstrip("/")
     form = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
+    body: Any = None
     try:
         answer = httpx.post(
             f"{address}/oauth/token", data=form, auth=(client_id, client_secret), timeout=TOKEN_ANSWER_SECONDS
         )
-        body = answer.json()
+        with suppress(ValueError):  # no JSON: somebody else answers
+            body = answer.json()
     except httpx.HTTPError as error:
         raise click.ClickException(f"cannot reach {address} ({error}): start it, or name it with --issuer") from None
-    except ValueError:
-        raise click.ClickException(f"{address} does not answer as a token endpoint: name it with --issuer") from None
-    if answer.status_code != 200:
-        raise click.ClickException(f"{body.get('error')}: {body.get('error_description')}")
-    click.echo(json.dumps(body) if as_json else body["access_token"])
+    told = cast("dict[str, Any]", body) if isinstance(body, dict) else dict[str, Any]()
+    if "access_token" in told:
+        click.echo(json.dumps(told) if as_json else told["access_token"])
+    elif "error" in told:
+        raise click.ClickException(f"{told['error']}: {told.get('error_description')}")
+    elif answer.is_server_error:
+        failed = f"{address} answers {answer.status_code} {answer.reason_phrase}"
+        raise click.ClickException(f"{failed}: its log says why, and {address}/readyz whether it reaches its database")
+    else:
+        raise click.ClickException(f"{address} does not answer as a token endpoint: name it with --issuer")
 
 
 async def _create(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import click
+from tortoise.exceptions import BaseORMException
 
 from api import postgres, settings
 from api.settings import Settings
@@ -23,6 +24,20 @@ DATABASE = "kyoso"
 DEFAULT_DATA_DIR = Path(__file__).parents[2] / ".kyoso"
 DEFAULT_PORT = 8000
 CONNECT_SECONDS = 10
+
+UNREACHED = (
+    asyncpg.InterfaceError
+    | asyncpg.PostgresConnectionError
+    | asyncpg.InvalidAuthorizationSpecificationError
+    | asyncpg.InvalidCatalogNameError
+    | asyncpg.AdminShutdownError
+    | asyncpg.CrashShutdownError
+    | asyncpg.CannotConnectNowError
+    | asyncpg.TooManyConnectionsError
+)
+"""Nobody answers, or not this login: what stands in the database has nothing to do with it."""
+UNREADY = asyncpg.SyntaxOrAccessError | asyncpg.InvalidParameterValueError
+"""It lacks a table, a column, a function or the application's role."""
 
 data_dir_option = click.option(
     "--data-dir",
@@ -152,9 +167,11 @@ def installation(data_dir: Path = DEFAULT_DATA_DIR) -> Generator[Settings]:
     """
     if settings.names_a_database():
         try:
-            yield around_the_pooler(settings.from_environment())
+            given = settings.from_environment()
         except settings.SettingsError as error:
             raise click.ClickException(str(error)) from None
+        with plainly("KYOSO_DIRECT_DATABASE_URL" if given.pooled else "KYOSO_DATABASE_URL"):
+            yield around_the_pooler(given)
         return
     directory = DataDirectory(data_dir)
     if directory.card() is None:
@@ -164,10 +181,19 @@ def installation(data_dir: Path = DEFAULT_DATA_DIR) -> Generator[Settings]:
     except postgres.PostgresError as error:
         raise click.ClickException(str(error)) from None
     try:
-        yield directory.settings(server, directory.port())
+        with plainly("the demo"):
+            yield directory.settings(server, directory.port())
     finally:
         if server.process is not None:
             server.stop()
+
+
+def named_master_key() -> bytes | None:
+    """The master key of the installation that the environment names; None when it names none."""
+    try:
+        return settings.from_environment().master_key if settings.names_a_database() else None
+    except settings.SettingsError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def around_the_pooler(given: Settings) -> Settings:
@@ -175,13 +201,40 @@ def around_the_pooler(given: Settings) -> Settings:
     return replace(given, database_url=given.session_url, direct_database_url=None)
 
 
+@contextmanager
+def plainly(name: str) -> Generator[None]:
+    """Within, what stands between a command and the database of a setting becomes one line: click.ClickException.
+
+    Never a traceback: a database's error has details, which quote rows with their secrets.
+    """
+    try:
+        yield
+    except (OSError, db.UnfitError, BaseORMException, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if isinstance(error, OSError) and error.filename is not None:  # of a file, not of the way to a database
+            raise
+        cause = error.__cause__ if isinstance(error, BaseORMException) and error.__cause__ else error
+        raise click.ClickException(_in_one_line(name, cause)) from None
+
+
+def _in_one_line(name: str, error: BaseException) -> str:
+    said = db.said(error)
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return f"{said}: grant it to the login of {name} (docs/production.md)"
+    if isinstance(error, db.UnfitError) or (isinstance(error, PermissionError) and error.errno is None):
+        return said  # our own words, which say what to do
+    if isinstance(error, TimeoutError):
+        return f"cannot reach the database of {name}: no answer within {CONNECT_SECONDS} s"
+    if isinstance(error, OSError | UNREACHED):
+        return f"cannot reach the database of {name}: {said}"
+    if isinstance(error, UNREADY):
+        return f"the database of {name} is not ready ({said}): run ./kyoso migrate first"
+    return f"the database of {name} refuses: {said}"
+
+
 def refuse_without_database(url: str, name: str) -> None:
     """Raises click.ClickException, one line, when the database of a setting cannot be reached."""
-    try:
+    with plainly(name):
         asyncio.run(_look(url))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        said = str(error) or f"no answer within {CONNECT_SECONDS} s"
-        raise click.ClickException(f"cannot reach the database of {name}: {said}") from None
 
 
 async def _look(url: str) -> None:

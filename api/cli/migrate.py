@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
 import click
 
-from api.cli.installation import data_dir_option, installation, refuse_without_database
+from api.cli.installation import data_dir_option, installation, plainly, refuse_without_database
+from api.settings import SettingsError, migration_url
 from models import db
+
+MIGRATED = "KYOSO_MIGRATION_URL"
 
 
 @click.command(short_help="Bring the database up to date.")
@@ -20,15 +25,29 @@ def migrate(data_dir: Path, as_json: bool) -> None:
     Works on KYOSO_MIGRATION_URL (a login that may create tables), else on KYOSO_DATABASE_URL, else on the demo's
     database. Two at once wait for each other; a migration that fails leaves the database as it was.
     """
-    with installation(data_dir) as settings:
-        refuse_without_database(settings.migration_url, "KYOSO_MIGRATION_URL")
-        before = asyncio.run(applied(settings.migration_url))
-        asyncio.run(db.migrate(settings.migration_url))
-        new = [name for name in asyncio.run(applied(settings.migration_url)) if name not in before]
+    with _database(data_dir) as url, plainly(MIGRATED):
+        refuse_without_database(url, MIGRATED)
+        before = asyncio.run(applied(url))
+        asyncio.run(db.migrate(url))
+        new = [name for name in asyncio.run(applied(url)) if name not in before]
     if as_json:
         click.echo(json.dumps({"applied": new}))
     else:
         click.echo("\n".join(f"applied {name}" for name in new) or "The database is up to date.")
+
+
+@contextmanager
+def _database(data_dir: Path) -> Generator[str]:
+    """What is migrated; the environment's needs no more of the installation than its address."""
+    try:
+        url = migration_url()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if url is not None:
+        yield url
+        return
+    with installation(data_dir) as settings:
+        yield settings.migration_url
 
 
 async def applied(url: str) -> list[str]:

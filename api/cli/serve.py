@@ -114,11 +114,10 @@ def refuse_what_cannot_start(settings: Settings) -> None:
         raise click.ClickException(str(error)) from None
     except asyncpg.InsufficientPrivilegeError as error:
         raise click.ClickException(
-            f"{error}: grant it to the login of KYOSO_DATABASE_URL (docs/production.md)"
+            f"{db.said(error)}: grant it to the login of KYOSO_DATABASE_URL (docs/production.md)"
         ) from None
     except (asyncpg.PostgresError, DeclarationError) as error:
-        said = str(error).partition("\n")[0]
-        raise click.ClickException(f"the database is not ready ({said}): run ./kyoso migrate first") from None
+        raise click.ClickException(f"the database is not ready ({db.said(error)}): run ./kyoso migrate first") from None
 
 
 def application() -> Starlette:

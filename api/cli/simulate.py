@@ -14,8 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api import settings as installed
-from api.cli.installation import data_dir_option, installation, refuse_without_database
+from api.cli.installation import data_dir_option, installation, named_master_key, plainly, refuse_without_database
 from api.settings import Settings
 from bench.network.size import DENSE, day_begins, size, this_month
 from bench.network.world import Size
@@ -70,13 +69,11 @@ def simulate(
             _simulate(settings.migration_url, settings.master_key, None, asked, seed, as_json)
         return
     refuse_without_database(database_url, "--database-url")
-    try:
-        named = installed.from_environment().master_key if installed.names_a_database() else None
-    except installed.SettingsError as error:
-        raise click.ClickException(str(error)) from None
+    named = named_master_key()
     # Without an installation the key comes from the seed too: there is nobody to be protected, and it is printed.
     key = named or hashlib.sha256(f"kyoso synthetic master key {seed}".encode()).digest()
-    _simulate(database_url, key, None if named else b64encode(key).decode(), asked, seed, as_json)
+    with plainly("--database-url"):
+        _simulate(database_url, key, None if named else b64encode(key).decode(), asked, seed, as_json)
 
 
 def _simulate(url: str, master_key: bytes, told_key: str | None, asked: Size, seed: int, as_json: bool) -> None:
@@ -141,4 +138,4 @@ async def _write(
     except NotPrivileged:
         raise click.ClickException("simulate switches triggers off while it loads: connect as a superuser") from None
     except asyncpg.PostgresError as error:
-        raise click.ClickException(f"the database refused the network, and is as it was: {error}") from None
+        raise click.ClickException(f"the database refused the network, and is as it was: {db.said(error)}") from None
