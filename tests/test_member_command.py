@@ -1,12 +1,17 @@
-"""`./kyoso member`: people get a login, and a new password when theirs is lost."""
+"""`./kyoso member`: people get a login, and a new password when theirs is lost; names that are none are refused."""
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from base64 import b64encode
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from api.cli import main
 from models import audit, seal, totp
 from models.db import unit_of_work
 from models.factor import Factors, factors
@@ -16,13 +21,17 @@ from tests.conftest import ROOT
 
 
 def member(database: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return kyoso(database, "member", *words)
+
+
+def kyoso(database: str, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "KYOSO_DATABASE_URL": database,
         "KYOSO_ISSUER": "http://127.0.0.1:8000",
         "KYOSO_MASTER_KEY": b64encode(builders.MASTER_KEY).decode(),
     }
-    command = [sys.executable, "-m", "api", "member", *words]
+    command = [sys.executable, "-m", "api", *words]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -90,3 +99,44 @@ async def test_unknown_names_are_refused_in_one_line(connected: str) -> None:
     assert nobody.stderr.strip().splitlines()[-1].startswith("Error: there is no partner 'nobody'")
     lost = member(connected, "password", "--email", "nobody@example.com")
     assert (lost.returncode, lost.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "山" * 101, "山田\n花子", "山田\x00花子"])
+@pytest.mark.parametrize(
+    "words",
+    ["member create --partner aozora --email a@example.com", 'client create --operator --scope "network:read"'],
+)
+def test_names_are_refused_before_a_database_is_asked(words: str, name: str) -> None:
+    assert refusal_of([*shlex.split(words), "--name", name]) == (
+        "Error: Invalid value for '--name': a name has 1 to 100 characters on one line\n"
+    )
+
+
+@pytest.mark.parametrize("email", ["", "notmail", "a@b@example.com", "a b@example.com", f"{'a' * 250}@example.com"])
+def test_addresses_are_refused_before_a_database_is_asked(email: str) -> None:
+    assert refusal_of(["member", "create", "--partner", "aozora", "--name", "A", "--email", email]) == (
+        "Error: Invalid value for '--email': this is not an e-mail address, such as hanako@example.com\n"
+    )
+
+
+def refusal_of(words: list[str]) -> str:
+    """The last line of what is said, where no database answers."""
+    nowhere = {"KYOSO_DATABASE_URL": "postgresql://kyoso@127.0.0.1:9/kyoso", "KYOSO_ISSUER": "http://127.0.0.1"}
+    key = {"KYOSO_MASTER_KEY": b64encode(builders.MASTER_KEY).decode()}
+    refused = CliRunner().invoke(main, words, env=nowhere | key)
+    assert refused.exit_code == 2, refused.output
+    return refused.output.splitlines(keepends=True)[-1]
+
+
+async def test_an_error_of_the_database_quotes_no_row(connected: str) -> None:
+    """Where a row is refused all the same, what it holds (the digest of a secret) stays out of sight."""
+    async with unit_of_work() as connection:
+        await connection.execute("set local role none")
+        await connection.execute("alter table oauth_client add check (name <> 'forbidden')")
+    words = ["client", "create", "--operator", "--scope", "network:read", "--name", "forbidden"]
+    refused = kyoso(connected, *words)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        'Error: the database of KYOSO_DATABASE_URL refuses: new row for relation "oauth_client" violates check '
+        'constraint "oauth_client_name_check1"\n'
+    )

@@ -10,7 +10,7 @@ import click
 import httpx
 
 from api import settings
-from api.cli import Sentences, clients
+from api.cli import Sentences, clients, typed
 from api.cli.installation import DataDirectory, data_dir_option, installation
 from api.cli.timing import measure
 from api.settings import Settings
@@ -43,7 +43,7 @@ client.add_command(clients.delete)
 @click.option("--public", is_flag=True, help="It cannot keep a secret: a page or an app on a phone.")
 @click.option("--jwks", type=click.File(), help="A JWK set: it proves itself with these public keys, not a secret.")
 @click.option("--dpop", is_flag=True, help="Its tokens are always bound to a key that it proves to hold (DPoP).")
-@click.option("--name", help="What people see on the consent page; its short name when left out.")
+@click.option("--name", callback=typed.name, help="What people see on the consent page; else the partner's short name.")
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def create(

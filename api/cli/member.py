@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import click
 
-from api.cli import Sentences
+from api.cli import Sentences, typed
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from auth.tokens import REVOCATION_KEPT_SECONDS
@@ -31,8 +31,8 @@ def member() -> None:
 
 @member.command()
 @click.option("--partner", required=True, metavar="SLUG", help="The partner they work for, by its short name.")
-@click.option("--email", required=True, help="The address they log in with.")
-@click.option("--name", required=True, help="Their name, as their colleagues see it.")
+@click.option("--email", required=True, callback=typed.email, help="The address they log in with.")
+@click.option("--name", required=True, callback=typed.name, help="Their name, as their colleagues see it.")
 @click.option(
     "--role", type=click.Choice(people.ROLES), default="ADMIN", show_default=True, help="What they may grant."
 )
