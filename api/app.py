@@ -172,7 +172,7 @@ async def _ready(_: Request) -> Response:
     try:
         async with db.pool().acquire(timeout=1) as connection:
             await connection.fetchval("select 1", timeout=1)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (*db.LOST, asyncpg.PostgresError):
         return JSONResponse({"status": "unavailable"}, status_code=503, headers={"Retry-After": "2"})
     return JSONResponse({"status": "ready"})
 

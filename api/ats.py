@@ -21,12 +21,12 @@ from starlette.types import Message, Receive, Scope, Send
 from api import ats_greenhouse
 from api.body import read_body
 from api.gather import Gathering
-from api.graphql import CLIENT_GONE, LOST, RETRY_SECONDS
+from api.graphql import CLIENT_GONE, RETRY_SECONDS
 from api.intake import Fact, Named
 from api.integration import Integrations, Trusted
 from api.leave import GoneError
 from models import delivery
-from models.db import one_statement
+from models.db import LOST, one_statement
 from models.delivery import Arrived
 
 DELIVERY_BYTES_MAX = 1024 * 1024

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models import origin
-from models.db import pool
+from models.db import LOST, pool
 
 FRESH_SECONDS = 60.0
 AGAIN_SECONDS = 2.0
@@ -25,7 +25,7 @@ PREFLIGHT_SECONDS = 600
 ALLOWED_HEADERS = b"authorization, content-type, dpop"
 EXPOSED_HEADERS = b"dpop-nonce, www-authenticate, retry-after"
 _PORTS = {"http": 80, "https": 443}
-_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_AWAY = (*LOST, asyncpg.PostgresError)
 
 
 class Origins:

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-import asyncpg
 import orjson
 import structlog
 from graphql import OperationType
@@ -34,7 +33,7 @@ from auth.dpop import InvalidProofError
 from auth.tokens import InvalidTokenError, Tokens
 from auth.viewer import Viewer
 from models import lane
-from models.db import settled_together
+from models.db import LOST, settled_together
 from models.lane import Lane
 from models.replica import Replicas
 from planner import Answer, InvalidRequestError, Planner, Prepared, Request, body
@@ -58,18 +57,6 @@ ACCEPTABLE = (
     b"application/*",
     b"*/*",
 )
-
-LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg says when a connection ends between two of its steps
-    OSError,
-)
-"""The database is away, or says so: whoever asks is to come back shortly."""
 
 FAILED = "This failed on our side; try again, and tell us if it stays so."
 

@@ -241,7 +241,7 @@ class Live:
             try:
                 for group in tuple(self.groups.values()):
                     await self._mark(group, group.members)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except Exception as error:  # only cancellation ends it, whatever the connection said when it broke
                 log.warning("bookmarks_delayed", code=type(error).__name__)
 
     async def _mark(self, group: Group, members: Iterable[Subscriber]) -> None:

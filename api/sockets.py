@@ -15,12 +15,13 @@ import structlog
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from api.graphql import FAILED, LOST, Endpoint, RefusedError, away, language, read_request
+from api.graphql import FAILED, Endpoint, RefusedError, away, language, read_request
 from api.outlet import Ended
 from api.perform import Context
 from api.wire import EXTENSION, Wire
 from auth.tokens import Held, InvalidTokenError
 from auth.viewer import Viewer
+from models.db import LOST
 from planner import InvalidRequestError
 
 PROTOCOL = "graphql-transport-ws"

@@ -51,6 +51,20 @@ MODELS = ["models.partner"]
 """The files that declare Tortoise models; the other words speak named SQL alone."""
 
 
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says when a connection ends between two of its steps
+    OSError,
+)
+"""The server is gone, or says so: whoever asks is to come back shortly. A connection that ends between two steps has
+asyncpg raise AttributeError too, which may as well be a mistake of ours: only who goes on after either takes it so."""
+
+
 class UnfitError(Exception):
     """The database answers, but not in a way in which the application may use it; the message says what to do."""
 

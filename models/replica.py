@@ -26,6 +26,7 @@ import structlog
 
 from models.db import (
     APP_ROLE,
+    LOST,
     POOL_MAX,
     POOL_MIN,
     Pool,
@@ -47,9 +48,8 @@ SILENT_SECONDS = 5.0
 PAUSE_SECONDS = (0.001, 0.032)
 """Between two looks at a replica that has not replayed far enough: at first, and at most."""
 
-LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, AttributeError)
-"""How asyncpg says that a server is gone, as it happens to notice: AttributeError where a connection is ended between
-two of its own steps. A mistake of ours is not hidden by it, since the primary is asked the same."""
+UNANSWERED = (*LOST, asyncpg.PostgresError, AttributeError)
+"""How a replica fails to answer. A mistake of ours is not hidden by it, since the primary is asked the same."""
 
 Acquire = Callable[[], AbstractAsyncContextManager[Any]]
 Answer = TypeVar("Answer")
@@ -87,7 +87,7 @@ class Replica:
     async def keep(self, primary_url: str) -> None:
         """Holds a lease for as long as the replica keeps up; for ever."""
         while True:
-            with suppress(*LOST):
+            with suppress(*UNANSWERED):
                 async with self._primary(primary_url) as primary:
                     while True:
                         await self._renew(primary)
@@ -109,7 +109,7 @@ class Replica:
     async def _renew(self, primary: asyncpg.Connection[asyncpg.Record]) -> None:
         try:
             await self._connect()
-        except LOST as error:
+        except UNANSWERED as error:
             return self._leave(type(error).__name__)
         began = monotonic()
         async with asyncio.timeout(LEASE_SECONDS):
@@ -123,7 +123,7 @@ class Replica:
             if monotonic() - self._heard_at > SILENT_SECONDS:
                 return self._leave("Silent")
             self._tell("replica_lags")
-        except LOST as error:
+        except UNANSWERED as error:
             self._leave(type(error).__name__)
         else:
             self._leased_until = began + LEASE_SECONDS
@@ -218,7 +218,7 @@ class Replicas:
         """The answer of a read that may lag: from a replica in turn, or from the primary when none can give it."""
         serving = [each for each in self._all if each.serves]
         if serving:
-            with suppress(*LOST):  # gone, or the read stood in the way of replaying: the primary answers
+            with suppress(*UNANSWERED):  # gone, or the read stood in the way of replaying: the primary answers
                 return await read(serving[next(self._turns) % len(serving)].acquire)
         return await read(primary)
 
@@ -229,7 +229,7 @@ class Replicas:
                 leased = [row async for row in queries("replica").leased(connection)]
                 seen = monotonic()  # not before: what is left of a lease was counted when the question had arrived
                 written = await queries("replica").written(connection)
-        except LOST:  # what was committed stands; which leases there are is not known
+        except UNANSWERED:  # what was committed stands; which leases there are is not known
             await asyncio.sleep(LEASE_SECONDS)
             return
         named = {each.name: each for each in self._all}
@@ -238,7 +238,7 @@ class Replicas:
 
 async def _waited(replica: Replica | None, position: int, until: float) -> None:
     if replica is not None:
-        with suppress(TimeoutError, *LOST):
+        with suppress(TimeoutError, *UNANSWERED):
             async with asyncio.timeout(until - monotonic()):
                 await replica.reaches(position)
             return

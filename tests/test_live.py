@@ -13,10 +13,12 @@ from gql.transport.websockets import WebsocketsTransport
 
 from api import live, outlet
 from api.asker import asker
+from api.live import Live
 from api.outlet import Backlog, Ended
 from api.place import START
 from models import agreement, db
 from models.db import unit_of_work
+from models.news import follow
 from models.outbox import CHANNEL
 from models.terms import Sharing
 from planner import Planner, Request
@@ -318,6 +320,52 @@ async def test_a_worker_listens_from_its_first_subscriber_on(served: Served, pai
                     await asyncio.sleep(0.01)
     finally:
         await watching.close()
+
+
+BROKEN = (asyncpg.InternalClientError("unknown protocol state"), AttributeError("'NoneType' has no attribute 'decode'"))
+"""What asyncpg has said of connections that broke, besides its errors of the database."""
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda each: type(each).__name__)
+async def test_whoever_follows_goes_on_after_any_failure(served: Served, broken: Exception) -> None:
+    """Else revocations elsewhere are never heard again, nor is anybody told of events."""
+    looks = asyncio.Queue[int]()
+
+    async def look() -> None:
+        looks.put_nowait(looks.qsize())
+        if looks.qsize() == 1:
+            raise broken
+
+    following = asyncio.create_task(follow(served.database, CHANNEL, look, poll_seconds=0.05))
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while looks.qsize() < 3 and not following.done():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert not following.done()
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda each: type(each).__name__)
+async def test_bookmarks_go_on_after_any_failure(
+    served: Served, pair: Pair, monkeypatch: pytest.MonkeyPatch, broken: Exception
+) -> None:
+    monkeypatch.setattr(live, "BOOKMARK_SECONDS", (1, 300))
+    failures = [broken]
+    mark = Live._mark
+
+    async def fails_once(self: Live, *given: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await mark(self, *given)
+
+    async with conversation(served, await served.token(pair.company)) as talk:
+        await talk.subscribe("subscription { outcomeEvents(bookmarkSeconds: 1) { cursor live event { id } } }")
+        await talk.next()
+        monkeypatch.setattr(Live, "_mark", fails_once)
+        assert (await talk.next())["event"] is None
+    assert failures == []
 
 
 async def test_with_the_first_message_a_subscriber_hears_and_can_resume(served: Served, pair: Pair) -> None:
