@@ -4,8 +4,9 @@ NOTIFY wakes, the table tells: the reader takes committed rows in (xid, position
 cursor. It listens from the first subscriber on; where none is left it takes none, and whoever comes next has it begin
 at what is newest then. For every event it asks the policy again which partners may see it, has the planner answer once
 per group of those who see the same, and writes the bytes to each member in turn. A subscriber that does not keep up is
-closed with its resume cursor and slows nobody. What it missed is what `outcomes` answers after its cursor, found along
-indexes of what its partner may see: the past costs by what is told of it, not by what everybody did.
+closed with its resume cursor and slows nobody; so is a group that PostgreSQL does not answer, or not in time. What a
+subscriber missed is what `outcomes` answers after its cursor, found along indexes of what its partner may see: the past
+costs by what is told of it, not by what everybody did.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ STALE_SECONDS = 0.1
 """How long an answer may wait for its reader before it is asked anew who may see it."""
 ENCODED_AT_ONCE = 4
 """Groups for which PostgreSQL answers at the same time."""
+ENCODED_SECONDS = 5.0
+"""How long PostgreSQL may take over a group's answers to one batch."""
+LATE_SECONDS = 0.25
+"""How long the reader waits for groups to be answered before it takes more events."""
+BATCHES_DUE = 100
+"""How far a group may be behind the reader."""
 BOOKMARK_SECONDS = (5, 300)
 PAST = f"""query ($after: String!, $kinds: [OutcomeKind!], $agreement: ID) {{
   outcomes(first: {EVENTS_A_BATCH}, after: $after, filter: {{ kinds: $kinds, agreementId: $agreement }}) {{
@@ -65,6 +72,8 @@ class Live:
         """The last event handed out: a bookmark says that nothing before it was missed."""
         self.groups: dict[object, Group] = {}
         self._subscribed = asyncio.Event()
+        self._room = asyncio.Semaphore(ENCODED_AT_ONCE)
+        self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def subscribers(self) -> list[Subscriber]:
@@ -81,6 +90,7 @@ class Live:
         try:
             yield
         finally:
+            working += self._serving
             for each in working:
                 each.cancel()
             await asyncio.gather(*working, return_exceptions=True)
@@ -200,23 +210,46 @@ class Live:
         try:
             async with pool().acquire() as connection:
                 wanted = await _wanted(connection, rows, list(groups))
-            heard = {group: [place_of(row) for row in rows if (group, row["id"]) in wanted] for group in groups}
-            listening = [group for group, places in heard.items() if places]
-            for start in range(0, len(listening), ENCODED_AT_ONCE):
-                some = listening[start : start + ENCODED_AT_ONCE]
-                bodies = await asyncio.gather(
-                    *(self._encode(group, heard[group], pool().acquire, live=True) for group in some)
-                )
-                for group, answers in zip(some, bodies, strict=True):
-                    await _hand_out(answers, groups[group])
         except BaseException:
-            # Taken and not handed out: these subscribers resume by their cursors instead of missing an event.
             for members in groups.values():
-                for each in members:
-                    each.end(INTERRUPTED)
+                _interrupt(members)
             raise
+        heard = {group: [place_of(row) for row in rows if (group, row["id"]) in wanted] for group in groups}
+        serving = [self._owe(group, places, groups[group]) for group, places in heard.items() if places]
+        if serving:
+            await asyncio.wait(serving, timeout=LATE_SECONDS)
         self.handed = self.taken
         return len(rows) == EVENTS_A_BATCH
+
+    def _owe(self, group: Group, places: Sequence[Place], members: Sequence[Subscriber]) -> asyncio.Task[None]:
+        """Has a group told of what it wants of a batch, after what is due to it already."""
+        if len(group.due) < BATCHES_DUE:
+            group.due.append((places, members))
+        else:
+            _interrupt(members)
+        if group.serving is None:
+            group.serving = asyncio.create_task(self._serve(group))
+            self._serving.add(group.serving)
+            group.serving.add_done_callback(self._serving.discard)
+        return group.serving
+
+    async def _serve(self, group: Group) -> None:
+        """Tells one group what is due to it, in order. What becomes of its answers is no other group's matter."""
+        while group.due:
+            places, members = group.due[0]
+            hearing = [each for each in members if each in group.members and not each.ending.done()]
+            try:
+                if hearing:
+                    async with self._room, asyncio.timeout(ENCODED_SECONDS):
+                        answers = await self._encode(group, places, pool().acquire, live=True)
+                    await _hand_out(answers, hearing)
+            except Exception as failure:
+                log.warning(
+                    "events_interrupted", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None)
+                )
+                _interrupt(hearing)
+            group.due.popleft()
+        group.serving = None
 
     async def _ask_agreements(self, groups: Iterable[Group]) -> None:
         """Ends the subscriptions to an agreement that has stopped giving their partner anything."""
@@ -238,11 +271,14 @@ class Live:
     async def _keep_marking(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            try:
-                for group in tuple(self.groups.values()):
-                    await self._mark(group, group.members)
-            except Exception as error:  # only cancellation ends it, whatever the connection said when it broke
-                log.warning("bookmarks_delayed", code=type(error).__name__)
+            await asyncio.gather(*(self._mark_in_time(group) for group in self.groups.values()))
+
+    async def _mark_in_time(self, group: Group) -> None:
+        try:
+            async with self._room, asyncio.timeout(ENCODED_SECONDS):
+                await self._mark(group, group.members)
+        except Exception as error:  # whatever the connection said when it broke, the next round tries again
+            log.warning("bookmarks_delayed", code=type(error).__name__)
 
     async def _mark(self, group: Group, members: Iterable[Subscriber]) -> None:
         """Tells those of a group who have heard nothing yet, or nothing for a while, that they missed nothing."""
@@ -251,7 +287,8 @@ class Live:
         by_place: dict[Place, list[Subscriber]] = {}
         for each in members:
             if each.silent(now):
-                by_place.setdefault(each.place if each.place.reaches(handed) else handed, []).append(each)
+                # Where more is due to the group, no more is known to be handed out than what each was told of.
+                by_place.setdefault(each.place if group.due or each.place.reaches(handed) else handed, []).append(each)
         for place, silent in by_place.items():
             row = _delivery(place, None, live=True)
             (body,) = await self.planner.encode_all(group.bound, [row], pool().acquire)
@@ -259,6 +296,12 @@ class Live:
                 # Who has heard something meanwhile is past this bookmark.
                 if each.silent(now):
                     each.mark(place, body, now)
+
+
+def _interrupt(members: Iterable[Subscriber]) -> None:
+    """What was taken is not handed out to these: they resume by their cursors instead of missing an event."""
+    for each in members:
+        each.end(INTERRUPTED)
 
 
 async def _hand_out(answers: Sequence[tuple[Place, bytes]], members: Sequence[Subscriber]) -> None:

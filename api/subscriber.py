@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -43,6 +44,9 @@ class Group:
         self.members: set[Subscriber] = set()
         self.flows = False
         """Whether the agreement that was asked for gave this partner anything when it was last looked at."""
+        self.due: deque[tuple[Sequence[Place], Sequence[Subscriber]]] = deque()
+        """What was taken and is not yet handed out: which events, and who was a member then."""
+        self.serving: asyncio.Task[None] | None = None
 
 
 class Subscriber:

@@ -2,21 +2,25 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from api import live
+from api.live import Live
 from api.place import START
+from api.subscriber import Group
 from models import agreement
 from models.db import unit_of_work
 from tests import builders
 from tests.builders import said
 from tests.conversation import Conversation, conversation
 from tests.served import ALL, Served, running
-from tests.test_live import Pair, happen, heard, ids, listeners, pair, subscription, taken
+from tests.test_live import EVENTS, Pair, happen, heard, ids, listeners, pair, subscription, taken
 
 __all__ = ["pair", "running"]
 
@@ -123,3 +127,107 @@ async def test_an_agreement_that_ends_during_a_replay_ends_it_there(
     got += await taken(backlog, 1)
     serving.cancel()
     assert ids(got) == [f"evt_{expected[0]}", f"evt_{own}"]
+
+
+TWO = """subscription ($kinds: [OutcomeKind!]) {
+  outcomeEvents(kinds: $kinds, bookmarkSeconds: 1) { cursor event { id } } }"""
+
+
+@asynccontextmanager
+async def three_groups(served: Served, pair: Pair) -> AsyncIterator[tuple[Conversation, Conversation, str]]:
+    """The friend, who subscribed as `all` and as `some`, the company, and the cursor that `some` was given."""
+    async with (
+        conversation(served, await served.token(pair.friend)) as friend,
+        conversation(served, await served.token(pair.company)) as company,
+    ):
+        await friend.subscribe(TWO, "some", kinds=["APPLICATION_RECEIVED"])
+        first = await friend.next()
+        await friend.subscribe(TWO, "all")
+        await company.subscribe(TWO)
+        await friend.next()
+        await company.next()
+        yield friend, company, first["cursor"]
+
+
+async def by_key(talk: Conversation) -> dict[str, Any]:
+    """The next message of each of the friend's two subscriptions that is no bookmark."""
+    found: dict[str, Any] = {}
+    while len(found) < 2:
+        message = await talk.said()
+        if message["type"] == "error" or message["payload"]["data"]["outcomeEvents"]["event"]:
+            found[message["id"]] = message
+    return found
+
+
+async def test_a_statement_that_fails_ends_its_own_group_alone(
+    served: Served, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = Live._encode
+
+    async def fails(self: Live, group: Group, *given: Any, **named: Any) -> Any:
+        if group.wish.kinds:
+            raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+        return await encode(self, group, *given, **named)
+
+    async with three_groups(served, pair) as (friend, company, cursor):
+        monkeypatch.setattr(Live, "_encode", fails)
+        event = f"evt_{await happen(pair.company, 1)}"
+        told = await by_key(friend)
+        assert told["all"]["payload"]["data"]["outcomeEvents"]["event"]["id"] == event
+        assert told["some"]["type"] == "error"
+        assert told["some"]["payload"][0]["extensions"] == {"code": "INTERRUPTED", "cursor": cursor}
+        assert ids(await heard(company, 1)) == [event]
+        again = f"evt_{await happen(pair.company, 2)}"
+        assert ids(await heard(friend, 1)) == ids(await heard(company, 1)) == [again]
+        monkeypatch.undo()
+        await friend.subscribe(EVENTS, "some", after=cursor, kinds=["APPLICATION_RECEIVED"])
+        assert ids(await heard(friend, 2)) == [event, again]
+
+
+async def test_nobody_waits_for_a_group_whose_statement_takes_long(
+    served: Served, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what it is not told in time it resumes, in order and without a gap."""
+    encode, enough = Live._encode, asyncio.Event()
+
+    async def lingers(self: Live, group: Group, *given: Any, **named: Any) -> Any:
+        if group.wish.kinds:
+            await enough.wait()
+        return await encode(self, group, *given, **named)
+
+    monkeypatch.setattr(live, "ENCODED_SECONDS", 3600.0)
+    monkeypatch.setattr(Live, "_encode", lingers)
+    async with three_groups(served, pair) as (friend, company, _):
+        events = [f"evt_{await happen(pair.company, number)}" for number in range(3)]
+        assert ids(await heard(company, 3)) == events
+        assert ids(await heard(friend, 3)) == events
+        await company.next()  # a bookmark: all of the reader's work is done, and the group's is not
+        enough.set()
+        assert ids(await heard(friend, 3)) == events
+        enough.clear()
+        monkeypatch.setattr(live, "ENCODED_SECONDS", 0.1)
+        last = f"evt_{await happen(pair.company, 3)}"
+        assert ids(await heard(company, 1)) == [last]
+        told = await by_key(friend)
+        assert told["some"]["payload"][0]["extensions"]["code"] == "INTERRUPTED"
+        monkeypatch.undo()
+        cursor = told["some"]["payload"][0]["extensions"]["cursor"]
+        await friend.subscribe(EVENTS, "some", after=cursor, kinds=["APPLICATION_RECEIVED"])
+        assert ids(await heard(friend, 1)) == [last]
+
+
+async def test_bookmarks_of_one_group_do_not_wait_for_another(
+    served: Served, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "BOOKMARK_SECONDS", (1, 300))
+    mark = Live._mark
+
+    async def fails(self: Live, group: Group, members: Any) -> None:
+        if group.wish.kinds:
+            raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+        await mark(self, group, members)
+
+    async with three_groups(served, pair) as (friend, company, _):
+        monkeypatch.setattr(Live, "_mark", fails)
+        assert [(await friend.said())["id"] for _ in range(2)] == ["all", "all"]
+        assert (await company.next())["event"] is None
