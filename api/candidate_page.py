@@ -125,9 +125,9 @@ def gone(request: Request, *, page_url: str | None = None) -> Response:
 
 
 def page_url_of(request: Request, found: Record) -> str:
-    """The person's own page; through a URL that went to an address which is not theirs, what that partner gave."""
-    whole = seal.leads_to_page(request.path_params["token"])
-    token = seal.page_token(found["person_id"]) if whole else seal.page_part_token(found["candidate_id"])
+    """The person's own page; what that partner gave, where the URL went to an address that is not theirs."""
+    own = seal.own_address(request.path_params["token"], found["addresses"])
+    token = seal.page_token(found["person_id"], own=own) if own else seal.page_part_token(found["candidate_id"])
     return in_language(request, f"/relay/me/{token}")
 
 

@@ -49,7 +49,7 @@ async def write(connection: Connection, sent: Mail, *, issuer: str) -> Letter | 
         return None
     person_id = None if sent.kind in TO_STAFF else sent.person_id
     own = person_id is not None and await is_address_of(connection, person_id=person_id, email=to[0])
-    links = _links(sent, issuer, own=own)
+    links = _links(sent, issuer, own=seal.email_index(to[0]) if own else None)
     if sent.kind == "REJECTION":
         subject, text = await _rejection(connection, sent, facts, name, links)
     else:
@@ -84,8 +84,8 @@ async def _rejection(
     return render_rejection_mail(subject, body, language=sent.language, names=names, url=url)
 
 
-def _links(sent: Mail, issuer: str, *, own: bool) -> dict[str, str]:
-    """The personal URLs that the letter may carry. `own`: it goes to an address that is beyond doubt the person's."""
+def _links(sent: Mail, issuer: str, *, own: bytes | None) -> dict[str, str]:
+    """The personal URLs that the letter may carry. `own`: to which address it goes, if that is the person's own."""
     links: dict[str, str] = {}
     if sent.invitation_id:
         links["relay_url"] = f"{issuer}/relay/{seal.relay_token(sent.invitation_id, own=own)}"

@@ -191,7 +191,10 @@ async def _person(connection: Connection, token: str) -> asyncpg.Record | None:
     person_id, candidate_id = seal.read_page_token(token), seal.read_page_part_token(token)
     if person_id is None and candidate_id is None:
         return None
-    return await queries("page").person(connection, id=person_id, candidate_id=candidate_id)
+    found = await queries("page").person(connection, id=person_id, candidate_id=candidate_id)
+    if found is None or found["given_by"] or found["erased"] or seal.own_address(token, found["addresses"]):
+        return found
+    return None  # it came by a letter to an address that is not theirs any more
 
 
 async def _referral(connection: Connection, token: str) -> asyncpg.Record | None:

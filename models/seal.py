@@ -10,7 +10,7 @@ import binascii
 import hmac
 import os
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -23,18 +23,20 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 TOKEN_MAC_BYTES = 16  # 128 bits
 TOKEN_CHARACTERS = 43  # base64url of a UUID and its MAC, without padding
+OWN_TOKEN_CHARACTERS = 64  # and of the mark of an address
 EMAIL_INDEX_BYTES = 32
 
 TOKEN_PURPOSES = (
     "relay",
-    "relay-own",
+    "relay-own",  # in URLs of the time before tokens bore the mark of an address
     "referral",
-    "referral-own",
+    "referral-own",  # likewise
     "survey",
     "page",
     "page-part",
     "confirmation",
     "joining",
+    "address",
 )
 
 Random = Callable[[int], bytes]
@@ -144,9 +146,10 @@ def unseal_item(key: bytes, candidate_id: UUID, item: str, sealed: bytes, addres
         return _opened(cipher, sealed, _place(candidate_id, item, None)).decode()
 
 
-def relay_token(invitation_id: UUID, *, own: bool = False) -> str:
-    """What makes a relay URL personal (専用URL). `own`: it goes to an address that is beyond doubt the person's."""
-    return _token("relay-own" if own else "relay", invitation_id)
+def relay_token(invitation_id: UUID, *, own: bytes | None = None) -> str:
+    """What makes a relay URL personal (専用URL). `own`: the blind index of the address to which it goes, where that is
+    beyond doubt the person's."""
+    return _token("relay", invitation_id, own)
 
 
 def read_relay_token(token: str) -> UUID | None:
@@ -154,9 +157,9 @@ def read_relay_token(token: str) -> UUID | None:
     return _subject("relay", token) or _subject("relay-own", token)
 
 
-def referral_token(referral_id: UUID, *, own: bool = False) -> str:
+def referral_token(referral_id: UUID, *, own: bytes | None = None) -> str:
     """By which the candidate confirms or declines a referral (本人確認). `own` as in `relay_token`."""
-    return _token("referral-own" if own else "referral", referral_id)
+    return _token("referral", referral_id, own)
 
 
 def read_referral_token(token: str) -> UUID | None:
@@ -164,13 +167,18 @@ def read_referral_token(token: str) -> UUID | None:
     return _subject("referral", token) or _subject("referral-own", token)
 
 
-def leads_to_page(token: str) -> bool:
-    """Whether a relay's or referral's token may show the way to the person's whole page.
+def own_address(token: str, addresses: Iterable[bytes]) -> bytes | None:
+    """Which of these addresses, a person's own by their blind indexes, the token was mailed to: it then leads to their
+    whole page. None for any other.
 
-    It may when it was mailed to an address that is the person's own. One that a partner merely claims for them may
-    be the partner's own mailbox, and leads to what that partner gave.
+    An address that a partner merely claims for somebody may be the partner's own mailbox, and one that was theirs may
+    be a stranger's, written by a slip: what was mailed there leads to what that partner gave.
     """
-    return (_subject("relay-own", token) or _subject("referral-own", token)) is not None
+    read = _read(token)
+    if read is None:
+        return None
+    subject, _, mark = read
+    return next((each for each in addresses if hmac.compare_digest(mark, _mark(subject, each))), None)
 
 
 def survey_token(survey_id: UUID) -> str:
@@ -183,13 +191,14 @@ def read_survey_token(token: str) -> UUID | None:
     return _subject("survey", token)
 
 
-def page_token(person_id: UUID) -> str:
-    """The candidate's own page: what was provided to whom, and how to end it."""
-    return _token("page", person_id)
+def page_token(person_id: UUID, *, own: bytes) -> str:
+    """The candidate's own page: what was provided to whom, and how to end it. `own` as in `relay_token`."""
+    return _token("page", person_id, own)
 
 
 def read_page_token(token: str) -> UUID | None:
-    """The person; None when the token was not made by `page_token`."""
+    """The person, whose page it is while `own_address` finds the token's among theirs; None when the token was not made
+    by `page_token`."""
     return _subject("page", token)
 
 
@@ -245,17 +254,39 @@ def _opened(cipher: AESGCM, sealed: bytes, context: bytes) -> bytes:
         raise Unreadable("a sealed value does not open: another key, another place, or changed bytes") from None
 
 
-def _token(purpose: str, subject: UUID) -> str:
-    mac = hmac.digest(_ready().tokens[purpose], subject.bytes, "sha256")[:TOKEN_MAC_BYTES]
-    return base64.urlsafe_b64encode(subject.bytes + mac).rstrip(b"=").decode()
+def _token(purpose: str, subject: UUID, own: bytes | None = None) -> str:
+    return _spelled(subject.bytes + _mac(purpose, subject.bytes) + (_mark(subject, own) if own else b""))
 
 
 def _subject(purpose: str, token: str) -> UUID | None:
-    if len(token) != TOKEN_CHARACTERS or not token.isascii():
+    read = _read(token)
+    if read is None:
+        return None
+    subject, mac, _ = read
+    return subject if hmac.compare_digest(mac, _mac(purpose, subject.bytes)) else None
+
+
+def _read(token: str) -> tuple[UUID, bytes, bytes] | None:
+    """A token's subject, MAC and mark, if it is spelled like one."""
+    if len(token) not in (TOKEN_CHARACTERS, OWN_TOKEN_CHARACTERS) or not token.isascii():
         return None
     try:
-        subject = UUID(bytes=base64.urlsafe_b64decode(token + "=")[:16])
-    except (binascii.Error, ValueError):
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except binascii.Error:
         return None
-    # Compared as text, so that no other spelling of the same bytes is a second valid token.
-    return subject if hmac.compare_digest(token, _token(purpose, subject)) else None
+    if _spelled(raw) != token:
+        return None  # no other spelling of the same bytes is a second valid token
+    return UUID(bytes=raw[:16]), raw[16 : 16 + TOKEN_MAC_BYTES], raw[16 + TOKEN_MAC_BYTES :]
+
+
+def _mark(subject: UUID, address: bytes) -> bytes:
+    """Of the address that a token is mailed to: it tells nothing of it, and stands for one subject."""
+    return _mac("address", subject.bytes + address)
+
+
+def _mac(purpose: str, data: bytes) -> bytes:
+    return hmac.digest(_ready().tokens[purpose], data, "sha256")[:TOKEN_MAC_BYTES]
+
+
+def _spelled(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

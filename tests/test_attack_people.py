@@ -4,6 +4,7 @@ import email
 import email.policy
 import re
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from models.db import unit_of_work
 from models.errors import Refusal, RefusalCode
 from models.outbox import Said
 from tests import builders
-from tests.edge import Edge, edge, fields
+from tests.edge import Edge, edge, fields, fixture
 from tests.network import Network, network
 from tests.served import Served, running
 
@@ -91,7 +92,7 @@ async def test_a_letter_to_a_claimed_address_leads_to_nobodys_whole_page(edge: E
     async with edge.work() as connection:
         await candidate.keep(connection, partner_id=thief, email=THIEF, person_id=person_id, items={"EMAIL": THIEF})
     await edge.courier.send_mail()
-    paths = {to: re.search(r"/relay/[\w-]{43}", text)[0] for to, text in letters(edge).items()}
+    paths = {to: re.search(r"/relay/[\w-]+", text)[0] for to, text in letters(edge).items()}
     links = {}
     for to in (VICTIM, THIEF):
         shown = await edge.http.post(paths[to], data={"action": "continue"}, follow_redirects=True)
@@ -100,7 +101,7 @@ async def test_a_letter_to_a_claimed_address_leads_to_nobodys_whole_page(edge: E
             paths[to], data={"action": "register", **dict.fromkeys(ticks, "1")}, follow_redirects=True
         )
         links[to] = re.findall(r'"(/relay/me/[^"]+)"', shown.text)
-    whole = f"/relay/me/{seal.page_token(person_id)}"
+    whole = f"/relay/me/{seal.page_token(person_id, own=seal.email_index(VICTIM))}"
     assert set(links[VICTIM]) == {whole}
     [part] = set(links[THIEF])
     assert part != whole
@@ -118,6 +119,56 @@ async def test_a_letter_to_a_claimed_address_leads_to_nobodys_whole_page(edge: E
     page = (await edge.http.get(whole)).text
     assert names[thief] in page
     assert names[other] in page
+
+
+def told_of(event: str, number: int, candidate_id: int, address: str) -> dict[str, Any]:
+    """A webhook of Greenhouse about one application of somebody at this address."""
+    told = fixture(event)
+    application = told["payload"]["application"]
+    application |= {"id": number, "credited_to": None}
+    application["candidate"] |= {"id": candidate_id, "email_addresses": [{"value": address, "type": "personal"}]}
+    if event == "reject_candidate":
+        application["rejected_at"] = datetime.now(UTC).isoformat()
+    return told
+
+
+async def registered(edge: Edge, company_id: UUID, address: str) -> UUID:
+    """Has somebody rejected, who registers with the company's agency by the letter they got. Returns the agency."""
+    agency_id = await edge.relay(company_id, f"{company_id}人材")
+    await edge.rejected(company_id, address)
+    await edge.courier.send_mail()
+    path = re.search(r"/relay/[\w-]+", letters(edge)[address])[0]
+    for form in ({"action": "continue"}, {"action": "register", f"agency {agency_id}": "1"}):
+        assert (await edge.http.post(path, data=form)).status_code == 303
+    return agency_id
+
+
+async def test_a_merge_gives_nobody_a_strangers_page(edge: Edge) -> None:
+    """A company mails its own mailbox a personal URL, and merges that candidate into somebody else's record."""
+    thief = await edge.company("株式会社ぬすみ")
+    await edge.relay(thief, "ぬすみ人材")
+    await edge.deliver(thief, told_of("reject_candidate", 1, 11, THIEF))
+    await edge.courier.send_mail()
+    path = re.search(r"/relay/[\w-]+", letters(edge)[THIEF])[0]
+    await edge.http.post(path, data={"action": "continue"})
+    [whole] = set(re.findall(r'"(/relay/me/[^"]+)"', (await edge.http.get(path)).text))
+    assert "erase" in (await edge.http.get(whole)).text
+    await edge.deliver(thief, told_of("new_candidate_application", 2, 12, VICTIM))
+    merge = fixture("merge_candidate")
+    merge["payload"]["person"] |= {"id": 11, "new_candidate_id": 12}
+    await edge.deliver(thief, merge)
+    assert await edge.value("select count(distinct person_id) from application") == 1
+    agency_id = await registered(edge, await edge.company("株式会社ほか"), VICTIM)
+
+    assert (await edge.http.get(whole)).status_code == 200  # of whom there is no more
+    [part] = set(re.findall(r'"(/relay/me/[^"]+)"', (await edge.http.get(path)).text))
+    page = (await edge.http.get(part)).text
+    assert ("株式会社ほか" in page, "erase" in page) == (False, False)
+    before = await edge.everything()
+    for url in (whole, part):
+        assert (await edge.http.post(url, data={"action": "erase", "sure": "yes"})).status_code == 303
+    assert await edge.everything() == before
+    assert len(await edge.items(agency_id)) == 1
 
 
 async def test_whom_somebody_recommends_is_theirs_until_the_person_agrees(served: Served) -> None:

@@ -118,8 +118,35 @@ def test_a_token_stands_for_one_subject_and_one_purpose() -> None:
     assert [read(token) for read in others] == [None] * 4
     assert seal.read_referral_token(seal.referral_token(PERSON)) == PERSON
     assert seal.read_survey_token(seal.survey_token(PERSON)) == PERSON
-    assert seal.read_page_token(seal.page_token(PERSON)) == PERSON
+    assert seal.read_page_token(seal.page_token(PERSON, own=seal.email_index("taro@example.jp"))) == PERSON
     assert seal.read_confirmation_token(seal.confirmation_token(PERSON)) == PERSON
+
+
+def test_a_token_bears_the_mark_of_the_address_that_it_was_mailed_to() -> None:
+    """Whoever reads it learns nothing of the address, nor what other tokens went there."""
+    own, other = seal.email_index("taro@example.jp"), seal.email_index("jiro@example.jp")
+    token = seal.relay_token(CANDIDATE, own=own)
+
+    assert len(token) == seal.OWN_TOKEN_CHARACTERS
+    assert set(token) <= set(string.ascii_letters + string.digits + "-_")
+    assert seal.read_relay_token(token) == CANDIDATE
+    assert seal.read_referral_token(token) is None
+    assert seal.own_address(token, [other, own]) == own
+    assert [seal.own_address(token, given) for given in ([], [other])] == [None, None]
+    assert seal.own_address(seal.relay_token(CANDIDATE), [own]) is None
+    assert token[-21:] != seal.relay_token(PERSON, own=own)[-21:]
+    raw = base64.urlsafe_b64decode(token)
+    others = base64.urlsafe_b64decode(seal.relay_token(PERSON) + "=")
+    for changed in (others + raw[32:], raw[:-1] + bytes([raw[-1] ^ 1]), raw[:32], raw[:32] + bytes(16)):
+        assert seal.own_address(base64.urlsafe_b64encode(changed).decode().rstrip("="), [own]) is None
+    assert seal.read_relay_token("!" * 64) is None
+
+
+def test_a_token_of_the_time_before_marks_opens_and_is_nobodys_own() -> None:
+    token = "AZDFoAAAcACAAAAAAAAACugOhrme7SS_bE5PS-F9Fc0"
+
+    assert seal.read_relay_token(token) == CANDIDATE
+    assert seal.own_address(token, [seal.email_index("taro@example.jp")]) is None
 
 
 def test_no_other_spelling_of_a_token_is_accepted() -> None:
