@@ -197,7 +197,9 @@ class _Told:
 async def _keep(connection: Connection, source: Source, told: Sequence[_Told]) -> list[UUID]:
     company_id, system = source.company_id, source.system
     wanted = [
-        Wanted(company_id, each.applicant.email, each.person_id, each.applicant.items() if each.fresh else {}, each.at)
+        Wanted(company_id, each.applicant.email, each.person_id, each.applicant.items(), each.at)
+        if each.fresh
+        else Wanted(company_id, person_id=each.person_id, at=each.at)
         for each in told
     ]
     kept = [each.person_id for each in await candidate.keep_all(connection, wanted)]

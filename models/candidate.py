@@ -112,9 +112,11 @@ async def keep(
 ) -> Kept:
     """A partner keeps a candidate: found by person, else by address, else new; given items replace older ones.
 
-    `email` finds the person and is not kept as an item by itself; of a known person who has an address it becomes the
-    partner's claim, which finds them for this partner alone. Another partner's knowledge of the same person changes
-    nothing in the answer. Leaves `partner_id` as the viewer of personal data until the transaction ends.
+    `email` finds the person and is not kept as an item by itself. Of a known person who has another address it is a
+    correction, and theirs from now on, where nobody outside the partner's house knows them and they consented to
+    nothing; else it becomes the partner's claim, which finds them for this partner alone. Another partner's knowledge
+    of the same person changes nothing in the answer. Leaves `partner_id` as the viewer of personal data until the
+    transaction ends.
 
     Refuses INVALID for an item that is unknown, empty or too long, NOT_FOUND for a person who was erased.
     """

@@ -33,8 +33,8 @@ async def world() -> Network:
 
 
 def letters(edge: Edge) -> dict[str, str]:
-    """The plain text of the mail that went out, by its addressee."""
-    files = (edge.settings.data_dir / "mail").glob("*.eml")
+    """The plain text of the latest mail that went out, by its addressee."""
+    files = sorted((edge.settings.data_dir / "mail").glob("*.eml"))
     mails = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
     return {mail["To"]: mail.get_body(("plain",)).get_content() for mail in mails}
 
@@ -169,6 +169,70 @@ async def test_a_merge_gives_nobody_a_strangers_page(edge: Edge) -> None:
         assert (await edge.http.post(url, data={"action": "erase", "sure": "yes"})).status_code == 303
     assert await edge.everything() == before
     assert len(await edge.items(agency_id)) == 1
+
+
+def new_address(candidate_id: int, address: str) -> dict[str, Any]:
+    """A webhook of Greenhouse: this candidate has another address now."""
+    told = fixture("update_candidate")
+    told["payload"]["candidate"] |= {"id": candidate_id, "email_addresses": [{"value": address, "type": "personal"}]}
+    return told
+
+
+async def test_a_slip_in_an_address_gives_a_stranger_nothing_once_it_is_corrected(edge: Edge) -> None:
+    """Neither by the letter that went there, nor by one that the stranger has sent from the company's URL."""
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    slug = await edge.value("select slug from partner where id = $1", company_id)
+    await edge.deliver(company_id, told_of("reject_candidate", 1, 11, THIEF))
+    await edge.courier.send_mail()
+    path = re.search(r"/relay/[\w-]+", letters(edge)[THIEF])[0]
+    await edge.http.post(path, data={"action": "continue"})
+    whole = re.search(r'"(/relay/me/[^"]+)"', (await edge.http.get(path)).text)[1]
+    assert "erase" in (await edge.http.get(whole)).text
+
+    await edge.deliver(company_id, new_address(11, VICTIM))
+    part = re.search(r'"(/relay/me/[^"]+)"', (await edge.http.get(path)).text)[1]
+    assert "erase" not in (await edge.http.get(part)).text
+    assert (await edge.http.get(whole)).status_code == 404
+    for address in (THIEF, VICTIM):
+        await edge.http.post(f"/relay/c/{slug}", data={"email": address})
+    await edge.owner.execute("update mail set due_at = now() where status = 'QUEUED'")
+    await edge.courier.send_mail()
+    assert [items["EMAIL"] for items in await edge.items(company_id)] == [VICTIM, THIEF]  # who is somebody else
+    assert await edge.value("select count(*) from person") == 2
+    paths = {to: re.search(r"/relay/[\w-]+", letters(edge)[to])[0] for to in (THIEF, VICTIM)}
+    assert seal.read_relay_token(paths[VICTIM][7:]) == seal.read_relay_token(path[7:])
+    assert seal.read_relay_token(paths[THIEF][7:]) != seal.read_relay_token(path[7:])
+    own = re.search(r'"(/relay/me/[^"]+)"', (await edge.http.get(paths[VICTIM])).text)[1]
+    assert "erase" in (await edge.http.get(own)).text
+
+
+@pytest.mark.parametrize("known", ["a consent", "another partner"])
+async def test_nobody_corrects_the_address_of_whom_others_know(edge: Edge, known: str) -> None:
+    """Nor of who gave a consent: a company would move a person's page into its own mailbox."""
+    company_id = await edge.company()
+    await edge.deliver(company_id, told_of("new_candidate_application", 1, 11, VICTIM))
+    if known == "a consent":
+        await registered(edge, company_id, VICTIM)
+    else:
+        await edge.rejected(await edge.company("株式会社ほか"), VICTIM)
+    addresses = await edge.rows("select email_index, person_id from person_email")
+    await edge.deliver(company_id, new_address(11, THIEF))
+    assert await edge.rows("select email_index, person_id from person_email") == addresses
+    claims = await edge.rows("select partner_id, email_index, person_id from person_email_claim")
+    assert claims == [
+        {"partner_id": company_id, "email_index": seal.email_index(THIEF), "person_id": addresses[0]["person_id"]}
+    ]
+
+
+async def test_older_news_corrects_no_address(edge: Edge) -> None:
+    company_id = await edge.company()
+    await edge.deliver(company_id, told_of("new_candidate_application", 1, 11, THIEF))
+    await edge.deliver(company_id, new_address(11, VICTIM))
+    told = told_of("candidate_stage_change", 1, 11, THIEF)
+    told["payload"]["application"]["last_activity_at"] = "2026-09-02T00:00:00Z"
+    await edge.deliver(company_id, told)
+    assert await edge.rows("select email_index from person_email") == [{"email_index": seal.email_index(VICTIM)}]
 
 
 async def test_whom_somebody_recommends_is_theirs_until_the_person_agrees(served: Served) -> None:

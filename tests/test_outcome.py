@@ -580,6 +580,7 @@ async def test_who_types_an_address_at_the_company_url_changes_none_that_the_com
     company_id, _ = await network()
     async with unit_of_work() as connection:
         person = await builders.kept(connection, company_id, "old@example.jp")
+        await builders.kept(connection, await builders.company(connection, "株式会社ほか"), "old@example.jp")
         items = {"EMAIL": "new@example.jp"}
         await candidate.keep(
             connection, partner_id=company_id, email="new@example.jp", person_id=person.person_id, items=items, at=NOW
