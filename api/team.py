@@ -79,7 +79,7 @@ async def team_page(
     given: Mapping[str, str] = MappingProxyType({}),
     done: str = "",
 ) -> Response:
-    """The partner's people and invitations; `problem`: why the last change was not made, `given`: what was sent for it."""
+    """The partner's people and invitations; `problem`: why the last change was not made, `given`: what was sent."""
     who = login.member
     if not is_administrator(login):
         return refused(403, "administrator")

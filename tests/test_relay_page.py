@@ -301,7 +301,7 @@ async def registered(edge: Edge) -> tuple[UUID, UUID, str, dict[str, str]]:
     url = f"/relay/{seal.relay_token(await edge.rejected(company_id))}"
     await edge.http.post(url, data={f"agency {agency_id}": "1", "action": "register"})
     [row] = await edge.rows("select id, consent_id, person_id from handover")
-    me = f"/relay/me/{seal.page_token(row['person_id'])}"
+    me = own_page(row["person_id"])
     return agency_id, row["id"], me, {"action": "withdraw", "consent": str(row["consent_id"]), "sure": "yes"}
 
 
@@ -353,7 +353,7 @@ async def test_whoever_took_a_choice_back_may_make_it_again_until_it_counted(edg
     agency_id = await edge.relay(company_id, "みらい人材")
     url = f"/relay/{seal.relay_token(await edge.rejected(company_id))}"
     form = {f"agency {agency_id}": "1", "action": "register"}
-    me = f"/relay/me/{seal.page_token(await edge.value('select person_id from relay_invitation'))}"
+    me = own_page(await edge.value("select person_id from relay_invitation"))
     for _ in range(2):
         await edge.http.post(url, data=form)
         assert "登録が済んでいます" in (await edge.http.get(url)).text
@@ -490,7 +490,7 @@ async def test_english_stays_english_on_every_page_behind_a_link(edge: Edge) -> 
 async def test_another_language_is_another_language_of_the_same_page(edge: Edge) -> None:
     company_id = await edge.company()
     await edge.rejected(company_id)
-    me = f"/relay/me/{seal.page_token(await edge.value('select person_id from relay_invitation'))}"
+    me = own_page(await edge.value("select person_id from relay_invitation"))
     (other,) = re.findall(r'class="lang" href="([^"]+)"', (await edge.http.get(f"{me}?erase=ask")).text)
     assert unescape(other) == "?erase=ask&lang=en"
     assert "This cannot be undone" in (await edge.http.get(me + unescape(other))).text
@@ -501,7 +501,7 @@ async def test_what_ends_and_what_stays_is_said_before_a_consent_is_withdrawn(ed
     agency_id = await edge.relay(company_id)
     url = f"/relay/{seal.relay_token(await edge.rejected(company_id))}"
     await edge.http.post(url, data={f"agency {agency_id}": "1", "action": "register"})
-    me = f"/relay/me/{seal.page_token(await edge.value('select person_id from relay_invitation'))}"
+    me = own_page(await edge.value("select person_id from relay_invitation"))
     consent_id = await edge.value("select consent_id from handover")
     before = await edge.everything()
     page = (await edge.http.get(f"{me}?lang=en")).text

@@ -3,7 +3,7 @@
 -- for good, and the stranger who has that mailbox could have their page's URL sent there.
 grant update (email_index) on person_email to kyoso_app;
 
--- As in 0035, but for that. Who is found by an address is asked for anew once they are held: it may be corrected meanwhile.
+-- As in 0036, but for that. Who is found by an address is asked for anew once they are held: it may be corrected meanwhile.
 create or replace function keep_candidate(keeper uuid, known uuid, asked bytea, fresh_person uuid, fresh_key bytea,
   fresh_candidate uuid, fresh_alias text, at timestamptz,
   out candidate_id uuid, out person_id uuid, out sealed_key bytea)
