@@ -171,9 +171,14 @@ class _PersonPages:
 
 
 async def _records(connection: Connection, found: asyncpg.Record) -> list[consent.Record]:
-    """What was provided about a person; on one partner's part of the page, what that partner gave."""
-    records = await consent.records(connection, found["id"])
-    return [record for record in records if found["given_by"] in (None, record.giver_id)]
+    """What was provided about a person, or may be; on one partner's part of the page, what that partner gave, and what
+    others may tell it."""
+    records, whose = await consent.records(connection, found["id"]), found["given_by"]
+    return [
+        record
+        for record in records
+        if whose in (None, record.giver_id) or (record.provided_at is None and record.receiver_id == whose)
+    ]
 
 
 async def _withdraw(connection: Connection, found: asyncpg.Record, only: UUID | None) -> None:

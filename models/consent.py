@@ -35,9 +35,11 @@ class Provided:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A provision record (第三者提供記録) as the person reads it; it still flows while `ended_at` is None."""
+    """A provision record (第三者提供記録) as the person reads it; it still flows while `ended_at` is None.
 
-    id: UUID
+    `provided_at`: None for a consent under which nothing was provided so far, which they may take back as well.
+    """
+
     consent_id: UUID
     giver_id: UUID
     giver: str
@@ -45,7 +47,8 @@ class Record:
     receiver: str
     purpose: str
     items: list[str]
-    provided_at: datetime
+    given_at: datetime
+    provided_at: datetime | None
     ended_at: datetime | None
 
 
@@ -142,7 +145,7 @@ async def withdraw(
 
 
 async def records(connection: Connection, person_id: UUID) -> list[Record]:
-    """Every provision record about a person, newest first: what they may ask for (開示)."""
+    """Every provision record of a person, and every consent without one, newest first: what they may ask for (開示)."""
     return [Record(**dict(row)) async for row in queries("consent").records(connection, person_id=person_id)]
 
 

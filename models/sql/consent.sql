@@ -48,10 +48,11 @@ with ended as (
 select id from ended order by id;
 
 -- name: records
--- What was provided about a person, to whom and when (提供記録), newest first.
-select p.id, p.consent_id, p.giver_id, g.name as giver, p.receiver_id, r.name as receiver, c.purpose, p.items,
-  p.provided_at, p.ended_at
-from provision p join consent c on c.id = p.consent_id
-join partner g on g.id = p.giver_id join partner r on r.id = p.receiver_id
-where p.person_id = :person_id
-order by p.provided_at desc, p.id desc;
+-- What was provided about a person, to whom and when (提供記録), and what they allowed of which nothing was provided so far;
+-- newest first.
+select c.id as consent_id, coalesce(p.giver_id, c.asked_by) as giver_id, g.name as giver, r.id as receiver_id, r.name as receiver,
+  c.purpose, coalesce(p.items, c.items) as items, c.given_at, p.provided_at, coalesce(p.ended_at, c.withdrawn_at) as ended_at
+from consent c left join provision p on p.consent_id = c.id
+join partner g on g.id = coalesce(p.giver_id, c.asked_by) join partner r on r.id = coalesce(p.receiver_id, c.recipient_id)
+where c.person_id = :person_id
+order by coalesce(p.provided_at, c.given_at) desc, c.id desc, p.id desc;
