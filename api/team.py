@@ -79,7 +79,8 @@ async def team_page(
     given: Mapping[str, str] = MappingProxyType({}),
     done: str = "",
 ) -> Response:
-    """The partner's people and invitations; `problem`: why the last change was not made, `given`: what was sent."""
+    """The partner's people and invitations. `problem`: why the invitation that was `given`, or another change, was not
+    made; `done`: what was."""
     who = login.member
     if not is_administrator(login):
         return refused(403, "administrator")

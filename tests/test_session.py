@@ -41,7 +41,7 @@ async def test_a_person_sees_every_login_and_ends_one(house: House):
     for browser in (here, phone, cafe):
         assert browser.cookies["kyoso_session"] not in page.text
     answer = await end(house, here, token=token, session=others[0])
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sessions")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sessions?done=logged_out")
     assert [await logged_in(browser) for browser in (here, phone, cafe)] == [True, True, False]
     assert await house.count("audit", "action = 'login.ended' and detail ->> 'sessions' = '1'") == 1
 
