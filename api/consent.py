@@ -55,13 +55,13 @@ async def consent(request: HttpRequest) -> Response:
             return refused(403)
         if first := await _to_login(request, server, grant, visitor):
             return first
+        ticked = ticked_in(form, _offered(grant, visitor.member))
+        wanted = form.get("decision") == "allow"
+        if wanted and not ticked:
+            return await _consent_page(request, server, grant, visitor, visitor.member, empty=True)
         if not await pushed.answered(connection, read_query(request)):
             return await _answered_before(connection, read_query(request))
-        offered = _offered(grant, visitor.member)
-        ticked = frozenset(name for name in offered if f"allow {name}" in form)
-        allowed = (
-            Consent(visitor.member, ticked, visitor.cookie) if form.get("decision") == "allow" and ticked else None
-        )
+        allowed = Consent(visitor.member, ticked, visitor.cookie) if wanted else None
         if allowed:
             await _record_consent(connection, grant, allowed)
         answer: Answer = await bridge.call(server.create_authorization_response, grant.request, allowed, grant)
@@ -137,20 +137,30 @@ async def _refused_to_app(
 
 
 async def _consent_page(
-    request: HttpRequest, server: Server, grant: AuthorizationCode, visitor: Visitor, person: Member
+    request: HttpRequest,
+    server: Server,
+    grant: AuthorizationCode,
+    visitor: Visitor,
+    person: Member,
+    *,
+    empty: bool = False,
 ) -> Response:
+    """Asks them; `empty`: once more, since they allowed it and ticked nothing."""
     client = grant.request.client.row
     again = f"{AUTHORIZE_PATH}?{request.url.query}"
     offered = _offered(grant, person)
     if not offered:
         return not_theirs(visitor, person, client, again)
+    usual = harmless(offered) | await allowed_before(server.connection, client.id, person.id)
     return page.render(
         "oauth/consent.html",
+        status=422 if empty else 200,
         form_targets=[page.origin_of(grant.redirect_uri)],
         client=client,
         person=person,
         groups=grouped(offered),
-        ticked=harmless(offered) | await allowed_before(server.connection, client.id, person.id),
+        ticked=frozenset[str]() if empty else usual,
+        empty=empty,
         target=page.origin_of(grant.redirect_uri),
         query=request.url.query,
         token=session.form_token(visitor.cookie, _consent_purpose(request)),
@@ -171,6 +181,11 @@ def offerable(client: Client, requested: Iterable[str], person: Member) -> froze
     if client.partner_id not in (None, person.partner_id):
         return frozenset()
     return (frozenset(requested) or client.scope) & scopes.grantable(client.kind, client.scope, person.role)
+
+
+def ticked_in(form: Mapping[str, str], offered: frozenset[str]) -> frozenset[str]:
+    """What somebody ticked of what they were offered."""
+    return frozenset(name for name in offered if f"allow {name}" in form)
 
 
 def not_theirs(visitor: Visitor, person: Member, client: Client, again: str) -> Response:

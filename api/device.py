@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api import page
-from api.consent import grouped, harmless, not_theirs, offerable
+from api.consent import grouped, harmless, not_theirs, offerable, ticked_in
 from api.login import DEVICE_PATH, Visitor, is_own, refused, visitor_of
 from api.oauth import Door, FormError, answered, read_form
 from auth import scopes, session
@@ -76,9 +76,11 @@ async def submit(request: HttpRequest) -> Response:
             return await _unknown(connection, visitor, visitor.member, typed)
         if "decision" not in form:
             return _question(visitor, visitor.member, client, asked, letters)
-        offered = offerable(client, asked.scope, visitor.member)
-        ticked = frozenset(name for name in offered if f"allow {name}" in form)
-        allowed = ticked if form["decision"] == "allow" and ticked else None
+        ticked = ticked_in(form, offerable(client, asked.scope, visitor.member))
+        wanted = form["decision"] == "allow"
+        if wanted and not ticked:
+            return _question(visitor, visitor.member, client, asked, letters, empty=True)
+        allowed = ticked if wanted else None
         if not await device.answer(connection, code, visitor.member.id, allowed):
             return await _unknown(connection, visitor, visitor.member, typed)
         await _record(connection, visitor.member, client, allowed)
@@ -131,16 +133,21 @@ def _form(visitor: Visitor, *, shown: str, problem: str = "", status: int = 200)
     return answer
 
 
-def _question(visitor: Visitor, person: Member, client: Client, asked: Waiting, letters: str) -> Response:
+def _question(
+    visitor: Visitor, person: Member, client: Client, asked: Waiting, letters: str, *, empty: bool = False
+) -> Response:
+    """What the device asks; `empty`: once more, since they allowed it and ticked nothing."""
     offered = offerable(client, asked.scope, person)
     if not offered:
         return not_theirs(visitor, person, client, DEVICE_PATH)
     return page.render(
         "oauth/device_question.html",
+        status=422 if empty else 200,
         client=client,
         person=person,
         groups=grouped(offered),
-        ticked=harmless(offered),
+        ticked=frozenset[str]() if empty else harmless(offered),
+        empty=empty,
         user_code=shown_user_code(letters),
         token=session.form_token(visitor.cookie, _purpose(letters)),
         logout_token=session.form_token(visitor.cookie, "logout"),

@@ -49,20 +49,33 @@ async def test_a_person_logs_in_allows_less_than_asked_and_the_app_gets_that(hou
     assert (viewer.member_id, viewer.partner_id, viewer.login) == (house.member, house.company, "山田 花子")
 
 
-async def test_denying_or_ticking_nothing_sends_the_refusal_to_the_app(house: House):
+async def test_denying_sends_the_refusal_to_the_app(house: House):
     app = await house.client(**APP)
     await house.log_in(house.browser)
     query = house.query(app, proof_key()[1])
-    for changes in ({"decision": "deny"}, {"allow network:read": None}):
-        answer = await house.allow(house.browser, query, **changes)
-        assert parameters(answer.headers["location"]) == {
-            "error": "access_denied",
-            "error_description": "The request was denied",
-            "state": "opaque",
-            "iss": house.issuer,
-        }
+    answer = await house.allow(house.browser, query, decision="deny")
+    assert parameters(answer.headers["location"]) == {
+        "error": "access_denied",
+        "error_description": "The request was denied",
+        "state": "opaque",
+        "iss": house.issuer,
+    }
     assert await house.count("oauth_code") == 0
     assert await house.count("audit", "action = 'consent.given'") == 0
+
+
+async def test_allowing_without_a_tick_asks_again(house: House):
+    app = await house.client(**APP)
+    await house.log_in(house.browser)
+    query = house.query(app, proof_key()[1])
+    answer = await house.allow(house.browser, query, **{"allow network:read": None})
+    assert (answer.status_code, "許可する項目が選ばれていません" in answer.text) == (422, True)
+    assert "form-action 'self' https://app.example.jp" in answer.headers["content-security-policy"]
+    form = fields(answer.text)
+    assert set(form) == {"token"}, "nothing is ticked for them"
+    sent = {**form, "allow network:read": "1", "decision": "allow"}
+    again = await house.browser.post(str(answer.url), data=sent, headers={"Origin": house.issuer})
+    assert "code" in parameters(again.headers["location"])
 
 
 async def test_a_ticked_scope_that_was_not_asked_for_is_not_granted(house: House):

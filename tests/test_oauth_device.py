@@ -125,8 +125,9 @@ async def test_only_a_yes_opens_anything(house: House):
     assert said(await poll(house, tv, refused["device_code"])) == (400, "access_denied")
     assert (await type_in(house, refused["user_code"])).status_code == 400
     nothing = await begin(house, tv)
-    await answer(house, nothing["user_code"], **{"allow network:read": None, "allow relay:write": None})
-    assert said(await poll(house, tv, nothing["device_code"])) == (400, "access_denied")
+    asked = await answer(house, nothing["user_code"], **{"allow network:read": None, "allow relay:write": None})
+    assert (asked.status_code, "許可する項目が選ばれていません" in asked.text) == (422, True)
+    assert said(await poll(house, tv, nothing["device_code"])) == (400, "authorization_pending")
     assert said(await poll(house, other, strangers["device_code"])) == (400, "invalid_grant")
     assert said(await poll(house, tv, "unknown")) == (400, "invalid_grant")
     assert await house.count("oauth_device_request", "polled_at is not null") == 2
@@ -135,7 +136,7 @@ async def test_only_a_yes_opens_anything(house: House):
     assert said(await poll(house, tv, old["device_code"])) == (400, "expired_token")
     assert (await type_in(house, strangers["user_code"])).status_code == 400
     assert await house.count("oauth_grant") == 0
-    assert await house.count("audit", "action = 'consent.refused'") == 2
+    assert await house.count("audit", "action = 'consent.refused'") == 1
 
 
 async def test_only_clients_made_for_it_begin(house: House):
