@@ -34,6 +34,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "device": {"token_endpoint_auth_method": "none", "grant_types": [oauth.DEVICE_GRANT, "refresh_token"]},
 }
 """What a client can be, as people choose it, and what that means in client metadata."""
+TAKEN_BY = {"redirect_uris": ("web", "app"), "post_logout_redirect_uris": ("web", "app"), "jwks": ("signer",)}
+"""Which kinds have something to fill in here."""
 
 
 async def show(request: Request) -> Response:
@@ -63,6 +65,8 @@ async def create(request: Request) -> Response:
 
     async def work(change: Change, person: Member) -> Response:
         form = change.form
+        if problem := unfit(form):
+            return _form(change.cookie, person, form, problem=problem)
         try:
             async with unit_of_work() as connection:
                 words = ("developer", str(person.id), form.get("form", ""))
@@ -115,6 +119,16 @@ async def remove(request: Request) -> Response:
     return await _answered(request, work)
 
 
+def unfit(form: dict[str, str]) -> str:
+    """The problem with what was filled in or ticked and means nothing for the kind: it is not left aside in silence."""
+    kind = form.get("kind", "")
+    for field, kinds in TAKEN_BY.items():
+        if form.get(field, "").strip() and kind not in kinds:
+            return f"{field} unfit"
+    alone = "client_credentials" in KINDS.get(kind, {}).get("grant_types", ())
+    return "scope unfit" if alone and any(f"allow {name}" in form for name in scopes.IDENTITY_SCOPES) else ""
+
+
 def document(form: dict[str, str]) -> dict[str, Any]:
     """What the form says, as client metadata (RFC 7591). Raises MetadataError for a kind that is not offered."""
     kind = form.get("kind", "")
@@ -126,10 +140,10 @@ def document(form: dict[str, str]) -> dict[str, Any]:
         "scope": " ".join(named),
         "dpop_bound_access_tokens": "dpop" in form,
     }
-    if kind in ("web", "app"):
-        said["redirect_uris"] = form.get("redirect_uris", "").split()
-        said["post_logout_redirect_uris"] = form.get("post_logout_redirect_uris", "").split()
-    if kind == "signer":
+    for field in ("redirect_uris", "post_logout_redirect_uris"):
+        if kind in TAKEN_BY[field]:
+            said[field] = form.get(field, "").split()
+    if kind in TAKEN_BY["jwks"]:
         said["jwks"] = _json(form.get("jwks", ""))
     return said
 
@@ -209,10 +223,10 @@ def _kind(of: Listed) -> str:
 
 def _field(error: MetadataError) -> str:
     """The form's field that an error speaks of."""
-    if error.error == "invalid_redirect_uri":
-        return "redirect_uris"
-    known = {"client_name": "name", "scope": "scope", "jwks": "jwks", "a": "full"}
-    return known.get(str(error).partition(" ")[0].rstrip(":"), "form")
+    named = str(error).partition(" ")[0].rstrip(":")
+    if named in TAKEN_BY:
+        return named
+    return {"client_name": "name", "scope": "scope", "a": "full"}.get(named, "form")
 
 
 def _json(text: str) -> object:

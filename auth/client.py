@@ -219,7 +219,7 @@ def _redirect_uris(sent: dict[str, Any], name: str, people: bool, least: int = 1
     try:
         return [oauth.checked_redirect_uri(uri) for uri in uris]
     except ValueError as error:
-        raise MetadataError(str(error), "invalid_redirect_uri") from error
+        raise MetadataError(f"{name}: {error}", "invalid_redirect_uri") from error
 
 
 def _scope(sent: dict[str, Any], allowed: frozenset[str]) -> list[str]:

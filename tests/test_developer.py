@@ -30,6 +30,20 @@ WEB = {
 }
 
 
+TEXTS = {"redirect_uris", "post_logout_redirect_uris"}
+UNFIT: list[tuple[dict[str, str], str]] = [
+    ({"redirect_uris": CALLBACK}, "選んだ種類では使えません"),
+    ({"post_logout_redirect_uris": AFTER}, "選んだ種類では使えません"),
+    ({"kind": "device", "redirect_uris": CALLBACK}, "選んだ種類では使えません"),
+    ({"jwks": json.dumps(JWKS)}, "選んだ種類では使えません"),
+    ({"kind": "app", "redirect_uris": CALLBACK, "jwks": "{}"}, "選んだ種類では使えません"),
+    ({"allow openid": "1"}, "人がログインするときだけの項目"),
+    ({"kind": "signer", "jwks": json.dumps(JWKS), "allow email": "1"}, "人がログインするときだけの項目"),
+    ({"kind": "web", "redirect_uris": "https://app.example.jp/#top"}, "「#」と「@」は使えません"),
+    ({"kind": "web", "redirect_uris": CALLBACK, "post_logout_redirect_uris": "x"}, "リダイレクトURIを"),
+]
+
+
 async def visitor(house: House, role: str, partner: Any = None) -> httpx.AsyncClient:
     """The browser of somebody with a role."""
     email = f"{role.lower()}{'' if partner is None else 2}@aozora.example.jp"
@@ -137,11 +151,15 @@ async def test_what_cannot_be_is_explained_and_kept_on_the_page(house: House):
         ({"kind": "password"}, "入力を"),
     ]
     browser = await visitor(house, "DEVELOPER")
-    for changes, about in wrong:
+    for changes, about in [*wrong, *UNFIT]:
         form = {name: value for name, value in {**PROGRAM, **changes}.items() if value}
         answer = await send(house, browser, "new", form)
         assert (answer.status_code, about in answer.text) == (400, True), changes
         assert f'value="{form["name"]}"' in answer.text
+        assert all(f">{value}</textarea>" in answer.text for name, value in changes.items() if name in TEXTS)
+        (focused,) = re.findall(r"<[^>]* autofocus[^>]*>", answer.text)
+        told = focused.startswith("<p ")  # where no field can be marked, the notice itself is where the page begins
+        assert told or f'id="{list(changes)[-1]}"' in focused or changes.keys() == {"kind"}, changes
     assert await house.count("oauth_client", "kind = 'PARTNER'") == 0
     mended = hidden(answer.text) | PROGRAM
     assert (await browser.post("/developer/new", data=mended, headers={"Origin": house.issuer})).status_code == 200
