@@ -80,6 +80,8 @@ async def test_a_passkey_is_made_and_logs_in_by_itself_and_by_its_button(house: 
     await page.get_by_role("link", name=re.compile("^控えました")).click()
     await expect(page.get_by_text("仕事のPC", exact=True)).to_be_visible()
     made = await devtools.send("WebAuthn.getCredentials", {"authenticatorId": authenticator})
+    await page.get_by_role("button", name=re.compile("^パスキーを追加")).click()
+    await expect(page.get_by_role("alert")).to_have_text(re.compile("この端末のパスキーは、すでに登録されています"))
     assert [(each["isResidentCredential"], each["rpId"]) for each in made["credentials"]] == [(True, "localhost")]
 
     async def presence(simulated: bool) -> None:

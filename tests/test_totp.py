@@ -134,6 +134,17 @@ async def test_a_recovery_code_is_typed_loosely_and_good_once(house: House, othe
     assert (await second(house, other, recovery=recovery[4])).status_code == 303
 
 
+async def test_new_recovery_codes_are_warned_of_before_they_are_made(house: House):
+    await set_up(house)
+    page = (await house.browser.get("/security")).text
+    (asked,) = re.findall(r"<details>.*?</details>", page, re.S)
+    assert 'action="/security/codes"' in asked
+    assert ("いまの回復コードは、すべて使えなくなります" in asked, "The codes you have now end at once" in asked) == (
+        True,
+        True,
+    )
+
+
 async def test_what_was_wrong_is_told_where_it_was_typed(house: House, other: httpx.AsyncClient):
     await set_up(house)
     await house.log_in(other)

@@ -33,12 +33,13 @@ for (const form of forms) {
   form.hidden = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const said = form.querySelector("[role=alert]");
-    said.hidden = true;
+    const notices = form.querySelectorAll("[role=alert]");
+    notices.forEach((each) => (each.hidden = true));
     try {
       await answer(form);
     } catch (error) {
-      said.hidden = error.name === "AbortError";
+      const known = error.name === "InvalidStateError" && form.querySelector("[data-known]");
+      (known || notices[0]).hidden = error.name === "AbortError";
     }
   });
 }
