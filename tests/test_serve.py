@@ -1,10 +1,14 @@
 """`./kyoso serve` says in one line why it cannot start, and ends with an error; so do the operator's commands."""
 
 import asyncio
+import json
 import os
 import shlex
+import socket
+import subprocess
+import sys
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -17,6 +21,7 @@ from api.cli import main
 from api.settings import DATABASES, Settings
 from models import db
 from tests.builders import MASTER_KEY
+from tests.conftest import ROOT, free_port
 
 POWERFUL = """
     create role owner login; create role heir login noinherit; create role unbound login bypassrls;
@@ -58,9 +63,9 @@ def nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uvicorn.run", lambda *_, **__: print("it serves"))  # pyright: ignore[reportUnknownLambdaType]
 
 
-def served(url: str, key: bytes = MASTER_KEY, **more: str) -> Result:
+def served(url: str, key: bytes = MASTER_KEY, words: Sequence[str] = (), **more: str) -> Result:
     environment = {"KYOSO_DATABASE_URL": url, "KYOSO_ISSUER": "http://127.0.0.1"} | more
-    return CliRunner().invoke(main, ["serve"], env=environment | {"KYOSO_MASTER_KEY": b64encode(key).decode()})
+    return CliRunner().invoke(main, ["serve", *words], env=environment | {"KYOSO_MASTER_KEY": b64encode(key).decode()})
 
 
 def test_another_master_key_is_named(server: embedded.Postgres) -> None:
@@ -116,6 +121,48 @@ COMMANDS = [
     "ats failures --partner aozora",
     "import {file} --partner aozora",
 ]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_named(server: embedded.Postgres, workers: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        result = served(server.url("kyoso", "app"), words=["--port", port, "--workers", workers])
+    assert (result.exit_code, result.output) == (
+        1,
+        f"Error: port {port} is taken: stop the program that listens there, or choose another with --port\n",
+    )
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_log_says_once_where_it_listens(server: embedded.Postgres, workers: str) -> None:
+    port = str(free_port())
+    environment = {
+        **os.environ,
+        "KYOSO_DATABASE_URL": server.url("kyoso", "app"),
+        "KYOSO_ISSUER": f"http://127.0.0.1:{port}",
+        "KYOSO_MASTER_KEY": b64encode(MASTER_KEY).decode(),
+    }
+    command = [sys.executable, "-m", "api", "serve", "--port", port, "--workers", workers]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    said: list[str] = []
+    started = 0
+    for line in process.stderr:
+        said.append(json.loads(line)["event"])
+        started += said[-1] == "Application startup complete."
+        if started == int(workers):
+            process.terminate()
+            break
+    said += [json.loads(line)["event"] for line in process.stderr]
+    process.wait()
+    assert [event for event in said if "127.0.0.1" in event] == [
+        f"Uvicorn running on http://127.0.0.1:{port} (Press CTRL+C to quit)"
+    ], said
+
+
 UNREACHED = "cannot reach the database of KYOSO_DATABASE_URL: "
 TROUBLES = {
     "nobody answers": ("postgresql://app:hidden@127.0.0.1:9/kyoso", UNREACHED),

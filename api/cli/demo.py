@@ -1,7 +1,6 @@
 """`demo`: everything on one machine, from nothing to a served network, and stopped again without a trace."""
 
 import asyncio
-import errno
 import json
 import os
 import shlex
@@ -22,7 +21,7 @@ from api import log, postgres
 from api.app import create_app
 from api.cli.demo_network import prepare
 from api.cli.installation import DEFAULT_DATA_DIR, DEFAULT_PORT, Card, DataDirectory
-from api.cli.serve import SERVER_OPTIONS, refuse_what_cannot_start
+from api.cli.serve import SERVER_OPTIONS, listening, refuse_what_cannot_start
 from api.settings import Settings
 
 stderr = Console(stderr=True)
@@ -49,7 +48,7 @@ def demo(data_dir: Path, port: int, fresh: bool, as_json: bool) -> None:
     or 143 (SIGTERM) when stopped before that, 1 when something prevents it.
     """
     directory = DataDirectory(data_dir)
-    with _port(port) as listener, directory.held(), _stoppable():
+    with listening("127.0.0.1", port) as listener, directory.held(), _stoppable():
         port = listener.getsockname()[1]
         if fresh:
             directory.clear()
@@ -59,21 +58,6 @@ def demo(data_dir: Path, port: int, fresh: bool, as_json: bool) -> None:
             directory.write_port(port)
             bar.stop()
             _serve(settings, listener, card, as_json)
-
-
-@contextmanager
-def _port(port: int) -> Generator[socket.socket]:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise click.ClickException(f"cannot listen on port {port}: {error.strerror}") from None
-            raise click.ClickException(
-                f"port {port} is taken: stop the program that listens there, or choose another with --port"
-            ) from None
-        yield listener
 
 
 @contextmanager

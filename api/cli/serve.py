@@ -1,7 +1,11 @@
 """`serve`: the server in production. Also what the demo and production share about uvicorn."""
 
 import asyncio
+import errno
 import gc
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TypedDict
 
 import asyncpg
@@ -74,6 +78,9 @@ def serve(host: str, port: int, workers: int) -> None:
     refuse_without_database(settings.session_url, "KYOSO_DIRECT_DATABASE_URL")
     refuse_powerful_login(settings)
     refuse_what_cannot_start(settings)
+    with listening(host, port):
+        pass  # uvicorn binds it again: it says where it listens only of a socket of its own
+    log.configure(settings)  # of several workers only their parent says that
     uvicorn.run(
         "api.cli.serve:application",
         factory=True,
@@ -84,6 +91,24 @@ def serve(host: str, port: int, workers: int) -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         **SERVER_OPTIONS,
     )
+
+
+@contextmanager
+def listening(host: str, port: int) -> Generator[socket.socket]:
+    """A socket bound to an address. Raises click.ClickException, one line, where that cannot be; 0: to any port."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                reason = f"port {port} is taken: stop the program that listens there, or choose another with --port"
+            elif isinstance(error, socket.gaierror):
+                reason = f"cannot listen on {host}: {error.strerror}; choose an address of this machine with --host"
+            else:
+                reason = f"cannot listen on port {port}: {error.strerror}"
+            raise click.ClickException(reason) from None
+        yield listener
 
 
 def refuse_powerful_login(settings: Settings) -> None:
