@@ -3,14 +3,18 @@
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parseaddr
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 MASTER_KEY_BYTES = 32
 LOG_LEVELS = ("debug", "info", "warning", "error")
+EMAIL_ADDRESS = re.compile(r"[^\s@<>\"(),:;]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -62,6 +66,12 @@ class Settings:
             raise SettingsError(f"KYOSO_MASTER_KEY must be {MASTER_KEY_BYTES} bytes in base64: {MAKE_A_KEY}")
         if self.smtp_url is not None and urlsplit(self.smtp_url).scheme not in ("smtp", "smtps"):
             raise SettingsError("KYOSO_SMTP_URL must look like smtp://user:password@host:587?starttls")
+        if not EMAIL_ADDRESS.fullmatch(parseaddr(self.mail_from)[1]):
+            raise SettingsError("KYOSO_MAIL_FROM must look like Kyoso <no-reply@kyoso.example.jp>")
+        _check_proxies(self.trusted_proxies)
+        standing = next(each for each in (self.data_dir.absolute(), *self.data_dir.absolute().parents) if each.exists())
+        if not standing.is_dir():
+            raise SettingsError("KYOSO_DATA_DIR must be a directory, and this is a file or lies below one")
         if self.cost_budget < 1:
             raise SettingsError("KYOSO_COST_BUDGET must be 1 or more, such as 20000")
         if self.log_level not in LOG_LEVELS:
@@ -150,6 +160,16 @@ def _check_database_url(name: str, url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
         raise SettingsError(f"{name} must look like postgresql://user:password@host:5432/database")
+
+
+def _check_proxies(text: str) -> None:
+    try:
+        for each in text.split(",") if text != "*" else ():
+            ip_network(each.strip())
+    except ValueError:
+        raise SettingsError(
+            "KYOSO_TRUSTED_PROXIES must be addresses or networks, such as 127.0.0.1,10.0.0.0/8; * trusts everybody"
+        ) from None
 
 
 def _check_issuer(issuer: str) -> None:

@@ -40,6 +40,21 @@ def test_commands_go_around_the_pooler_and_replicas_are_a_list() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KYOSO_TRUSTED_PROXIES", "*"),
+        ("KYOSO_TRUSTED_PROXIES", "127.0.0.1, ::1,10.0.0.0/8"),
+        ("KYOSO_MAIL_FROM", "no-reply@localhost"),
+        ("KYOSO_MAIL_FROM", "Kyoso 共創 <no-reply@kyoso.example.jp>"),
+        ("KYOSO_DATA_DIR", "/nowhere/yet"),
+    ],
+)
+def test_what_can_work_is_taken(name: str, value: str) -> None:
+    taken = from_environment(GOOD | {name: value})
+    assert str(getattr(taken, name.removeprefix("KYOSO_").lower())) == value
+
+
+@pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("KYOSO_DATABASE_URL", "", "KYOSO_DATABASE_URL is not set: for example postgresql://"),
@@ -54,6 +69,13 @@ def test_commands_go_around_the_pooler_and_replicas_are_a_list() -> None:
         ("KYOSO_MASTER_KEY", "not base64!", "KYOSO_MASTER_KEY is not base64: make one"),
         ("KYOSO_MASTER_KEY", b64encode(KEY[:31]).decode(), "KYOSO_MASTER_KEY must be 32 bytes in base64"),
         ("KYOSO_SMTP_URL", "mail.example.jp", "KYOSO_SMTP_URL must look like smtp://"),
+        ("KYOSO_TRUSTED_PROXIES", "proxy", "KYOSO_TRUSTED_PROXIES must be addresses or networks, such as"),
+        ("KYOSO_TRUSTED_PROXIES", "127.0.0.1,,::1", "KYOSO_TRUSTED_PROXIES must be addresses or networks, such as"),
+        ("KYOSO_TRUSTED_PROXIES", "10.0.0.1/8", "KYOSO_TRUSTED_PROXIES must be addresses or networks, such as"),
+        ("KYOSO_MAIL_FROM", "not a mail", "KYOSO_MAIL_FROM must look like Kyoso <"),
+        ("KYOSO_MAIL_FROM", "Kyoso <no-reply>", "KYOSO_MAIL_FROM must look like Kyoso <"),
+        ("KYOSO_DATA_DIR", "/etc/hostname", "KYOSO_DATA_DIR must be a directory, and this is a file"),
+        ("KYOSO_DATA_DIR", "/etc/hostname/below", "KYOSO_DATA_DIR must be a directory, and this is a file"),
         ("KYOSO_LOG_LEVEL", "loud", "KYOSO_LOG_LEVEL must be one of debug, info, warning, error"),
     ],
 )
