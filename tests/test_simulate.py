@@ -2,8 +2,14 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -23,9 +29,10 @@ from models.outbox import Said
 from models.partner import alias_of
 from models.registry import corporate_number_ok, license_number_parts, school_code_ok
 from models.terms import RelayTerms, Sharing, Terms, version_hash
-from tests.conftest import _database
+from tests.conftest import ROOT, _database
 
 MASTER_KEY = b"0123456789abcdef0123456789abcdef"
+START_SECONDS = 60
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 SMALL = size(partners=240, candidates=3_000, referrals=4_500, months=24, until=UNTIL, contributions=NATURAL)
 TINY = size(partners=60, candidates=300, referrals=450, months=12, until=UNTIL)
@@ -460,3 +467,32 @@ async def test_the_demo_is_one_handover_short_of_a_slot(connected: str) -> None:
     assert before["available"] >= 100
     assert after["available"] == before["available"] + 100
     assert (answer.counted, len(answer.slot_ids)) == (True, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_one_leaves_nothing(database: str, tmp_path: Path, number: signal.Signals) -> None:
+    """Neither rows, nor files, nor processes whose ends the system would have to clean up."""
+    words = ["--partners", "400", "--candidates", "40000", "--referrals", "60000", "--database-url", database]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", "simulate", *words],
+        cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + START_SECONDS
+    while not list(tmp_path.glob("kyoso-simulate-*")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1)  # its other processes start
+    process.send_signal(number)
+    _, said = process.communicate(timeout=START_SECONDS)
+    assert (process.returncode, said.strip()) == (1, "Aborted!")
+    assert list(tmp_path.iterdir()) == []
+
+    async def rows() -> int:
+        connection = await asyncpg.connect(**db.credentials(database))
+        try:
+            return await connection.fetchval("select count(*) from partner")
+        finally:
+            await connection.close()
+
+    assert asyncio.run(rows()) == 0

@@ -3,11 +3,14 @@
 import asyncio
 import hashlib
 import json
+import signal
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 
 import asyncpg
 import click
@@ -55,8 +58,8 @@ def simulate(
 ) -> None:
     """Write a synthetic network into an empty database, with COPY and in one transaction.
 
-    Nobody in it exists. The same options give the same bytes; the fingerprint proves it. Ctrl-C leaves the database
-    as it was. Docs: docs/simulate.md.
+    Nobody in it exists. The same options give the same bytes; the fingerprint proves it. Ctrl-C or SIGTERM leaves
+    the database as it was. Docs: docs/simulate.md.
     """
     ends = day_begins(until.date()) if until else this_month(datetime.now(UTC))
     try:
@@ -85,7 +88,8 @@ def _simulate(url: str, master_key: bytes, told_key: str | None, asked: Size, se
         def progress(step: str, done: float) -> None:
             bar.update(task, description=step, completed=done)
 
-        written = asyncio.run(_write(url, master_key, asked, seed, progress))
+        with _ended_as_by_ctrl_c():
+            written = asyncio.run(_write(url, master_key, asked, seed, progress))
     seconds = round(time.monotonic() - began, 1)
     if as_json:
         facts = {"rows": written.rows, "fingerprint": written.fingerprint, "seconds": seconds, "master_key": told_key}
@@ -97,6 +101,20 @@ def _simulate(url: str, master_key: bytes, told_key: str | None, asked: Size, se
     click.echo(f"fingerprint {written.fingerprint}\n{seconds} s")
     if told_key:
         click.echo(f"KYOSO_MASTER_KEY={told_key}")
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Generator[None]:
+    """Within, SIGTERM unwinds the stack too, so that files and processes of the way are removed."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def fill(
