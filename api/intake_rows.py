@@ -152,6 +152,9 @@ def read_table(data: bytes, form: str) -> Table:
         for word, names in COLUMNS[form].items()
         if any(name in folded for name in names)
     }
+    twice = sorted({headings[place].strip() for place in places.values() if folded.count(folded[place]) > 1})
+    if twice:
+        raise Unreadable(f"more than one column is named {', '.join(twice)}: name each once in the first line")
     missing = [word for word in REQUIRED[form] if word not in places]
     if missing:
         known = "; ".join(f"{word}: {', '.join(COLUMNS[form][word])}" for word in missing)
@@ -188,6 +191,9 @@ class _Cells:
         self.problems: list[Problem] = []
 
     def application(self) -> ApplicationState:
+        if any(cell.strip() for cell in self._row.cells[len(self._table.headings) :]):
+            told = "has more cells than the first line names columns: put a cell with a comma in quotation marks"
+            self.problems.append(Problem(self._row.line, "", told))
         status = self._status()
         received_at = self._instant("received_on") or self._now
         decided_at = self._decided(status)

@@ -83,9 +83,14 @@ def alias_of(row_id: UUID) -> str:
     return signs
 
 
-async def by_slug(connection: audit.Connection, slug: str, kind: str | None = None) -> UUID | None:
-    """The partner of that short name; with `kind`, of that kind alone."""
-    return await queries("partner").by_slug(connection, slug=slug, kind=kind)
+async def by_slug(connection: audit.Connection, slug: str) -> UUID | None:
+    """The partner of that short name."""
+    return await queries("partner").by_slug(connection, slug=slug)
+
+
+async def kind_of(connection: audit.Connection, partner_id: UUID) -> str:
+    """What kind of partner it is, such as COMPANY."""
+    return await queries("partner").kind_of(connection, id=partner_id)
 
 
 async def register_company(
@@ -144,7 +149,7 @@ async def register_referrer(
 
     Their public name is an alias. Refuses NOT_YOURS for another company's.
     """
-    if await queries("partner").kind_of(connection, id=company_id) != "COMPANY":
+    if await kind_of(connection, company_id) != "COMPANY":
         raise not_found("input", "companyId")
     if acting != company_id:
         raise Refusal(
@@ -186,7 +191,7 @@ async def register_community(
 
 async def join_community(connection: Connection, *, community_id: UUID, partner_id: UUID) -> None:
     """A partner becomes a member (会員) of a community; joining again changes nothing."""
-    if await queries("partner").kind_of(connection, id=community_id) != "COMMUNITY":
+    if await kind_of(connection, community_id) != "COMMUNITY":
         raise not_found("input", "communityId")
     await queries("partner").join_community(
         connection, community_id=community_id, partner_id=partner_id, at=datetime.now(UTC)

@@ -10,7 +10,7 @@ import sys
 from asyncio.subprocess import PIPE
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
@@ -176,16 +176,44 @@ async def test_bad_rows_are_named_by_line_and_column_and_can_be_mended(edge: Edg
     assert (again["imported"], again["bad"]) == (1, 3)
 
 
+async def test_bad_rows_are_written_over_no_file(edge: Edge, run: Run, tmp_path: Path) -> None:
+    """Somebody may have mended the ones of last time."""
+    _, slug = await company(edge)
+    data = "\n".join([HEAD, BAD[0]]).encode()
+    for name in ("applications.bad.csv", "applications.bad-2.csv", "applications.bad-3.csv"):
+        answer = await run(data, "--partner", slug)
+        assert (answer.status, answer.out.splitlines()[-1]) == (1, f"mend and import again: {tmp_path / name}")
+        (tmp_path / name).write_text("mended")
+    assert (tmp_path / "applications.bad.csv").read_text() == "mended"
+
+
+def test_a_row_with_more_cells_than_headings_is_refused() -> None:
+    rows = ["架空 花子,hanako@example.com,2026-04-01,選考中", "架空 太郎,taro@example.com,2026-04-01,選考中,,"]
+    rows += ["架空 三郎,saburo@example.com,2026-04-01,選考中,営業"]
+    table = read_table("\n".join(["氏名,メール,応募日,結果", *rows]).encode(), "generic")
+    wrong = [[astuple(each) for each in read_row(table, row, datetime.now(UTC))[1]] for row in table.rows]
+    told = "has more cells than the first line names columns: put a cell with a comma in quotation marks"
+    assert wrong == [[], [], [(4, "", told)]]
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    with pytest.raises(Unreadable, match=r"^more than one column is named 応募日: name each once in the first line$"):
+        read_table("氏名,メール,応募日,結果,応募日\n".encode(), "generic")
+    read_table("氏名,メール,応募日,結果,,,備考,備考\n".encode(), "generic")  # what nobody reads may have any name
+
+
 async def test_where_bad_rows_cannot_be_written_it_says_so_and_good_ones_are_in(
-    edge: Edge, run: Run, tmp_path: Path
+    edge: Edge, environment: dict[str, str], tmp_path: Path
 ) -> None:
     _, slug = await company(edge)
-    (tmp_path / "applications.bad.csv").mkdir()
+    file = tmp_path / f"{'a' * 250}.csv"  # four characters more, and no file system takes its name
     refused = GOOD[1].replace("1002", "1009").replace(GOOD[1].split(",")[1], "\u200b")
-    answer = await run("\n".join([HEAD, GOOD[0], refused, GOOD[2], BAD[0]]).encode(), "--partner", slug)
+    file.write_text("\n".join([HEAD, GOOD[0], refused, GOOD[2], BAD[0]]), encoding="utf-8")
+    answer = await shell("import", str(file), "--partner", slug, environment=environment)
     assert answer.status == 1
+    kept = f"{tmp_path}/{'a' * 250}.bad.csv"
     assert (
-        f"cannot write {tmp_path}/applications.bad.csv (Is a directory): import a copy that lies where you may write"
+        f"cannot write {kept} (File name too long): import a copy that lies where you may write"
         in answer.err.splitlines()
     )
     assert "line 3 INVALID: An item of personal data" in answer.err  # and undoes nobody else's of its transaction
@@ -327,6 +355,18 @@ async def test_an_unknown_company_says_so_in_one_line(edge: Edge, run: Run) -> N
     answer = await run("\n".join([HEAD, *GOOD]).encode(), "--partner", "nobody")
     assert (answer.status, "Traceback" in answer.err) == (1, False)
     assert "there is no company 'nobody'" in answer.err
+
+
+async def test_a_partner_of_another_kind_is_told_from_none(
+    edge: Edge, run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    async with edge.work() as connection:
+        slug = await connection.fetchval("select slug from partner where id = $1", await builders.agency(connection))
+    said = f"Error: {slug!r} is an agency: --partner takes a company's short name (slug)\n"
+    answer = await run("\n".join([HEAD, *GOOD]).encode(), "--partner", slug)
+    assert (answer.status, answer.err) == (1, said)
+    answer = await shell("ats", "connect", "--partner", slug, environment=environment)
+    assert (answer.status, answer.out, answer.err) == (1, "", said)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,9 @@ async def test_the_record_tells_the_operator_what_the_caller_was_not_told(house:
     assert (await kyoso(house, "audit", "--last", "1", "--client-id", backend.client_id)).stdout.count("\n") == 1
     assert "wrong secret" not in (await kyoso(house, "audit", "--client-id", other.client_id)).stdout
     assert (await kyoso(house, "audit", "--last", "0")).returncode == 2
+    nobody = await kyoso(house, "audit", "--partner", "nobody")
+    assert (nobody.returncode, nobody.stdout) == (1, "")
+    assert nobody.stderr == "Error: there is no partner 'nobody': --partner takes its short name (slug)\n"
 
 
 async def test_the_next_key_is_made_on_command_once(house: House):

@@ -14,12 +14,11 @@ import asyncpg
 import click
 
 from api.ats import ADAPTERS
-from api.cli import Sentences
+from api.cli import Sentences, typed
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from models import db, delivery, seal
 from models.ats import connect as connect_ats
-from models.partner import by_slug
 
 SECRET_BYTES = 32
 
@@ -96,9 +95,6 @@ async def _with(installed: Settings, slug: str, work: Work) -> Any:
     await db.connect(installed.database_url, pool_max=1)
     try:
         async with db.unit_of_work() as connection:
-            company_id = await by_slug(connection, slug, "COMPANY")
-            if company_id is None:
-                raise click.ClickException(f"there is no company {slug!r}: --partner takes its short name (slug)")
-            return await work(connection, company_id)
+            return await work(connection, await typed.company_of(connection, slug))
     finally:
         await db.disconnect()

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import orjson
 
+from api.cli import typed
 from api.cli.installation import data_dir_option, installation
 from models import audit as record
 from models import db
@@ -40,6 +41,8 @@ async def _read(database_url: str, **which: Any) -> list[dict[str, Any]]:
     await db.connect(database_url, pool_max=1)
     try:
         async with db.pool().acquire() as connection:
+            if which["partner"]:
+                await typed.partner_of(connection, which["partner"])
             return await record.lines(connection, **which)
     finally:
         await db.disconnect()

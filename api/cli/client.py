@@ -18,7 +18,6 @@ from auth import assertion, scopes
 from auth.signed import UnacceptableError
 from models import audit, db, oauth
 from models.oauth import Credentials
-from models.partner import by_slug
 
 TOKEN_ANSWER_SECONDS = 10
 
@@ -132,9 +131,7 @@ async def _create(
     await db.connect(installed.database_url, pool_max=1)
     try:
         async with db.unit_of_work() as connection:
-            partner_id = await by_slug(connection, partner) if partner else None
-            if partner and partner_id is None:
-                raise ValueError(f"there is no partner {partner!r}: --partner takes its short name (slug)")
+            partner_id = await typed.partner_of(connection, partner) if partner else None
             made = await oauth.create_client(
                 connection,
                 name=name or partner or "operator",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 import orjson
 
+from api.cli import typed
 from api.cli.installation import data_dir_option, installation
 from auth import developer, scopes
 from auth.developer import TwoSecretsError
@@ -16,7 +17,6 @@ from models import db, oauth
 from models.audit import Connection
 from models.client import Listed
 from models.oauth import Client
-from models.partner import by_slug
 
 Result = TypeVar("Result")
 
@@ -34,9 +34,7 @@ def list_(partner: str | None, operator: bool, data_dir: Path, as_json: bool) ->
         raise click.UsageError("say whose: --partner SLUG, or --operator")
 
     async def work(connection: Connection) -> list[Listed]:
-        partner_id = await by_slug(connection, partner) if partner else None
-        if partner and partner_id is None:
-            raise click.ClickException(f"there is no partner {partner!r}: --partner takes its short name (slug)")
+        partner_id = await typed.partner_of(connection, partner) if partner else None
         return await clients.listed(connection, partner_id)
 
     for each in _with_database(data_dir, work):

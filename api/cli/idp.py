@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import click
 
-from api.cli import Sentences
+from api.cli import Sentences, typed
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from auth import guarded
@@ -19,7 +19,6 @@ from auth.identity_provider import Providers
 from models import audit, db, identity_provider, seal
 from models.audit import Connection
 from models.identity_provider import Provider
-from models.partner import by_slug
 
 SECRET_CHARACTERS_MAX = 1000
 
@@ -138,10 +137,7 @@ def _do(data_dir: Path, slug: str, work: Work) -> Facts:
         await db.connect(installed.database_url, pool_max=1)
         try:
             async with db.unit_of_work() as connection:
-                partner_id = await by_slug(connection, slug)
-                if partner_id is None:
-                    raise ValueError(f"there is no partner {slug!r}: --partner takes its short name (slug)")
-                return await work(connection, partner_id, installed)
+                return await work(connection, await typed.partner_of(connection, slug), installed)
         finally:
             await db.disconnect()
 

@@ -9,12 +9,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from uuid import UUID
 
 import click
 
 from api import intake_applications, intake_rows
+from api.cli import typed
 from api.cli.installation import data_dir_option, installation
 from api.intake import ApplicationState
 from api.intake_people import News, Source
@@ -24,7 +26,6 @@ from models import ats, db, delivery, seal
 from models.ats import System
 from models.delivery import Connection, Taken
 from models.errors import Refusal
-from models.partner import Partner
 
 FILE_BYTES_MAX = 200 * 1024 * 1024
 PROBLEMS_SHOWN = 20
@@ -60,8 +61,8 @@ class Report:
 def import_(file: Path, partner: str, form: str, data_dir: Path, as_json: bool) -> None:
     """Read applications, rejections and hires of one company from FILE (CSV, in UTF-8 or Shift_JIS).
 
-    Every good row is taken in; bad rows are written to FILE.bad.csv, to be mended and imported again. A row that was
-    imported before changes nothing. Exit status 1 when any row was bad.
+    Every good row is taken in; bad rows are written to FILE.bad.csv (FILE.bad-2.csv where that is there already), to be
+    mended and imported again. A row that was imported before changes nothing. Exit status 1 when any row was bad.
     """
     if file.stat().st_size > FILE_BYTES_MAX:
         raise click.ClickException(f"the file has more than {FILE_BYTES_MAX} bytes: split it")
@@ -72,17 +73,26 @@ def import_(file: Path, partner: str, form: str, data_dir: Path, as_json: bool) 
     with installation(data_dir) as installed:
         report, bad = asyncio.run(take_in(installed, partner, table))
     if bad:
-        bad_file = file.with_name(f"{file.name.removesuffix('.csv')}.bad.csv")
-        try:
-            bad_file.write_bytes(intake_rows.bad_rows(table, bad))
-            report.bad_file = str(bad_file)
-        except OSError as error:
-            click.echo(
-                f"cannot write {bad_file} ({error.strerror}): import a copy that lies where you may write", err=True
-            )
+        report.bad_file = _keep(file, intake_rows.bad_rows(table, bad))
     _print(report, as_json)
     if bad:
         raise SystemExit(1)
+
+
+def _keep(file: Path, rows: bytes) -> str | None:
+    """Writes bad rows beside their file, over no other: it may hold rows that somebody has mended since."""
+    name = file.name.removesuffix(".csv")
+    kept = file.with_name(f"{name}.bad.csv")
+    try:
+        if kept.exists():
+            others = (file.with_name(f"{name}.bad-{number}.csv") for number in count(2))
+            kept = next(other for other in others if not other.exists())
+        with kept.open("xb") as written:
+            written.write(rows)
+    except OSError as error:
+        click.echo(f"cannot write {kept} ({error.strerror}): import a copy that lies where you may write", err=True)
+        return None
+    return str(kept)
 
 
 async def take_in(installed: Settings, slug: str, table: Table) -> tuple[Report, list[Row]]:
@@ -90,14 +100,12 @@ async def take_in(installed: Settings, slug: str, table: Table) -> tuple[Report,
     seal.use(installed.master_key)
     await db.connect(installed.database_url, pool_max=2)
     try:
-        company = await Partner.get_or_none(slug=slug, kind="COMPANY")
-        if company is None:
-            raise click.ClickException(f"there is no company {slug!r}: --partner takes its short name (slug)")
         async with db.unit_of_work() as connection:
+            company_id = await typed.company_of(connection, slug)
             integration_id = await ats.connect(
-                connection, company_id=company.id, system="CSV", secret=secrets.token_urlsafe(32)
+                connection, company_id=company_id, system="CSV", secret=secrets.token_urlsafe(32)
             )
-        given = _Given(table, company.id, integration_id)
+        given = _Given(table, company_id, integration_id)
         for start in range(0, len(table.rows), ROWS_AT_ONCE):
             await given.take(table.rows[start : start + ROWS_AT_ONCE])
         return given.report, given.bad

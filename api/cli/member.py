@@ -16,7 +16,6 @@ from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import audit, db, factor, oauth, team
 from models import member as people
 from models.audit import Connection
-from models.partner import by_slug
 
 PASSWORD_BYTES = 12
 
@@ -44,9 +43,7 @@ def create(partner: str, email: str, name: str, role: str, data_dir: Path, as_js
     password_hash = asyncio.run(people.hash_password(password, (email, name)))
 
     async def work(connection: Connection) -> None:
-        partner_id = await by_slug(connection, partner)
-        if partner_id is None:
-            raise ValueError(f"there is no partner {partner!r}: --partner takes its short name (slug)")
+        partner_id = await typed.partner_of(connection, partner)
         try:
             member_id = await people.create_member(
                 connection, partner_id=partner_id, email=email, name=name, password_hash=password_hash, role=role

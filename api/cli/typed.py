@@ -1,9 +1,21 @@
-"""What people type for an option, refused with one sentence before the database would."""
+"""What people type for an option: read, or refused with one sentence."""
+
+from uuid import UUID
 
 import click
 
+from models.audit import Connection
 from models.candidate import plain_email
 from models.joining import NAME_CHARACTERS_MAX
+from models.partner import by_slug, kind_of
+
+KINDS = {
+    "COMPANY": "a company",
+    "SCHOOL": "a school",
+    "AGENCY": "an agency",
+    "REFERRER": "a referrer",
+    "COMMUNITY": "a community body",
+}
 
 
 def name(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
@@ -18,3 +30,20 @@ def email(_context: click.Context, _option: click.Parameter, given: str) -> str:
     if plain_email(given) is None:
         raise click.BadParameter("this is not an e-mail address, such as hanako@example.com")
     return given
+
+
+async def partner_of(connection: Connection, slug: str, called: str = "partner") -> UUID:
+    """The partner of a short name; `called`: the word for what is not there."""
+    found = await by_slug(connection, slug)
+    if found is None:
+        raise click.ClickException(f"there is no {called} {slug!r}: --partner takes its short name (slug)")
+    return found
+
+
+async def company_of(connection: Connection, slug: str) -> UUID:
+    """The company of a short name."""
+    found = await partner_of(connection, slug, "company")
+    kind = await kind_of(connection, found)
+    if kind != "COMPANY":
+        raise click.ClickException(f"{slug!r} is {KINDS[kind]}: --partner takes a company's short name (slug)")
+    return found

@@ -31,8 +31,8 @@ returning community_id;
 select id from partner where id = any(:partner_ids::uuid[]) and kind = 'AGENCY' and license_expires_on < :on;
 
 -- name: by_slug$
--- The partner of that short name, of that kind where one is asked for.
-select id from partner where slug = :slug and kind = coalesce(:kind::text, kind);
+-- The partner of that short name.
+select id from partner where slug = :slug;
 
 -- name: seat$
 -- Where a company sits.
