@@ -25,7 +25,7 @@ from api.graphql import CLIENT_GONE, RETRY_SECONDS
 from api.intake import Fact, Named
 from api.integration import Integrations, Trusted
 from api.leave import GoneError
-from models import delivery
+from models import delivery, seal
 from models.db import LOST, one_statement
 from models.delivery import Arrived
 
@@ -178,7 +178,7 @@ def _hear(knock: Knock, trusted: Trusted | None) -> Answer | Arrived:
     named = adapter.name(knock.headers, knock.body, document) if document is not None else None
     if named is None:
         return UNPARSEABLE
-    event_id = named.event_id[:EVENT_ID_CHARACTERS_MAX]
+    event_id = (named.event_id or seal.content_index(trusted.id, knock.body))[:EVENT_ID_CHARACTERS_MAX]
     return delivery.arrived(
         trusted.id,
         trusted.secret_sealed,

@@ -7,7 +7,6 @@ whatever mentions it first.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -68,14 +67,11 @@ def verify(secret: bytes, headers: Mapping[bytes, bytes], body: bytes) -> bool:
 
 
 def name(headers: Mapping[bytes, bytes], body: bytes, document: Json) -> Named | None:
-    """The delivery's id, action and subject.
-
-    The set-up ping may come without an id of its own: then the body's hash is one.
-    """
+    """The delivery's id, action and subject. The set-up ping may come without an id of its own."""
     action = document.get("action")
     if not isinstance(action, str) or not isinstance(document.get("payload"), dict):
         return None
-    event_id = headers.get(b"greenhouse-event-id", b"").decode("latin-1").strip() or hashlib.sha256(body).hexdigest()
+    event_id = headers.get(b"greenhouse-event-id", b"").decode("latin-1").strip() or None
     known = action if ACTION.fullmatch(action) else "unknown"
     return Named(event_id, known, _subject(document["payload"]))
 

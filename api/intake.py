@@ -18,9 +18,10 @@ YEARS = range(1900, 2200)
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A delivery's name: the id that a repeat carries too, what it is, and which application or candidate it is of."""
+    """A delivery's name: the id that a repeat carries too, where it came with one, what it is, and which application or
+    candidate it is of."""
 
-    event_id: str
+    event_id: str | None
     action: str
     subject: str | None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
-from planner.declare import PageInfo, column, listed, many, one, part, table, where, within
+from planner.declare import PageInfo, column, computed, listed, many, one, part, table, where, within
 from schema import ways
 from schema.contribution import ContributionOrder
 from schema.node import Node
@@ -113,7 +113,8 @@ class OutcomeFilter:
         "Recorded within", {"from": RECORDED["from"] + BEHIND.format(slack="1 hour"), "to": RECORDED["to"] + BEFORE}
     )
     source_event_ids: list[str] | None = where(
-        "Any of these ids of the source system", "{row}.source_event_id = any({value})"
+        "Any of these ids of the source system; the company's own events alone",
+        "{row}.source_event_id = any({value}) and {row}.company_id = {viewer.partner}",
     )
 
 
@@ -164,7 +165,11 @@ class OutcomeEvent(Node):
     recorded_at: DateTime = column("When it was recorded (記録日時)", scopes=[["outcomes:read"]])
     reported_by: Partner = one("Who said it", "reported_by", scopes=[["outcomes:read"]])
     source: EventSource = column("By which means", scopes=[["outcomes:read"]])
-    source_event_id: str | None = column("Id in the source system, where there is one", scopes=[["outcomes:read"]])
+    source_event_id: str | None = computed(
+        "Id in the source system, where there is one; told to the company concerned only",
+        "case when {row}.company_id = {viewer.partner} then {row}.source_event_id end",
+        scopes=[["outcomes:read"]],
+    )
     stage: Stage | None = column("Stage reached, for STAGE_CHANGED", scopes=[["outcomes:read"]])
     company: Company = one("The company concerned", "company_id", scopes=[["outcomes:read"]])
     referral: Referral | None = one("The referral concerned", "referral_id", scopes=[["outcomes:read"]])

@@ -1,5 +1,6 @@
 """Webhooks of an ATS, through a real socket: kept before they are applied, applied once, in whatever order."""
 
+import hashlib
 import itertools
 import json
 import random
@@ -137,6 +138,16 @@ async def test_a_repeat_changes_nothing(edge: Edge) -> None:
     again = await edge.deliver(company_id, "reject_candidate", event_id="7")
     assert (again.status_code, again.content) == (first.status_code, first.content)
     assert await edge.everything() == before
+
+
+async def test_a_delivery_without_an_id_is_known_by_its_content_and_by_nobodys_guess(edge: Edge) -> None:
+    body = json.dumps(fixture("new_candidate_application")).encode()
+    for company_id in (await edge.company(), await edge.company("株式会社べつ")):
+        for _ in range(2):
+            assert (await edge.post(company_id, body)).status_code == 200
+    ids = {row["event_id"] for row in await edge.rows("select event_id from ats_delivery")}
+    assert (len(ids), await edge.value("select count(*) from ats_delivery")) == (2, 2)
+    assert hashlib.sha256(body).hexdigest() not in ids
 
 
 async def test_a_delivery_cut_off_in_the_middle_is_refused_and_its_retry_taken(edge: Edge) -> None:

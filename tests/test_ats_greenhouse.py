@@ -155,11 +155,10 @@ def test_the_signature_covers_the_bytes_as_they_came() -> None:
     assert not greenhouse.verify(secret, {b"signature": "sha256 あ".encode()}, body)
 
 
-def test_a_delivery_without_an_id_is_known_by_its_bytes() -> None:
-    told = document("ping")
-    named = greenhouse.name({}, b"bytes", told)
+def test_what_is_no_delivery_has_no_name_and_a_ping_may_have_no_id() -> None:
+    named = greenhouse.name({}, b"bytes", document("ping"))
     assert named is not None
-    assert named.event_id == hashlib.sha256(b"bytes").hexdigest()
+    assert named.event_id is None
     assert greenhouse.name({}, b"", {"action": "ping", "payload": []}) is None
     assert greenhouse.name({}, b"", {"payload": {}}) is None
 

@@ -279,6 +279,54 @@ async def test_a_row_that_changed_is_brought_up_to_date(edge: Edge, run: Run) ->
     assert (row["status"], row["stage"], row["decided_at"]) == ("REJECTED", "INTERVIEW", midnight(2026, 4, 30))
 
 
+async def test_nobody_who_guesses_a_row_can_tell_that_it_was_imported(edge: Edge, run: Run) -> None:
+    """Its id is a hash with a key: that of a guessed row is another's, also at another company."""
+    company_id, slug = await company(edge)
+    other_id, others = await company(edge)
+    data = "メールアドレス,応募日,結果,結果日\nhanako@example.com,2026-04-01,不採用,2026-04-20\n".encode()
+    for each in (slug, others):
+        assert "1 imported" in (await run(data, "--partner", each)).out
+    guess = "generic\ndecided_on=2026-04-20\nemail=hanako@example.com\nreceived_on=2026-04-01\nstatus=不採用".encode()
+    ids = [
+        {
+            row["id"]
+            for row in await edge.rows(
+                "select distinct source_event_id as id from outcome_event where company_id = $1", of
+            )
+        }
+        for of in (company_id, other_id)
+    ]
+    assert [len(each) for each in ids] == [1, 1]
+    assert len({hashlib.sha256(guess).hexdigest(), *ids[0], *ids[1]}) == 3
+    assert await edge.value("select count(*) from ats_delivery where event_id = any($1)", [*ids[0], *ids[1]]) == 2
+
+
+async def test_ids_of_before_are_made_unreadable_and_their_rows_change_nothing(edge: Edge, run: Run) -> None:
+    """Its events and its delivery keep one id. Come again, a row is new by its id, but not by what it tells."""
+    _, slug = await company(edge)
+    data = "\n".join([HEAD, *GOOD]).encode()
+    await run(data, "--partner", slug)
+    told = "select id, source_event_id from outcome_event where source_event_id = any($1) order by id"
+    hashes = [hashlib.sha256(row.encode()).hexdigest() for row in GOOD]
+    ids = await edge.rows("select event_id from ats_delivery order by id")
+    for new, old in zip(hashes, ids, strict=True):
+        await edge.owner.execute(
+            "update outcome_event set source_event_id = $1 where source_event_id = $2", new, old["event_id"]
+        )
+        await edge.owner.execute("update ats_delivery set event_id = $1 where event_id = $2", new, old["event_id"])
+    before = await edge.rows(told, hashes)
+    await edge.owner.execute((ROOT / "models" / "migrations" / "0042_unreadable.sql").read_text(encoding="utf-8"))
+    ids = [row["event_id"] for row in await edge.rows("select event_id from ats_delivery")]
+    after = await edge.rows(told, ids)
+    assert (len(set(ids)), set(ids) & set(hashes)) == (4, set())
+    assert [row["id"] for row in after] == [row["id"] for row in before]
+    assert len({row["source_event_id"] for row in after}) == 4
+    events, state = await edge.value("select count(*) from outcome_event"), await edge.rows(STATE)
+    assert (await run(data, "--partner", slug)).out == "4 rows: 4 imported, 0 unchanged, 0 bad\n"
+    assert (await run(data, "--partner", slug)).out == "4 rows: 0 imported, 4 unchanged, 0 bad\n"
+    assert (await edge.value("select count(*) from outcome_event"), await edge.rows(STATE)) == (events, state)
+
+
 async def test_a_greenhouse_export_meets_its_webhooks(edge: Edge, run: Run) -> None:
     company_id = await edge.company()
     slug = await edge.value("select slug from partner where id = $1", company_id)

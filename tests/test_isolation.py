@@ -54,6 +54,20 @@ async def asked(served: Served, partner_id: UUID, text: str, **variables: Any) -
     return answer
 
 
+async def test_what_a_company_calls_an_event_is_its_own_to_read_and_to_ask_for(
+    served: Served, made: Network, owner: asyncpg.Connection
+) -> None:
+    """What its other system gave as an id may tell of a person, and nobody else needs it."""
+    await owner.execute("update outcome_event set source_event_id = 'x' where kind = 'HIRED'")
+    seen = "{ outcomes(first: 9, filter: {kinds: [HIRED]}) { totalCount edges { node { sourceEventId } } } }"
+    asked_for = '{ outcomes(first: 9, filter: {sourceEventIds: ["x"]}) { totalCount edges { node { id } } } }'
+    for partner_id, told, count in ((made.company, "x", 2), (made.friend, None, 0), (made.agency, None, 0)):
+        found = (await served.ask(partner_id, seen))["outcomes"]
+        assert {each["node"]["sourceEventId"] for each in found["edges"]} == {told}
+        found = (await served.ask(partner_id, asked_for))["outcomes"]
+        assert (found["totalCount"], len(found["edges"])) == (count, count)
+
+
 async def test_a_hidden_id_answers_like_an_unknown_one(
     served: Served, made: Network, owner: asyncpg.Connection
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import secrets
 from collections.abc import Sequence
@@ -154,7 +153,7 @@ class _Given:
         taken, news = list[Taken](), dict[UUID, News]()
         for row, told in rows:
             body = intake_rows.canonical(self.table, row)
-            each = Taken(hashlib.sha256(body).hexdigest(), f"application:{told.external_id}", body)
+            each = Taken(seal.content_index(self.integration_id, body), f"application:{told.external_id}", body)
             taken.append(each)
             news[each.id] = News(Source(self.company_id, self.system, "IMPORT", each.event_id), told)
         fresh = await delivery.take(connection, integration_id=self.integration_id, action=self.table.form, told=taken)
