@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.mail import NotSent
-from models import ats, delivery
+from models import ats, candidate, delivery
 from tests.edge import SECRET, Edge, edge, fixture
 
 __all__ = ["edge"]
@@ -333,6 +333,47 @@ async def test_deleted_before_anything_was_told_stays_unknown(edge: Edge, name: 
     assert await edge.value("select count(*) from personal_data") == 0
 
 
+@pytest.mark.parametrize("failed", [False, True])
+async def test_erasing_reaches_what_is_not_applied_yet_and_it_brings_nobody_back(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, failed: bool
+) -> None:
+    """Of every company on the person's own word, of one on that company's; also of an application not known here."""
+    companies = await edge.company(), await edge.company("株式会社ほか")
+    for company_id in companies:
+        await edge.deliver(company_id, "new_candidate_application")
+
+    async def breaks(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("api.intake_applications.take_in", breaks)
+        patch.setattr("api.intake_people.change", breaks)
+        for company_id in companies:
+            for told in ("reject_candidate", "update_candidate", changed("new_candidate_application", id=777)):
+                await edge.deliver(company_id, told)
+    if failed:
+        await edge.owner.execute("update ats_delivery set state = 'FAILED' where failure is not null")
+    states = """select d.state, d.sealed is not null as kept, count(*)::int from ats_delivery d
+      join ats_integration i on i.id = d.integration_id
+      where i.company_id = $1 and d.action <> 'new_candidate_application' group by 1, 2"""
+    person_id = await edge.value("select distinct person_id from application")
+    async with edge.work() as connection:
+        await candidate.forget(connection, partner_id=companies[0], person_id=person_id)
+    waiting = "FAILED" if failed else "PENDING"
+    assert await edge.rows(states, companies[0]) == [{"state": "IGNORED", "kept": False, "count": 2}]
+    assert await edge.rows(states, companies[1]) == [{"state": waiting, "kept": True, "count": 2}]
+    async with edge.work() as connection:
+        await candidate.erase(connection, person_id)
+    assert await edge.rows(states, companies[1]) == [{"state": "IGNORED", "kept": False, "count": 2}]
+    async with edge.work() as connection:
+        for company_id in companies:
+            await delivery.replay(connection, company_id=company_id, event_id=None)
+    await edge.owner.execute("update ats_delivery set due_at = now() where state = 'PENDING'")
+    await edge.courier.apply_deliveries()
+    assert await edge.value("select count(*) from ats_delivery where state = 'PENDING'") == 0
+    assert await edge.items(companies[1]) == []
+
+
 async def test_one_companys_deletion_leaves_what_another_partner_knows(edge: Edge) -> None:
     first, second = await edge.company(), await edge.company("株式会社みなと")
     for company_id in (first, second):
@@ -416,8 +457,8 @@ async def test_a_referrer_is_known_again_by_id_number_address_or_name(edge: Edge
     ]
     for number, credit in enumerate(credits):
         told = changed("new_candidate_application", id=number + 1, credited_to=credit)
-        candidate = told["payload"]["application"]["candidate"]
-        candidate.update(id=number + 1, email_addresses=[{"value": f"c{number}@example.com", "type": "personal"}])
+        applicant = told["payload"]["application"]["candidate"]
+        applicant.update(id=number + 1, email_addresses=[{"value": f"c{number}@example.com", "type": "personal"}])
         await edge.deliver(company_id, told)
     rows = await edge.rows(
         "select p.legal_name, count(*) from application a join referral r on r.id = a.referral_id "

@@ -53,7 +53,13 @@ select exists (select from person_email where email_index = :email_index and per
 select id from candidate where partner_id = :partner_id and person_id = :person_id;
 
 -- name: erase!
--- Erases a person everywhere.
+-- Erases a person everywhere, and what ATSs told of them until now counts no more, whenever it is applied.
+with told as (
+  insert into ats_forgotten (company_id, system, external_id, forgotten_at)
+  select company_id, system, external_id, clock_timestamp() from ats_candidate where person_id = :person_id
+  on conflict (company_id, system, external_id) do update
+  set forgotten_at = greatest(ats_forgotten.forgotten_at, excluded.forgotten_at)
+)
 select erase_person(:person_id);
 
 -- name: forget!
