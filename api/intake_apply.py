@@ -64,7 +64,8 @@ async def deliver(connection: Connection, adapter: Adapter, held: Sequence[Deliv
 
 
 def _facts(adapter: Adapter, held: Delivery) -> list[Fact]:
-    document = orjson.loads(held.body) if held.body else None
+    body = held.body()
+    document = orjson.loads(body) if body else None
     return adapter.read(document, held.received_at) if document else []
 
 

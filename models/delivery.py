@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
@@ -57,7 +57,11 @@ class Delivery:
     subject: str | None
     received_at: datetime
     attempts: int
-    body: bytes | None = field(repr=False)
+    sealed: bytes | None = field(repr=False)
+
+    def body(self) -> bytes | None:
+        """What came; None once it was reduced. Raises seal.Unreadable when it does not open."""
+        return seal.unseal(self.sealed, context=self.id.bytes) if self.sealed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +125,7 @@ async def are_of(connection: Connection, person_ids: Mapping[UUID, UUID | None])
 
 async def claim(connection: Connection, most: int) -> list[Delivery]:
     """Holds the deliveries that are due longest, of one integration, and it; none when nothing is due and free."""
-    return [_held(dict(row)) async for row in queries("delivery").claim(connection, most=most)]
-
-
-def _held(row: dict[str, Any]) -> Delivery:
-    sealed = row.pop("sealed")
-    return Delivery(**row, body=seal.unseal(sealed, context=row["id"].bytes) if sealed else None)
+    return [Delivery(**row) async for row in queries("delivery").claim(connection, most=most)]
 
 
 async def settle(connection: Connection, settled: Sequence[Settled]) -> None:
@@ -167,9 +166,14 @@ async def hasten(connection: Connection, held: Sequence[Delivery], subjects: Seq
     )
 
 
-async def replay(connection: Connection, *, company_id: UUID, event_id: str | None) -> list[str]:
-    """Makes a company's failed deliveries due again, or the one named, whatever became of it. Returns event ids."""
-    rows = queries("delivery").replay(connection, company_id=company_id, event_id=event_id)
+async def replay(
+    connection: Connection, *, company_id: UUID, event_id: str | None, systems: Iterable[str]
+) -> list[str]:
+    """Makes a company's failed deliveries due again, or the one named, whatever became of it. Returns event ids.
+
+    `systems`: whose deliveries are applied here; a row of a file is not, and comes by its file again.
+    """
+    rows = queries("delivery").replay(connection, company_id=company_id, event_id=event_id, systems=list(systems))
     return [row["event_id"] async for row in rows]
 
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from api.ats import ADAPTERS
 from api.mail import NotSent
 from models import ats, candidate, delivery
 from tests.edge import SECRET, Edge, edge, fixture
@@ -177,7 +178,7 @@ async def test_a_failure_while_applying_loses_nothing(edge: Edge, monkeypatch: p
         {"state": "PENDING", "attempts": 1, "failure": "RuntimeError"}
     ]
     async with edge.work() as connection:
-        assert await delivery.replay(connection, company_id=company_id, event_id="10") == ["10"]
+        assert await delivery.replay(connection, company_id=company_id, event_id="10", systems=ADAPTERS) == ["10"]
     assert await edge.courier.apply_deliveries() == 1
     assert [state["status"] for state in await edge.rows(STATE)] == ["REJECTED"]
 
@@ -200,6 +201,25 @@ async def test_a_failure_takes_none_with_it_that_is_applied_in_the_same_transact
     assert await edge.rows("select status, decided_at from application") == [{"status": "ACTIVE", "decided_at": None}]
 
 
+async def test_a_delivery_that_does_not_open_holds_up_nobodys(edge: Edge) -> None:
+    """A bit of it is flipped on the disk: it fails like any other, and those beside it are applied."""
+    one, two = await edge.company(), await edge.company("株式会社みどり")
+    await edge.deliver(one, "new_candidate_application", event_id="1", apply=False)
+    await edge.owner.execute("update ats_delivery set sealed = set_byte(sealed, 30, get_byte(sealed, 30) # 1)")
+    await edge.deliver(one, "job_created", event_id="2", apply=False)
+    await edge.deliver(two, "new_candidate_application", event_id="3", apply=False)
+    assert await edge.courier.apply_deliveries() == 3
+    assert await edge.rows("select event_id, state, failure from ats_delivery order by event_id") == [
+        {"event_id": "1", "state": "PENDING", "failure": "Unreadable"},
+        {"event_id": "2", "state": "APPLIED", "failure": None},
+        {"event_id": "3", "state": "APPLIED", "failure": None},
+    ]
+    for _ in delivery.RETRY_SECONDS:
+        await edge.owner.execute("update ats_delivery set due_at = now()")
+        await edge.courier.apply_deliveries()
+    assert await edge.value("select state from ats_delivery where event_id = '1'") == "FAILED"
+
+
 async def test_after_the_last_attempt_an_operator_is_needed(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     company_id = await edge.company()
 
@@ -213,7 +233,7 @@ async def test_after_the_last_attempt_an_operator_is_needed(edge: Edge, monkeypa
         await edge.courier.apply_deliveries()
     assert await edge.value("select state from ats_delivery") == "FAILED"
     async with edge.work() as connection:
-        assert await delivery.replay(connection, company_id=company_id, event_id=None) == ["11"]
+        assert await delivery.replay(connection, company_id=company_id, event_id=None, systems=ADAPTERS) == ["11"]
 
 
 async def test_who_does_not_know_the_secret_is_refused_alike_at_any_address(edge: Edge) -> None:
@@ -367,7 +387,7 @@ async def test_erasing_reaches_what_is_not_applied_yet_and_it_brings_nobody_back
     assert await edge.rows(states, companies[1]) == [{"state": "IGNORED", "kept": False, "count": 2}]
     async with edge.work() as connection:
         for company_id in companies:
-            await delivery.replay(connection, company_id=company_id, event_id=None)
+            await delivery.replay(connection, company_id=company_id, event_id=None, systems=ADAPTERS)
     await edge.owner.execute("update ats_delivery set due_at = now() where state = 'PENDING'")
     await edge.courier.apply_deliveries()
     assert await edge.value("select count(*) from ats_delivery where state = 'PENDING'") == 0

@@ -399,6 +399,16 @@ async def test_an_operator_connects_looks_and_replays(edge: Edge, environment: d
     assert (await ats("replay", "--event-id", "unknown")).status == 1
 
 
+async def test_a_row_of_a_file_is_not_replayed(edge: Edge, run: Run, environment: dict[str, str]) -> None:
+    _, slug = await company(edge)
+    await run("\n".join([HEAD, GOOD[0]]).encode(), "--partner", slug)
+    event_id = await edge.value("select event_id from ats_delivery")
+    words = ("ats", "replay", "--event-id", event_id, "--partner", slug)
+    refused = await shell(*words, environment=environment)
+    assert (refused.status, "row of a file" in refused.err) == (1, True)
+    assert await edge.value("select state from ats_delivery") == "APPLIED"
+
+
 async def test_an_unknown_company_says_so_in_one_line(edge: Edge, run: Run) -> None:
     answer = await run("\n".join([HEAD, *GOOD]).encode(), "--partner", "nobody")
     assert (answer.status, "Traceback" in answer.err) == (1, False)

@@ -77,13 +77,16 @@ def replay(partner: str, event_id: str | None, data_dir: Path, as_json: bool) ->
     """Apply failed deliveries again; the running server takes them up within seconds."""
 
     async def work(connection: Connection, company_id: UUID) -> list[str]:
-        return await delivery.replay(connection, company_id=company_id, event_id=event_id)
+        return await delivery.replay(connection, company_id=company_id, event_id=event_id, systems=ADAPTERS)
 
     with installation(data_dir) as installed:
         replayed = asyncio.run(_with(installed, partner, work))
     click.echo(json.dumps(replayed) if as_json else f"{len(replayed)} will be applied again")
     if event_id and not replayed:
-        raise click.ClickException("there is no such delivery, or its content was reduced after 30 days")
+        raise click.ClickException(
+            "there is no such delivery to apply again: its content was reduced after 30 days, "
+            "or it is a row of a file, which is imported again with its file"
+        )
 
 
 async def _failures(connection: Connection, company_id: UUID) -> list[dict[str, Any]]:

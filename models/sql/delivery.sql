@@ -65,10 +65,10 @@ where integration_id = :integration_id and subject = any(:subjects::text[]) and 
   and failure = 'TOO_EARLY' and state <> 'APPLIED' and sealed is not null;
 
 -- name: replay
--- Failed deliveries, or one that an operator names, become due again. A reduced one has nothing left to apply.
+-- Failed deliveries of these systems, or one that an operator names, become due again. A reduced one has nothing left.
 update ats_delivery d set state = 'PENDING', attempts = 0, failure = null, due_at = clock_timestamp()
 from ats_integration i
-where i.id = d.integration_id and i.company_id = :company_id and d.sealed is not null
+where i.id = d.integration_id and i.company_id = :company_id and i.system = any(:systems::text[]) and d.sealed is not null
   and case when :event_id::text is null then d.state = 'FAILED' else d.event_id = :event_id end
 returning d.event_id;
 
