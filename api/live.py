@@ -32,7 +32,7 @@ from auth.viewer import Viewer
 from models.db import pool, queries
 from models.news import follow
 from models.outbox import CHANNEL
-from planner import Acquire, Planner, Request, Stream
+from planner import Acquire, InvalidRequestError, Planner, Request, Stream
 
 POLL_SECONDS = 1.0
 EVENTS_A_BATCH = 100
@@ -100,7 +100,8 @@ class Live:
 
         Where nothing was missed a bookmark comes first: from then on what happens is told, or can be resumed.
 
-        Raises InvalidRequestError at once for a cursor that cannot be read; Ended, awaited, when the server ends it.
+        Raises InvalidRequestError at once for a cursor that cannot be read, and, awaited, for a past that may not be
+        asked for; Ended, awaited, when the server ends it, also by a failure.
         """
         given = stream.arguments
         place = read_place(given.get("after"))
@@ -112,6 +113,16 @@ class Live:
         return self._attend(Subscriber(group, outlet, place or START, silence), who, resumes=place is not None)
 
     async def _attend(self, subscriber: Subscriber, who: Asker, *, resumes: bool) -> None:
+        try:
+            await self._hear(subscriber, who, resumes=resumes)
+        except (Ended, InvalidRequestError):
+            raise
+        except Exception as failure:  # the reader resumes where it stood; the log says what it was
+            log.error("operation_failed", code=type(failure).__name__, reason=getattr(failure, "sqlstate", None))
+            knows = resumes or subscriber.place is not START
+            raise Ended(INTERRUPTED, subscriber.place.cursor if knows else None) from None
+
+    async def _hear(self, subscriber: Subscriber, who: Asker, *, resumes: bool) -> None:
         if resumes:
             await self._replay(subscriber, who, None)
         if not self.groups:

@@ -19,15 +19,16 @@ REASONS = {
 
 
 class Ended(Exception):  # noqa: N818  (an end, not an error: the client resumes)
-    """The subscription ended early. Nothing after `cursor` was delivered."""
+    """The subscription ended early. Nothing after `cursor` was delivered; None before it was known where it begins."""
 
-    def __init__(self, code: str, cursor: str) -> None:
+    def __init__(self, code: str, cursor: str | None) -> None:
         super().__init__(f"{REASONS[code]}; subscribe again after the last cursor.")
         self.code, self.cursor = code, cursor
 
     def formatted(self) -> dict[str, object]:
         """The error as GraphQL tells it."""
-        return {"message": str(self), "extensions": {"code": self.code, "cursor": self.cursor}}
+        place = {} if self.cursor is None else {"cursor": self.cursor}
+        return {"message": str(self), "extensions": {"code": self.code, **place}}
 
 
 class Outlet(Protocol):

@@ -16,6 +16,7 @@ from api.asker import asker
 from api.live import Live
 from api.outlet import Backlog, Ended
 from api.place import START
+from api.subscriber import Subscriber
 from models import agreement, db
 from models.db import unit_of_work
 from models.news import follow
@@ -434,3 +435,31 @@ async def test_server_sent_events_are_one_line_each(served: Served, pair: Pair) 
     await listeners(served, 0)  # who has left is forgotten, though nothing happens
     refused = await served.http.post("/graphql", json={**body, "variables": {"after": "x"}}, headers=headers)
     assert refused.json()["errors"][0]["extensions"]["code"] == "BAD_CURSOR"
+
+
+async def test_a_stream_that_fails_says_so_and_where_it_stood(
+    served: Served, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it looks like a subscription that is over, and nobody resumes it."""
+    event = await happen(pair.company, 1)
+    past = Live._past
+
+    async def fails_then(self: Live, subscriber: Subscriber, *given: Any) -> Any:
+        if subscriber.place is not START and subscriber.place.event_id == event:
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+        return (await past(self, subscriber, *given))[0], True
+
+    monkeypatch.setattr(Live, "_past", fails_then)
+    token = await served.token(pair.friend)
+    body = {"query": EVENTS, "variables": {"after": START.cursor}}
+    headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+    lines = [line for line in (await served.http.post("/graphql", json=body, headers=headers)).text.split("\n") if line]
+    told, ended = (json.loads(lines[number].removeprefix("data: ")) for number in (1, 3))
+    delivery = told["data"]["outcomeEvents"]
+    assert ids([delivery]) == [f"evt_{event}"]
+    assert ended["errors"][0]["extensions"] == {"code": "INTERRUPTED", "cursor": delivery["cursor"]}
+    assert lines[4:] == ["event: complete", "data:"]
+    async with conversation(served, token) as talk:
+        await talk.subscribe(EVENTS, after=START.cursor)
+        assert ids([await talk.next()]) == [f"evt_{event}"]
+        assert (await talk.said())["payload"][0]["extensions"] == ended["errors"][0]["extensions"]

@@ -145,7 +145,7 @@ async def test_a_scope_is_asked_of_a_subscription(served: Served, company: UUID)
 
 
 async def test_a_revoked_token_ends_the_conversation_and_the_stream(served: Served, company: UUID) -> None:
-    """proof 2.10: closed, though nothing happens: over WebSocket with 4401, over SSE by its end."""
+    """proof 2.10: closed, though nothing happens: over WebSocket with 4401, over SSE by an error and its end."""
     async with unit_of_work() as connection:
         client = await oauth.create_client(connection, name="test", scope=ALL, partner_id=company)
     auth = (client.client_id, client.client_secret or "")
@@ -166,7 +166,9 @@ async def test_a_revoked_token_ends_the_conversation_and_the_stream(served: Serv
         await talk.subscribe(VERB, "late")
         async with asyncio.timeout(30):
             assert await talk.closed() == 4401
-            assert [line async for line in told][1:] == ["event: complete", "data:"]
+            rest = [line async for line in told]
+            assert json.loads(rest[2].removeprefix("data: "))["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+            assert (rest[1], rest[3:]) == ("event: next", ["event: complete", "data:"])
     assert (await served.post(LOGIN, token)).status_code == 401
     async with unit_of_work() as connection:
         assert await connection.fetchval("select count(*) from job") == 0
