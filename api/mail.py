@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -21,7 +23,12 @@ from markupsafe import Markup, escape
 
 from api.settings import Settings
 
-SMTP_TIMEOUT_SECONDS = 20
+ANSWER_SECONDS = 20
+"""How long the mail server may take over one answer."""
+SEND_SECONDS = 60
+"""How long it may take over a mail, so that no other worker is lent it meanwhile."""
+QUIT_SECONDS = 5
+"""How long it may take to say goodbye: what it took is sent, whatever it says then."""
 PORTS = {"smtp": 587, "smtps": 465}
 PLATFORM = "共創 Kyoso"
 NO_RETRY_FROM = 500  # SMTP's answers from here on are final (RFC 5321, 4.2.1)
@@ -118,23 +125,30 @@ class Smtp:
         self._password = unquote(parts.password) if parts.password else None
 
     async def send(self, message: EmailMessage) -> None:
+        server = aiosmtplib.SMTP(
+            hostname=self._host,
+            port=self._port,
+            username=self._user,
+            password=self._password,
+            use_tls=self._tls,
+            start_tls=self._starttls,  # demanded, never merely tried: a stripped STARTTLS must not go unnoticed
+            timeout=ANSWER_SECONDS,
+        )
         try:
-            await aiosmtplib.send(
-                message,
-                hostname=self._host,
-                port=self._port,
-                username=self._user,
-                password=self._password,
-                use_tls=self._tls,
-                start_tls=self._starttls,  # demanded, never merely tried: a stripped STARTTLS must not go unnoticed
-                timeout=SMTP_TIMEOUT_SECONDS,
-            )
+            async with asyncio.timeout(SEND_SECONDS):
+                await server.connect()
+                await server.send_message(message)
+            with suppress(aiosmtplib.SMTPException, OSError):
+                async with asyncio.timeout(QUIT_SECONDS):
+                    await server.quit()
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise _refused(max(refused.code for refused in error.recipients), recipient=True) from None
         except aiosmtplib.SMTPResponseException as error:
             raise _refused(error.code, recipient=False) from None
         except (aiosmtplib.SMTPException, OSError) as error:
             raise NotSent(type(error).__name__) from None
+        finally:
+            server.close()
 
 
 def _refused(code: int, *, recipient: bool) -> NotSent:

@@ -18,7 +18,7 @@ Kind = Literal[
 ]
 
 TO_ONE_A_DAY = 10  # letters to one person, whoever has them written
-LEASE_SECONDS = 120  # longer than a sender's time-outs, so that no two send the same mail
+LEASE_SECONDS = 120  # longer than it may take to write a letter and send it, so that no two send the same mail
 RETRY_SECONDS = (60, 300, 900, 3600, 7200, 14400, 28800, 43200)  # about a day and a half, as mail servers do
 
 

@@ -6,6 +6,7 @@ import email.policy
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -21,9 +22,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from api import mail as post
 from api.mail import Files, Letter, NotSent, Smtp, erase, message
 from api.settings import Settings
 from models.db import uuid7
+from models.mail import LEASE_SECONDS
 from tests.builders import MASTER_KEY
 
 LETTER = Letter(
@@ -171,6 +174,46 @@ async def test_a_server_that_is_away_is_tried_again(tmp_path: Path) -> None:
     with pytest.raises(NotSent) as refused:
         await Smtp("smtp://127.0.0.1:1").send(message(LETTER, settings(tmp_path)))
     assert not refused.value.for_good
+
+
+async def test_a_mail_is_sent_before_its_lease_ends_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may be slow with each of many answers: together they could outlast the lease."""
+
+    class Slow(Box):
+        async def handle_RCPT(self, *given: Any) -> str:  # noqa: N802
+            await asyncio.sleep(0.2)
+            return await super().handle_RCPT(*given)
+
+    assert post.SEND_SECONDS + post.QUIT_SECONDS < LEASE_SECONDS / 1.5
+    monkeypatch.setattr(post, "SEND_SECONDS", 1.0)
+    box, letter = Slow(), replace(LETTER, to=tuple(f"{number}@example.com" for number in range(20)))
+    async with smtp(box) as port:
+        with pytest.raises(NotSent) as late:
+            await Smtp(f"smtp://127.0.0.1:{port}").send(message(letter, settings(tmp_path)))
+    assert (late.value.code, late.value.for_good, box.envelopes) == ("TimeoutError", False, [])
+
+
+@pytest.mark.parametrize("goodbye", [None, "421 Too busy", "drops"])
+async def test_what_the_server_took_is_sent_whatever_it_says_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goodbye: str | None
+) -> None:
+    """Silence, an error or a lost connection after QUIT."""
+
+    class Rude(Box):
+        async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+            if goodbye == "drops":
+                server.transport.abort()
+            if goodbye is None:
+                await asyncio.sleep(30)
+            return goodbye or ""
+
+    monkeypatch.setattr(post, "QUIT_SECONDS", 0.3)
+    box = Rude()
+    async with smtp(box) as port, asyncio.timeout(10):
+        await Smtp(f"smtp://127.0.0.1:{port}").send(message(LETTER, settings(tmp_path)))
+    assert len(box.envelopes) == 1
 
 
 async def test_without_a_server_mail_becomes_a_file_that_erasure_removes(tmp_path: Path) -> None:
