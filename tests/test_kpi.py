@@ -329,12 +329,59 @@ async def test_contribution_is_weighed_against_the_network_and_a_reverted_hire_l
     assert await kpi.differences(world.owner) == []
 
 
-async def _hire(world: World, company_id: UUID) -> UUID:
+@pytest.mark.parametrize("hired", [1, 6])
+async def test_a_contribution_to_few_who_stayed_is_withheld_and_nobody_counts_in_two_parts(
+    world: World, hired: int
+) -> None:
+    """Six who were hired and are still there half a year later are six people, not twelve; one who stayed is one."""
+    agency_id, viewer_id = await _shared(world, "AGENCY")
+    for number in range(hired):
+        await _placed(world, agency_id, month(-3 if hired == 1 else 0), retained=month(6), both=number == 0)
+    for first, last in ((6, 6), (0, 11)):
+        (row,) = await figures(viewer_id, first, last, names=["PARTNER_CONTRIBUTION"], subject=agency_id)
+        assert (row["numerator"], row["denominator"], row["suppressed"]) == (None, None, True)
+    (row,) = await figures(agency_id, 6, 6, names=["PARTNER_CONTRIBUTION"])
+    assert row["numerator"] == 5 * hired
+    people = "select denominator::int from kpi_month where partner_id = $1 and measure = $2"
+    for measure in ("CONTRIBUTION_HIRES", "CONTRIBUTION_RETAINED"):
+        assert await world.owner.fetchval(people, agency_id, measure) == hired
+    assert await kpi.differences(world.owner) == []
+    await world.owner.execute("update hire set reverted_at = $1", START)
+    assert await world.owner.fetchval(people, agency_id, "CONTRIBUTION_RETAINED") == 0
+    assert await kpi.differences(world.owner) == []
+
+
+async def _placed(
+    world: World,
+    agency_id: UUID,
+    day: date,
+    *,
+    retained: date | None = None,
+    both: bool = False,
+    company: UUID | None = None,
+) -> None:
+    """A hire that this partner brought about, alone, in `both` of two roles; who is still there on day 180."""
+    company_id = company or await world.partner("COMPANY")
+    hire_id = await _hire(world, company_id, datetime(day.year, day.month, 15, tzinfo=UTC))
+    roles = ["PLACED", "EDUCATED"] if both else ["PLACED"]
+    await world.owner.execute(
+        "insert into contribution (id, contributor_id, company_id, hire_id, role, share, occurred_at) "
+        "select gen_random_uuid(), $1, $2, $3, r, $4, $5 from unnest($6::text[]) r",
+        *(agency_id, company_id, hire_id, Decimal(1) / len(roles), START, roles),
+    )
+    if retained:
+        await world.owner.execute(
+            "insert into retention_check (hire_id, day, status, checked_at) values ($1, 180, 'EMPLOYED', $2)",
+            *(hire_id, datetime(retained.year, retained.month, 20, tzinfo=UTC)),
+        )
+
+
+async def _hire(world: World, company_id: UUID, at: datetime = START) -> UUID:
     person_id = await world.person()
-    application_id = await world.application(company_id, person_id, status="HIRED", decided_at=START)
+    application_id = await world.application(company_id, person_id, status="HIRED", decided_at=at)
     return await world.row(
         "hire", company_id=company_id, application_id=application_id, person_id=person_id, route="DIRECT",
-        decided_at=START, starts_on=START.date(),
+        decided_at=at, starts_on=at.date(),
     )  # fmt: skip
 
 
@@ -383,9 +430,9 @@ async def test_the_application_cannot_write_a_figure(world: World) -> None:
                 await connection.execute(statement)
 
 
-async def _shared(world: World) -> tuple[UUID, UUID]:
-    """A company, and a viewer with whom it shares outcomes in counts."""
-    company_id, viewer_id = await world.partner("COMPANY"), await world.partner("COMMUNITY")
+async def _shared(world: World, kind: str = "COMPANY") -> tuple[UUID, UUID]:
+    """A company (or another kind of partner), and a viewer with whom it shares outcomes in counts."""
+    company_id, viewer_id = await world.partner(kind), await world.partner("COMMUNITY")
     agreement_id = await world.agreement(company_id, viewer_id, kind="INFORMATION_SHARING")
     await world.share(company_id, viewer_id, agreement_id, "COUNTS_ONLY")
     return company_id, viewer_id

@@ -251,7 +251,7 @@ async def test_states_are_what_the_events_tell(connection: asyncpg.Connection) -
 
 async def test_figures_equal_the_rows(connection: asyncpg.Connection) -> None:
     assert await kpi.differences(connection) == []
-    assert await connection.fetchval("select count(distinct measure) from kpi_month") == 12
+    assert await connection.fetchval("select count(distinct measure) from kpi_month") == 11
     kept = await connection.fetchval(
         "select count(*) from referral r where hired_at is distinct from (select min(h.decided_at) from application a "
         "join hire h on h.application_id = a.id where a.referral_id = r.id and h.reverted_at is null)"

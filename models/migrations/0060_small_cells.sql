@@ -1,0 +1,249 @@
+-- Figures that no small group can be read from.
+
+-- ------------------------------------------------------------------------------------ the people behind contributions
+
+-- The parts of PARTNER_CONTRIBUTION, unweighted; the denominator is how many people each part speaks of. Somebody who was
+-- hired in April and is still there in October is one person in two parts: parts are never added up to a group.
+create or replace function kpi_of_handover(h handover)
+returns table (partner_id uuid, measure text, month date, numerator numeric, denominator numeric)
+language sql stable parallel safe as $$
+  select h.company_id, 'CONTRIBUTION_HANDOVERS', kpi_month_of(h.counted_at), 1::numeric, 1::numeric
+  where h.counted
+$$;
+-- A person counts once per contributor, whatever the roles.
+create function kpi_people(c contribution) returns numeric
+language sql stable parallel safe as $$
+  select (not exists (
+    select from contribution o where o.hire_id = c.hire_id and o.contributor_id = c.contributor_id and o.role < c.role))::int::numeric
+$$;
+create or replace function kpi_of_contribution(c contribution, h hire)
+returns table (partner_id uuid, measure text, month date, numerator numeric, denominator numeric)
+language sql stable parallel safe as $$
+  select c.contributor_id, 'CONTRIBUTION_HIRES', kpi_month_of(h.decided_at), c.share, kpi_people(c)
+  where h.reverted_at is null
+$$;
+create or replace function kpi_of_retention(r retention_check, h hire)
+returns table (partner_id uuid, measure text, month date, numerator numeric, denominator numeric)
+language sql stable parallel safe as $$
+  select c.contributor_id, 'CONTRIBUTION_RETAINED', kpi_month_of(r.checked_at), c.share, kpi_people(c)
+  from contribution c
+  where c.hire_id = h.id and r.day = 180 and r.status = 'EMPLOYED' and h.reverted_at is null
+$$;
+
+-- Every figure from the rows themselves, as in 0003.
+create or replace view kpi_raw as
+  select f.partner_id, f.measure, f.month, sum(f.numerator) as numerator, sum(f.denominator) as denominator
+  from (
+    select a.company_id as partner_id, 'HIRE_RATE' as measure, kpi_month_of(a.decided_at) as month,
+      (count(*) filter (where a.status = 'HIRED'))::numeric as numerator, count(*)::numeric as denominator
+    from application a
+    where a.status in ('HIRED', 'REJECTED') and a.decided_at is not null
+    group by 1, 3
+    union all
+    select w.partner_id, 'REFERRAL_SUCCESS_RATE', g.month, g.hired, g.confirmed
+    from (
+      select r.company_id, case when p.kind <> 'COMPANY' and p.id <> r.company_id then p.id end as maker_id,
+        kpi_month_of(r.confirmed_at) as month, count(*) as confirmed,
+        count(*) filter (where r.hired_at <= r.confirmed_at + interval '180 days') as hired
+      from referral r join partner p on p.id = r.referrer_id
+      where r.confirmed_at is not null
+      group by 1, 2, 3
+    ) g cross join lateral (values (g.company_id), (g.maker_id)) as w (partner_id)
+    where w.partner_id is not null
+    union all
+    select g.company_id, s.measure, g.month, s.reached, s.rejected
+    from (
+      select i.company_id, kpi_month_of(i.rejected_at) as month, count(*) as sent,
+        count(*) filter (where i.counted_at <= i.rejected_at + interval '90 days') as reused,
+        count(i.opened_at) as opened, count(*) filter (where i.status = 'REGISTERED') as registered,
+        count(i.accepted_at) as accepted, count(i.placed_at) as placed
+      from relay_invitation i
+      where i.sent_at is not null and i.revoked_at is null
+        and (i.application_id is not null or i.company_confirmed_at is not null)
+      group by 1, 2
+    ) g cross join lateral (values
+      ('RELAY_REUSE_RATE', g.reused, g.sent), ('RELAY_SENT', g.sent, 0), ('RELAY_OPENED', g.opened, 0),
+      ('RELAY_REGISTERED', g.registered, 0), ('RELAY_ACCEPTED', g.accepted, 0), ('RELAY_PLACED', g.placed, 0)
+    ) as s (measure, reached, rejected)
+    union all
+    select h.company_id, 'CONTRIBUTION_HANDOVERS', kpi_month_of(h.counted_at), count(*), count(*)
+    from handover h where h.counted
+    group by 1, 3
+    union all
+    select c.contributor_id, 'CONTRIBUTION_HIRES', kpi_month_of(h.decided_at), sum(c.share), count(*)
+    from hire h join (select c.hire_id, c.contributor_id, sum(c.share) as share from contribution c group by 1, 2) c on c.hire_id = h.id
+    where h.reverted_at is null
+    group by 1, 3
+    union all
+    select c.contributor_id, 'CONTRIBUTION_RETAINED', kpi_month_of(r.checked_at), sum(c.share), count(*)
+    from retention_check r join hire h on h.id = r.hire_id and h.reverted_at is null
+    join (select c.hire_id, c.contributor_id, sum(c.share) as share from contribution c group by 1, 2) c on c.hire_id = h.id
+    where r.day = 180 and r.status = 'EMPLOYED'
+    group by 1, 3
+  ) f
+  group by 1, 2, 3
+  having sum(f.numerator) <> 0 or sum(f.denominator) <> 0;
+
+-- What was booked before: the parts get their people; nothing else changes, and no revision grows.
+lock table handover, hire, contribution, retention_check in share row exclusive mode;
+lock table kpi_month, kpi_network_month in exclusive mode;
+delete from kpi_month where measure = 'CONTRIBUTION_PEOPLE';
+update kpi_month k set denominator = r.denominator from kpi_raw r
+where k.measure like 'CONTRIBUTION%' and (r.partner_id, r.measure, r.month) = (k.partner_id, k.measure, k.month);
+update kpi_network_month k set denominator = r.people
+from (select k.measure, k.month, sum(k.denominator) as people from kpi_month k where k.measure like 'CONTRIBUTION%' group by 1, 2) r
+where (r.measure, r.month) = (k.measure, k.month)
+  and k.shard = (select min(o.shard) from kpi_network_month o where (o.measure, o.month) = (k.measure, k.month));
+
+-- ------------------------------------------------------------------------------------------------- figures, as shared
+
+-- As in 0022, under the small-cell rules as docs/kpis.md has them now.
+create or replace function kpi_figures(viewer uuid, names text[], since date, until date, granularity text, subject uuid, agreement uuid)
+returns table (key text, name text, partner_id uuid, from_month date, to_month date, follow_up_days int, mature boolean,
+  value float8, unit text, numerator float8, denominator float8, low float8, high float8, definition_version int,
+  revision int, as_of timestamptz, suppressed boolean, suppression_reason text, funnel jsonb)
+language plpgsql stable parallel safe rows 50 as $$
+#variable_conflict use_column
+begin
+  return query
+  with
+  asked as (
+    select n.name, n.name = 'PARTNER_CONTRIBUTION' as weighed
+    from unnest(names) as n (name)
+    where n.name in ('REFERRAL_SUCCESS_RATE', 'RELAY_REUSE_RATE', 'HIRE_RATE', 'PARTNER_CONTRIBUTION')
+    group by 1
+  ),
+  span as (
+    select kpi_figures.since as first, kpi_figures.until as last
+    where kpi_figures.since <= kpi_figures.until and kpi_figures.until < kpi_figures.since + interval '37 months'
+  ),
+  weights as (
+    select coalesce(v.weight_handover, 1) as handover, coalesce(v.weight_hire, 10) as hire, coalesce(v.weight_retained, 5) as retained
+    from (select) one left join agreement a on a.id = kpi_figures.agreement left join agreement_version v on v.id = a.version_id
+  ),
+  everybody as (select * from kpi_subjects(kpi_figures.viewer, kpi_figures.subject, kpi_figures.agreement)),
+  subjects as (
+    select a.name, e.partner_id
+    from asked a, everybody e
+    where a.weighed or e.kind = 'COMPANY' or not exists (select from everybody c where c.kind = 'COMPANY')
+  ),
+  own as (  -- one's own figure is never withheld
+    select kpi_figures.agreement is null and coalesce(kpi_figures.subject, kpi_figures.viewer) = kpi_figures.viewer as own
+  ),
+  -- every month there is, not only those asked for: what is withheld must not depend on the question
+  cell as materialized (
+    select s.name, s.partner_id, c.month,
+      (extract(year from c.month) * 12 + extract(month from c.month) - 4)::int as place,  -- months, from an April
+      c.people, c.handed_over, c.retained, c.denominator, c.numerator, c.restated, c.as_of
+    from subjects s cross join weights w cross join span
+    cross join lateral (  -- one partner's, by itself: PostgreSQL asks for no other, and of no other figure
+      select k.month,
+        sum(case when k.measure in (s.name, 'CONTRIBUTION_HIRES') then k.denominator else 0 end) as people,
+        sum(case when k.measure = 'CONTRIBUTION_HANDOVERS' then k.denominator else 0 end) as handed_over,
+        sum(case when k.measure = 'CONTRIBUTION_RETAINED' then k.denominator else 0 end) as retained,
+        sum(case when k.measure = s.name then k.denominator else 0 end) as denominator,
+        sum(k.numerator * case k.measure when s.name then 1 when 'CONTRIBUTION_HANDOVERS' then w.handover
+          when 'CONTRIBUTION_HIRES' then w.hire when 'CONTRIBUTION_RETAINED' then w.retained else 0 end) as numerator,
+        sum(k.revision - 1) as restated, max(k.as_of) as as_of
+      from kpi_month k
+      where k.partner_id = s.partner_id and k.measure = any (case when s.name = 'PARTNER_CONTRIBUTION'
+        then array['CONTRIBUTION_HANDOVERS', 'CONTRIBUTION_HIRES', 'CONTRIBUTION_RETAINED'] else array[s.name] end)
+      group by 1
+    ) c
+  ),
+  -- months, quarters, halves and fiscal years: who is in each, and whether it may be shown by itself
+  share as (
+    select c.name, l.months, c.place / l.months as node, c.partner_id, greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) as people
+    from own join cell c on not own.own cross join (values (1), (3), (6), (12)) as l (months)
+    group by 1, 2, 3, 4 having greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) > 0
+  ),
+  judged as (
+    select s.name, s.months, s.node, sum(s.people) >= 10 and (kpi_figures.agreement is null
+      or (count(*) >= 3 and max(s.people) * 10 <= sum(s.people) * 7
+        and coalesce(sum(s.people) filter (where s.people < 10 and s.partner_id <> kpi_figures.viewer), 0) not between 1 and 9)) as fine
+    from share s group by 1, 2, 3
+  ),
+  divisible as (  -- a node may be divided when it is fine and so is every part of it in which there is anybody
+    select p.name, p.months, p.node
+    from judged p join judged c on c.name = p.name and c.months = case p.months when 12 then 6 when 6 then 3 else 1 end
+      and c.node / (p.months / c.months) = p.node
+    where p.months > 1
+    group by 1, 2, 3, p.fine having p.fine and bool_and(c.fine)
+  ),
+  divided as materialized (  -- and is divided when whatever it is part of is
+    select d.name, d.months, d.node from divisible d
+    where (d.months = 12 or (d.name, 12, d.node * d.months / 12) in (select u.name, u.months, u.node from divisible u))
+      and (d.months > 3 or (d.name, 6, d.node / 2) in (select u.name, u.months, u.node from divisible u))
+  ),
+  block as materialized (  -- the smallest parts that are shown, from place to place; what is yet to come cuts nothing
+    select j.name, j.fine, j.months * j.node as first,
+      least(j.months * j.node + j.months - 1, (extract(year from t.today) * 12 + extract(month from t.today) - 4)::int) as last
+    from judged j cross join (select now() at time zone 'Asia/Tokyo' as today) t
+    where (j.name, j.months, j.node) not in (select d.name, d.months, d.node from divided d)
+      and (j.months = 12 or (j.name, case j.months when 1 then 3 else j.months * 2 end, j.node / case j.months when 1 then 3 else 2 end)
+        in (select d.name, d.months, d.node from divided d))
+  ),
+  windows as (
+    select g.month::date as first, case when kpi_figures.granularity = 'MONTH' then g.month::date else s.last end as last
+    from span s, generate_series(s.first, case when kpi_figures.granularity = 'MONTH' then s.last else s.first end, interval '1 month') as g (month)
+  ),
+  counted as (
+    select c.name, case when kpi_figures.granularity = 'MONTH' then c.month else s.first end as first, sum(c.numerator) as numerator,
+      sum(c.denominator) as denominator, sum(c.restated) as restated, max(c.as_of) as as_of
+    from span s join cell c on c.month between s.first and s.last group by 1, 2
+  ),
+  network as (
+    select case when kpi_figures.granularity = 'MONTH' then k.month else s.first end as first,
+      sum(k.numerator * case k.measure when 'CONTRIBUTION_HANDOVERS' then w.handover when 'CONTRIBUTION_HIRES' then w.hire else w.retained end) as total
+    from span s cross join weights w join kpi_network_month k on k.month between s.first and s.last
+    where 'PARTNER_CONTRIBUTION' = any (kpi_figures.names) group by 1
+  ),
+  step as materialized (
+    select case when kpi_figures.granularity = 'MONTH' then k.month else w.first end as first, k.measure, sum(k.numerator)::int as people
+    from span w join subjects s on s.name = 'RELAY_REUSE_RATE'
+    join kpi_month k on k.partner_id = s.partner_id and k.month between w.first and w.last
+      and k.measure in ('RELAY_SENT', 'RELAY_OPENED', 'RELAY_REGISTERED', 'RELAY_ACCEPTED', 'RELAY_PLACED')
+    group by 1, 2
+  ),
+  figure as materialized (
+    select a.name, a.weighed, w.first, w.last, coalesce(c.numerator, 0) as numerator,
+      case when a.weighed then coalesce(n.total, 0) else coalesce(c.denominator, 0) end as denominator,
+      coalesce(c.restated, 0)::int + 1 as revision, coalesce(c.as_of, now()) as as_of,
+      now() >= (w.last + interval '1 month') at time zone 'Asia/Tokyo' + kpi_follow_up_days(a.name) * interval '1 day' as mature,
+      exists (  -- a block in it is not shown, or reaches beyond the window
+        select from block b
+        where b.name = a.name and b.last >= p.first and b.first <= p.last and (not b.fine or b.first < p.first or b.last > p.last)
+      ) as withheld
+    from asked a cross join windows w
+    cross join lateral (select (extract(year from w.first) * 12 + extract(month from w.first) - 4)::int as first,
+      (extract(year from w.last) * 12 + extract(month from w.last) - 4)::int as last) p
+    left join counted c on c.name = a.name and c.first = w.first
+    left join network n on a.weighed and n.first = w.first
+    where exists (select from everybody)
+  )
+  select
+    f.name || '.' || case when kpi_figures.agreement is null then coalesce(kpi_figures.subject, kpi_figures.viewer)::text else 'a' || kpi_figures.agreement::text end
+      || '.' || to_char(f.first, 'YYYYMM') || '.' || to_char(f.last, 'YYYYMM') || '.' || f.revision,
+    f.name, case when kpi_figures.agreement is null then coalesce(kpi_figures.subject, kpi_figures.viewer) end,
+    f.first, f.last, kpi_follow_up_days(f.name), f.mature,
+    case when not f.withheld then (f.numerator / nullif(f.denominator, 0))::float8 end, 'RATIO',
+    case when not f.withheld then f.numerator::float8 end, case when not f.withheld then f.denominator::float8 end,
+    case when not f.withheld and not f.weighed then i.low end, case when not f.withheld and not f.weighed then i.high end,
+    1, f.revision, f.as_of, f.withheld,
+    case when f.withheld then (
+      select case when coalesce(sum(t.people), 0) < 10 then 'FEW_PEOPLE'
+        when kpi_figures.agreement is not null and count(*) < 3 then 'FEW_PARTNERS'
+        when kpi_figures.agreement is not null and max(t.people) * 10 > sum(t.people) * 7 then 'DOMINANCE'
+        else 'COMPLEMENT' end
+      from (select greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) as people
+        from cell c where c.name = f.name and c.month between f.first and f.last
+        group by c.partner_id having greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) > 0) t) end,
+    case when f.name = 'RELAY_REUSE_RATE' then (
+      select jsonb_agg(jsonb_build_object('kind', z.kind, 'count', case when not f.withheld then coalesce(s.people, 0) end) order by z.place)
+      from (values (1, 'RELAY_INVITED', 'RELAY_SENT'), (2, 'RELAY_OPENED', 'RELAY_OPENED'), (3, 'RELAY_REGISTERED', 'RELAY_REGISTERED'),
+        (4, 'RELAY_ACCEPTED', 'RELAY_ACCEPTED'), (5, 'PLACED', 'RELAY_PLACED')) as z (place, kind, measure)
+      left join step s on s.first = f.first and s.measure = z.measure) end
+  from figure f cross join lateral wilson(f.numerator, f.denominator) i
+  order by 1;
+end
+$$;
