@@ -61,7 +61,9 @@ class KpiFilter:
         description="Per month or for the whole", default=KpiGranularity.PERIOD
     )
     partner_id: strawberry.ID | None = where("Whose; one's own when left out", {}, of="partner")
-    agreement_id: strawberry.ID | None = where("Parties of this agreement together", {}, of="agreement")
+    agreement_id: strawberry.ID | None = where(
+        "Parties of this agreement together, without those whose figure one may not see alone", {}, of="agreement"
+    )
 
 
 @table("kpi", prefix="kpi", key="key", source="kpi_by_key({viewer.partner}, {key})")

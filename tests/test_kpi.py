@@ -253,16 +253,28 @@ async def test_an_agreements_figure_needs_three_partners_and_none_above_seventy_
     assert await figures(stranger_id, 0, 0, agreement=agreement_id) == []
 
 
-async def test_an_agreements_figure_less_what_one_sees_anyway_leaves_ten_people(world: World) -> None:
-    """proof 5.8: the partners' figures that a viewer sees one by one must not subtract to a small partner's."""
-    companies = [await world.partner("COMPANY") for _ in range(4)]
-    agreement_id = await world.agreement(*companies, kind="ALLIANCE")
+async def test_an_agreements_figure_leaves_out_whom_one_may_not_see_alone(world: World) -> None:
+    """proof 5.8: neither what a viewer sees one by one nor a second agreement subtracts to a small partner's."""
+    companies = [await world.partner("COMPANY") for _ in range(6)]
+    viewer_id, small_id = companies[0], companies[5]
+    without = await world.agreement(*companies[:5], kind="ALLIANCE")
+    with_it = await world.agreement(*companies, kind="ALLIANCE")
+    for company_id in companies[1:5]:
+        await world.share(company_id, viewer_id, without)
     for company_id in companies[1:]:
-        await world.share(company_id, companies[0], agreement_id)
-    for company_id, amount in zip(companies, (30, 30, 30, 4), strict=True):
-        await decided(world, company_id, {0: amount})
-    (row,) = await figures(companies[0], 0, 0, agreement=agreement_id)
-    assert (row["suppressed"], row["suppression_reason"], row["value"]) == (True, "COMPLEMENT", None)
+        await world.share(company_id, viewer_id, with_it)
+    for company_id, people in zip(companies, (3, 20, 20, 12, 6, 1), strict=True):
+        await decided(world, company_id, {0: people})
+    await decided(world, companies[3], {1: 4})  # so that neither of its months may be shown, and its quarter may
+    for agreement_id in (without, with_it):
+        rows = await figures(viewer_id, 0, 1, agreement=agreement_id, by="MONTH")
+        told = [(row["numerator"], row["denominator"], row["suppression_reason"]) for row in rows]
+        assert told == [(3, 43, None), (None, None, "FEW_PARTNERS")]
+        (row,) = await figures(viewer_id, 0, 2, agreement=agreement_id)
+        assert (row["numerator"], row["denominator"]) == (5, 3 + 20 + 20 + 16)
+    assert await shown(viewer_id, small_id, 0, 0) == ["FEW_PEOPLE"]
+    (row,) = await figures(viewer_id, 12, 14, agreement=with_it)  # nobody at all: there is nothing to withhold
+    assert (row["denominator"], row["suppressed"]) == (0, False)
 
 
 async def test_referrals_and_the_relay_by_cohort_and_follow_up(world: World) -> None:

@@ -127,9 +127,6 @@ begin
     from asked a, everybody e
     where a.weighed or e.kind = 'COMPANY' or not exists (select from everybody c where c.kind = 'COMPANY')
   ),
-  own as (  -- one's own figure is never withheld
-    select kpi_figures.agreement is null and coalesce(kpi_figures.subject, kpi_figures.viewer) = kpi_figures.viewer as own
-  ),
   -- every month there is, not only those asked for: what is withheld must not depend on the question
   cell as materialized (
     select s.name, s.partner_id, c.month,
@@ -151,46 +148,57 @@ begin
       group by 1
     ) c
   ),
-  -- months, quarters, halves and fiscal years: who is in each, and whether it may be shown by itself
-  share as (
-    select c.name, l.months, c.place / l.months as node, c.partner_id, greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) as people
-    from own join cell c on not own.own cross join (values (1), (3), (6), (12)) as l (months)
+  -- months, quarters, halves and fiscal years: whether a partner's may be shown by itself; one's own is never withheld
+  judged as (
+    select c.name, c.partner_id, l.months, c.place / l.months as node,
+      greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) >= 10 as fine
+    from cell c cross join (values (1), (3), (6), (12)) as l (months)
+    where c.partner_id <> kpi_figures.viewer
     group by 1, 2, 3, 4 having greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) > 0
   ),
-  judged as (
-    select s.name, s.months, s.node, sum(s.people) >= 10 and (kpi_figures.agreement is null
-      or (count(*) >= 3 and max(s.people) * 10 <= sum(s.people) * 7
-        and coalesce(sum(s.people) filter (where s.people < 10 and s.partner_id <> kpi_figures.viewer), 0) not between 1 and 9)) as fine
-    from share s group by 1, 2, 3
-  ),
   divisible as (  -- a node may be divided when it is fine and so is every part of it in which there is anybody
-    select p.name, p.months, p.node
-    from judged p join judged c on c.name = p.name and c.months = case p.months when 12 then 6 when 6 then 3 else 1 end
-      and c.node / (p.months / c.months) = p.node
+    select p.name, p.partner_id, p.months, p.node
+    from judged p join judged c on c.name = p.name and c.partner_id = p.partner_id
+      and c.months = case p.months when 12 then 6 when 6 then 3 else 1 end and c.node / (p.months / c.months) = p.node
     where p.months > 1
-    group by 1, 2, 3, p.fine having p.fine and bool_and(c.fine)
+    group by 1, 2, 3, 4, p.fine having p.fine and bool_and(c.fine)
   ),
   divided as materialized (  -- and is divided when whatever it is part of is
-    select d.name, d.months, d.node from divisible d
-    where (d.months = 12 or (d.name, 12, d.node * d.months / 12) in (select u.name, u.months, u.node from divisible u))
-      and (d.months > 3 or (d.name, 6, d.node / 2) in (select u.name, u.months, u.node from divisible u))
+    select d.name, d.partner_id, d.months, d.node from divisible d
+    where (d.months = 12 or (d.name, d.partner_id, 12, d.node * d.months / 12) in (select u.name, u.partner_id, u.months, u.node from divisible u))
+      and (d.months > 3 or (d.name, d.partner_id, 6, d.node / 2) in (select u.name, u.partner_id, u.months, u.node from divisible u))
   ),
-  block as materialized (  -- the smallest parts that are shown, from place to place; what is yet to come cuts nothing
-    select j.name, j.fine, j.months * j.node as first,
+  block as (  -- the smallest parts that are shown, from place to place; what is yet to come cuts nothing
+    select j.name, j.partner_id, j.fine, j.months * j.node as first,
       least(j.months * j.node + j.months - 1, (extract(year from t.today) * 12 + extract(month from t.today) - 4)::int) as last
     from judged j cross join (select now() at time zone 'Asia/Tokyo' as today) t
-    where (j.name, j.months, j.node) not in (select d.name, d.months, d.node from divided d)
-      and (j.months = 12 or (j.name, case j.months when 1 then 3 else j.months * 2 end, j.node / case j.months when 1 then 3 else 2 end)
-        in (select d.name, d.months, d.node from divided d))
+    where (j.name, j.partner_id, j.months, j.node) not in (select d.name, d.partner_id, d.months, d.node from divided d)
+      and (j.months = 12 or (j.name, j.partner_id, case j.months when 1 then 3 else j.months * 2 end, j.node / case j.months when 1 then 3 else 2 end)
+        in (select d.name, d.partner_id, d.months, d.node from divided d))
   ),
   windows as (
     select g.month::date as first, case when kpi_figures.granularity = 'MONTH' then g.month::date else s.last end as last
     from span s, generate_series(s.first, case when kpi_figures.granularity = 'MONTH' then s.last else s.first end, interval '1 month') as g (month)
   ),
+  withheld as materialized (  -- a block in the window is not shown, or reaches beyond it
+    select b.name, b.partner_id, w.first
+    from (select w.first, (extract(year from w.first) * 12 + extract(month from w.first) - 4)::int as since,
+        (extract(year from w.last) * 12 + extract(month from w.last) - 4)::int as until from windows w) w
+    join block b on b.last >= w.since and b.first <= w.until
+    group by 1, 2, 3 having bool_or(not b.fine or b.first < w.since or b.last > w.until)
+  ),
+  -- what each partner's figure adds: where it may not be shown, nothing
   counted as (
-    select c.name, case when kpi_figures.granularity = 'MONTH' then c.month else s.first end as first, sum(c.numerator) as numerator,
+    select c.name, c.partner_id, case when kpi_figures.granularity = 'MONTH' then c.month else s.first end as first,
+      greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) as people, sum(c.numerator) as numerator,
       sum(c.denominator) as denominator, sum(c.restated) as restated, max(c.as_of) as as_of
-    from span s join cell c on c.month between s.first and s.last group by 1, 2
+    from span s join cell c on c.month between s.first and s.last group by 1, 2, 3
+  ),
+  told as (
+    select c.name, c.first, sum(c.numerator) as numerator, sum(c.denominator) as denominator, sum(c.restated) as restated,
+      max(c.as_of) as as_of, count(*) filter (where c.people > 0) as partners, max(c.people) as most, sum(c.people) as people
+    from counted c left join withheld h on h.name = c.name and h.partner_id = c.partner_id and h.first = c.first
+    where h.name is null group by 1, 2
   ),
   network as (
     select case when kpi_figures.granularity = 'MONTH' then k.month else s.first end as first,
@@ -203,21 +211,26 @@ begin
     from span w join subjects s on s.name = 'RELAY_REUSE_RATE'
     join kpi_month k on k.partner_id = s.partner_id and k.month between w.first and w.last
       and k.measure in ('RELAY_SENT', 'RELAY_OPENED', 'RELAY_REGISTERED', 'RELAY_ACCEPTED', 'RELAY_PLACED')
+    where not exists (select from withheld h where h.name = s.name and h.partner_id = s.partner_id
+      and h.first = case when kpi_figures.granularity = 'MONTH' then k.month else w.first end)
     group by 1, 2
   ),
   figure as materialized (
-    select a.name, a.weighed, w.first, w.last, coalesce(c.numerator, 0) as numerator,
-      case when a.weighed then coalesce(n.total, 0) else coalesce(c.denominator, 0) end as denominator,
-      coalesce(c.restated, 0)::int + 1 as revision, coalesce(c.as_of, now()) as as_of,
+    select a.name, a.weighed, w.first, w.last, coalesce(t.numerator, 0) as numerator,
+      case when a.weighed then coalesce(n.total, 0) else coalesce(t.denominator, 0) end as denominator,
+      coalesce(t.restated, 0)::int + 1 as revision, coalesce(t.as_of, now()) as as_of,
       now() >= (w.last + interval '1 month') at time zone 'Asia/Tokyo' + kpi_follow_up_days(a.name) * interval '1 day' as mature,
-      exists (  -- a block in it is not shown, or reaches beyond the window
-        select from block b
-        where b.name = a.name and b.last >= p.first and b.first <= p.last and (not b.fine or b.first < p.first or b.last > p.last)
-      ) as withheld
+      case
+        when kpi_figures.agreement is null and h.name is not null
+          then case when coalesce(h.people, 0) < 10 then 'FEW_PEOPLE' else 'COMPLEMENT' end
+        when kpi_figures.agreement is not null and coalesce(t.partners, 0) < 3 and (t.partners > 0 or h.name is not null) then 'FEW_PARTNERS'
+        when kpi_figures.agreement is not null and t.most * 10 > t.people * 7 then 'DOMINANCE' end as reason
     from asked a cross join windows w
-    cross join lateral (select (extract(year from w.first) * 12 + extract(month from w.first) - 4)::int as first,
-      (extract(year from w.last) * 12 + extract(month from w.last) - 4)::int as last) p
-    left join counted c on c.name = a.name and c.first = w.first
+    left join told t on t.name = a.name and t.first = w.first
+    left join (
+      select h.name, h.first, sum(c.people) as people
+      from withheld h left join counted c on c.name = h.name and c.partner_id = h.partner_id and c.first = h.first
+      group by 1, 2) h on h.name = a.name and h.first = w.first
     left join network n on a.weighed and n.first = w.first
     where exists (select from everybody)
   )
@@ -226,20 +239,13 @@ begin
       || '.' || to_char(f.first, 'YYYYMM') || '.' || to_char(f.last, 'YYYYMM') || '.' || f.revision,
     f.name, case when kpi_figures.agreement is null then coalesce(kpi_figures.subject, kpi_figures.viewer) end,
     f.first, f.last, kpi_follow_up_days(f.name), f.mature,
-    case when not f.withheld then (f.numerator / nullif(f.denominator, 0))::float8 end, 'RATIO',
-    case when not f.withheld then f.numerator::float8 end, case when not f.withheld then f.denominator::float8 end,
-    case when not f.withheld and not f.weighed then i.low end, case when not f.withheld and not f.weighed then i.high end,
-    1, f.revision, f.as_of, f.withheld,
-    case when f.withheld then (
-      select case when coalesce(sum(t.people), 0) < 10 then 'FEW_PEOPLE'
-        when kpi_figures.agreement is not null and count(*) < 3 then 'FEW_PARTNERS'
-        when kpi_figures.agreement is not null and max(t.people) * 10 > sum(t.people) * 7 then 'DOMINANCE'
-        else 'COMPLEMENT' end
-      from (select greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) as people
-        from cell c where c.name = f.name and c.month between f.first and f.last
-        group by c.partner_id having greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) > 0) t) end,
+    case when f.reason is null then (f.numerator / nullif(f.denominator, 0))::float8 end, 'RATIO',
+    case when f.reason is null then f.numerator::float8 end, case when f.reason is null then f.denominator::float8 end,
+    case when f.reason is null and not f.weighed then i.low end, case when f.reason is null and not f.weighed then i.high end,
+    1, f.revision, f.as_of, f.reason is not null,
+    f.reason,
     case when f.name = 'RELAY_REUSE_RATE' then (
-      select jsonb_agg(jsonb_build_object('kind', z.kind, 'count', case when not f.withheld then coalesce(s.people, 0) end) order by z.place)
+      select jsonb_agg(jsonb_build_object('kind', z.kind, 'count', case when f.reason is null then coalesce(s.people, 0) end) order by z.place)
       from (values (1, 'RELAY_INVITED', 'RELAY_SENT'), (2, 'RELAY_OPENED', 'RELAY_OPENED'), (3, 'RELAY_REGISTERED', 'RELAY_REGISTERED'),
         (4, 'RELAY_ACCEPTED', 'RELAY_ACCEPTED'), (5, 'PLACED', 'RELAY_PLACED')) as z (place, kind, measure)
       left join step s on s.first = f.first and s.measure = z.measure) end
