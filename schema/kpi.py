@@ -41,10 +41,17 @@ class KpiUnit(enum.Enum):
 
 @strawberry.enum(description="Why a figure is withheld (秘匿理由)")
 class SuppressionReason(enum.Enum):
-    FEW_PEOPLE = strawberry.enum_value("FEW_PEOPLE", description="Fewer than 10 people (10人未満)")
-    FEW_PARTNERS = strawberry.enum_value("FEW_PARTNERS", description="Fewer than 3 contributing partners (3社未満)")
+    FEW_PEOPLE = strawberry.enum_value(
+        "FEW_PEOPLE", description="The fiscal year that it lies in, or is, holds fewer than 10 people (10人未満)"
+    )
+    FEW_PARTNERS = strawberry.enum_value(
+        "FEW_PARTNERS", description="Fewer than 3 contributing partners that may be shown alone (3社未満)"
+    )
     DOMINANCE = strawberry.enum_value("DOMINANCE", description="One partner above 70 % (寡占)")
-    COMPLEMENT = strawberry.enum_value("COMPLEMENT", description="Would reveal a withheld neighbour (補完秘匿)")
+    COMPLEMENT = strawberry.enum_value(
+        "COMPLEMENT",
+        description="Would reveal a withheld neighbour: ask for whole quarters, halves or fiscal years from April (補完秘匿)",
+    )
 
 
 @strawberry.enum(description="Length of each figure's window (集計単位)")

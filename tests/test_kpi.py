@@ -188,7 +188,7 @@ async def test_small_months_are_told_by_quarter_half_or_year_and_no_window_cuts_
     await decided(world, company_id, {0: 12, 1: 15, 2: 11, 3: 3, 4: 20, 5: 30, 6: 10, 8: 10, 9: 40, 10: 0, 11: 10})
     assert await shown(viewer_id, company_id, 0, 11) == [
         *(12, 15, 11),
-        *("FEW_PEOPLE", "COMPLEMENT", "COMPLEMENT"),
+        *["COMPLEMENT"] * 3,
         *(10, 0, 10),
         *(40, 0, 10),
     ]
@@ -204,6 +204,21 @@ async def test_a_year_of_fewer_than_ten_is_not_told_and_poisons_windows_over_it(
     assert await shown(viewer_id, company_id, 0, 11, "PERIOD") == ["FEW_PEOPLE"]
     assert await shown(viewer_id, company_id, 0, 12, "PERIOD") == ["COMPLEMENT"]
     assert await shown(viewer_id, company_id, 12, 12, "PERIOD") == [50]
+
+
+async def test_why_a_window_is_withheld_tells_nothing_of_its_parts(world: World) -> None:
+    """One person in a quarter, or in a year: no reason tells in which months, whatever is asked."""
+    told: list[Any] = []
+    for place in (0, 1):
+        company_id, viewer_id = await _shared(world)
+        await decided(world, company_id, {place: 1, 2: 10, 12 + place: 1, 20: 3})
+        windows = [(first, last) for first in range(24) for last in range(first, 24)]
+        told.append([await shown(viewer_id, company_id, *window, "PERIOD") for window in windows])
+        by_window = dict(zip(windows, (reasons[0] for reasons in told[-1]), strict=True))
+        assert [by_window[window] for window in ((0, 2), (0, 1), (12, 23), (13, 14))] == [
+            *(11, "COMPLEMENT", "FEW_PEOPLE", "FEW_PEOPLE")
+        ]
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -180,8 +180,10 @@ begin
     select g.month::date as first, case when kpi_figures.granularity = 'MONTH' then g.month::date else s.last end as last
     from span s, generate_series(s.first, case when kpi_figures.granularity = 'MONTH' then s.last else s.first end, interval '1 month') as g (month)
   ),
-  withheld as materialized (  -- a block in the window is not shown, or reaches beyond it
-    select b.name, b.partner_id, w.first
+  -- A block in the window is not shown, or reaches beyond it. The reason speaks of blocks alone, never of the window: who is
+  -- in a part of a block is not told.
+  withheld as materialized (
+    select b.name, b.partner_id, w.first, case when count(*) = 1 and not bool_or(b.fine) then 'FEW_PEOPLE' else 'COMPLEMENT' end as reason
     from (select w.first, (extract(year from w.first) * 12 + extract(month from w.first) - 4)::int as since,
         (extract(year from w.last) * 12 + extract(month from w.last) - 4)::int as until from windows w) w
     join block b on b.last >= w.since and b.first <= w.until
@@ -221,16 +223,12 @@ begin
       coalesce(t.restated, 0)::int + 1 as revision, coalesce(t.as_of, now()) as as_of,
       now() >= (w.last + interval '1 month') at time zone 'Asia/Tokyo' + kpi_follow_up_days(a.name) * interval '1 day' as mature,
       case
-        when kpi_figures.agreement is null and h.name is not null
-          then case when coalesce(h.people, 0) < 10 then 'FEW_PEOPLE' else 'COMPLEMENT' end
-        when kpi_figures.agreement is not null and coalesce(t.partners, 0) < 3 and (t.partners > 0 or h.name is not null) then 'FEW_PARTNERS'
-        when kpi_figures.agreement is not null and t.most * 10 > t.people * 7 then 'DOMINANCE' end as reason
+        when kpi_figures.agreement is null then h.reason
+        when coalesce(t.partners, 0) < 3 and (t.partners > 0 or h.reason is not null) then 'FEW_PARTNERS'
+        when t.most * 10 > t.people * 7 then 'DOMINANCE' end as reason
     from asked a cross join windows w
     left join told t on t.name = a.name and t.first = w.first
-    left join (
-      select h.name, h.first, sum(c.people) as people
-      from withheld h left join counted c on c.name = h.name and c.partner_id = h.partner_id and c.first = h.first
-      group by 1, 2) h on h.name = a.name and h.first = w.first
+    left join (select h.name, h.first, max(h.reason) as reason from withheld h group by 1, 2) h on h.name = a.name and h.first = w.first
     left join network n on a.weighed and n.first = w.first
     where exists (select from everybody)
   )
