@@ -92,8 +92,14 @@ class Kpi(Node):
         "95 % interval (信頼区間)", present="{row}.low is not null", scopes=[["outcomes:read"]]
     )
     definition_version: int = column("Version of the definition, 1, 2, 3 …", total=True, scopes=[["outcomes:read"]])
-    revision: int = column("Restatement by late events, 1, 2, 3 … (改訂)", total=True, scopes=[["outcomes:read"]])
-    as_of: DateTime = column("Computed from events recorded up to", total=True, scopes=[["outcomes:read"]])
+    revision: int = column(
+        "Restatement by late events, 1, 2, 3 …; 1 when suppressed (改訂)", total=True, scopes=[["outcomes:read"]]
+    )
+    as_of: DateTime = column(
+        "Computed from events recorded up to; now when suppressed, or when there are none",
+        total=True,
+        scopes=[["outcomes:read"]],
+    )
     suppressed: bool = column("Withheld to protect a small group (秘匿)", total=True, scopes=[["outcomes:read"]])
     suppression_reason: SuppressionReason | None = column("Why it is withheld", scopes=[["outcomes:read"]])
     funnel: list[FunnelStep] | None = listed(

@@ -206,6 +206,31 @@ async def test_a_year_of_fewer_than_ten_is_not_told_and_poisons_windows_over_it(
     assert await shown(viewer_id, company_id, 12, 12, "PERIOD") == [50]
 
 
+async def test_a_withheld_figure_tells_neither_when_nor_how_often_somebody_was_in_it(world: World) -> None:
+    """Its revision, its date and its key are those of a month without anybody; an agreement's too."""
+    companies = [await world.partner("COMPANY") for _ in range(3)]
+    viewer_id, company_id, _ = companies
+    agreement_id = await world.agreement(*companies, kind="ALLIANCE")
+    for giver_id in companies[1:]:
+        await world.share(giver_id, viewer_id, agreement_id)
+    await decided(world, company_id, {0: 1})
+    for _ in range(2):
+        await decided(world, company_id, {0: 1, 12: 20})
+    for of, number, reason in (
+        ({"subject": company_id}, 0, "FEW_PEOPLE"),
+        ({"agreement": agreement_id}, 12, "FEW_PARTNERS"),
+    ):
+        async with unit_of_work() as connection:
+            asked = (
+                "select key, revision, as_of = now() as fresh, suppression_reason "
+                "from kpi_figures($1, array['HIRE_RATE'], $2, $2, 'MONTH', $3, $4)"
+            )
+            row = await connection.fetchrow(asked, viewer_id, month(number), of.get("subject"), of.get("agreement"))
+            assert (row["revision"], row["fresh"], row["suppression_reason"]) == (1, True, reason)
+            assert row["key"].endswith(".1")
+            assert await connection.fetchval("select suppressed from kpi_by_key($1, $2)", viewer_id, row["key"])
+
+
 async def test_why_a_window_is_withheld_tells_nothing_of_its_parts(world: World) -> None:
     """One person in a quarter, or in a year: no reason tells in which months, whatever is asked."""
     told: list[Any] = []

@@ -217,19 +217,21 @@ begin
       and h.first = case when kpi_figures.granularity = 'MONTH' then k.month else w.first end)
     group by 1, 2
   ),
-  figure as materialized (
+  figure as materialized (  -- a withheld one is as new as that of an empty month: nobody is told when somebody came into it
     select a.name, a.weighed, w.first, w.last, coalesce(t.numerator, 0) as numerator,
       case when a.weighed then coalesce(n.total, 0) else coalesce(t.denominator, 0) end as denominator,
-      coalesce(t.restated, 0)::int + 1 as revision, coalesce(t.as_of, now()) as as_of,
+      case when r.reason is null then coalesce(t.restated, 0)::int + 1 else 1 end as revision,
+      case when r.reason is null then coalesce(t.as_of, now()) else now() end as as_of,
       now() >= (w.last + interval '1 month') at time zone 'Asia/Tokyo' + kpi_follow_up_days(a.name) * interval '1 day' as mature,
-      case
-        when kpi_figures.agreement is null then h.reason
-        when coalesce(t.partners, 0) < 3 and (t.partners > 0 or h.reason is not null) then 'FEW_PARTNERS'
-        when t.most * 10 > t.people * 7 then 'DOMINANCE' end as reason
+      r.reason
     from asked a cross join windows w
     left join told t on t.name = a.name and t.first = w.first
     left join (select h.name, h.first, max(h.reason) as reason from withheld h group by 1, 2) h on h.name = a.name and h.first = w.first
     left join network n on a.weighed and n.first = w.first
+    cross join lateral (select case
+      when kpi_figures.agreement is null then h.reason
+      when coalesce(t.partners, 0) < 3 and (t.partners > 0 or h.reason is not null) then 'FEW_PARTNERS'
+      when t.most * 10 > t.people * 7 then 'DOMINANCE' end as reason) r
     where exists (select from everybody)
   )
   select
