@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from models import application, kpi, relay
-from models.db import credentials, unit_of_work
+from models.db import credentials, pool, unit_of_work
 from tests import relay_world
 from tests.relay_world import DAY, START, World, said
 
@@ -488,3 +488,23 @@ async def _shared(world: World, kind: str = "COMPANY") -> tuple[UUID, UUID]:
     agreement_id = await world.agreement(company_id, viewer_id, kind="INFORMATION_SHARING")
     await world.share(company_id, viewer_id, agreement_id, "COUNTS_ONLY")
     return company_id, viewer_id
+
+
+async def test_the_interval_ends_at_nobody_and_at_everybody(connected: str) -> None:
+    """Exactly, however many they are: the sum of center and margin misses 0 and 1 by the last bit."""
+    async with pool().acquire() as connection:
+        wrong = await connection.fetch(
+            """
+            select n, nobody.low, everybody.high from generate_series(1, 2000) n,
+              wilson(0, n) nobody, wilson(n, n) everybody
+            where nobody.low <> 0 or not nobody.high between 0.001 and 0.999
+              or everybody.high <> 1 or not everybody.low between 0.001 and 0.999
+            """
+        )
+        few = await connection.fetchrow("select low, high from wilson(1, 4)")
+        nothing = await connection.fetchrow("select low, high from wilson(0, 0)")
+    assert wrong == []
+    assert few is not None
+    assert tuple(few) == (pytest.approx(0.0455873, abs=1e-6), pytest.approx(0.6993582, abs=1e-6))
+    assert nothing is not None
+    assert tuple(nothing) == (0, 1)

@@ -54,4 +54,4 @@ def wilson(k: float, n: float) -> tuple[float, float]:
     scale = 1 + Z * Z / n
     center = (p + Z * Z / (2 * n)) / scale
     margin = Z * math.sqrt((p * (1 - p) + Z * Z / (4 * n)) / n) / scale
-    return max(0.0, center - margin), min(1.0, center + margin)
+    return max(0.0, center - margin) if k else 0.0, min(1.0, center + margin) if k != n else 1.0
