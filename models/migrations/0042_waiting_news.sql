@@ -19,7 +19,7 @@ language sql as $$
     for no key update of w skip locked)
 $$;
 
--- As in 0035, but for these.
+-- As in 0036, but for these.
 create or replace function erase_person(erased uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 declare owner uuid;
@@ -43,7 +43,7 @@ begin
   update person set erased_at = coalesce(erased_at, now()) where id = erased;
 end $$;
 
--- As in 0035, but for these.
+-- As in 0036, but for these.
 create or replace function forget_candidate(keeper uuid, forgotten uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 declare owner uuid;
