@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket
 from api import (
     ats,
     client,
+    closed,
     consent,
     courier,
     developer,
@@ -152,6 +153,7 @@ def create_app(settings: Settings) -> Starlette:
             *relay_page.routes(settings),
         ],
         lifespan=lifespan,
+        exception_handlers=closed.handlers,
         middleware=[Middleware(AccessLog)],
         max_body_size=MAXIMUM_BODY_BYTES,
     )

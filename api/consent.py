@@ -23,6 +23,8 @@ from models.member import Member
 from models.oauth import Client
 from models.openid import allowed_before, clock
 
+CONSENT_PATH = "/oauth/consent"
+
 
 async def authorize(request: HttpRequest) -> Response:
     """RFC 6749, 3.1: checks the request, has the person log in, and asks them."""
@@ -243,5 +245,5 @@ def _consent_purpose(request: HttpRequest) -> str:
 
 routes: list[Route] = [
     Route(AUTHORIZE_PATH, authorize),
-    Route("/oauth/consent", consent, methods=["POST"]),
+    Route(CONSENT_PATH, consent, methods=["POST"]),
 ]

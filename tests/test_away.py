@@ -155,3 +155,42 @@ async def test_whatever_becomes_of_the_database(house: House) -> None:
     assert written
     assert stored
     assert set(said) == {200, 503}
+
+
+async def test_pages_and_token_endpoints_say_that_the_database_is_away(house: House) -> None:
+    """A page for people, OAuth's own error for programs; and all is well again once it is back."""
+    http, people = house.served.http, {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+    grant = {"grant_type": "client_credentials"}
+    await asyncio.to_thread(house.end, signal.SIGINT)
+    pages = [
+        await http.get("/relay/unknown", headers=people),
+        await http.get("/relay/c/aozora", headers=people),
+        await http.post("/relay/c/aozora", headers=people, data={"email": "hanako@example.com"}),
+        await http.get("/join/unknown", headers=people),
+    ]
+    for answer in pages:
+        assert (answer.status_code, answer.headers["retry-after"], answer.headers["cache-control"]) == (
+            503,
+            "2",
+            "no-store",
+        )
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "ただいま使えません" in answer.text
+        assert "We are away for a moment" in answer.text
+    programs = [
+        await http.post("/oauth/token", data=grant, auth=("one", "two")),
+        await http.post("/oauth/token", data=grant, auth=("one", "two"), headers={"Accept": "text/html, */*"}),
+        await http.post("/oauth/introspect", data={"token": "x"}, auth=("one", "two")),
+        await http.get("/relay/unknown"),
+    ]
+    for answer in programs:
+        assert (answer.status_code, answer.headers["retry-after"], answer.headers["cache-control"]) == (
+            503,
+            "2",
+            "no-store",
+        )
+        assert answer.json()["error"] == "temporarily_unavailable"
+    await asyncio.to_thread(house.start)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await http.get("/relay/unknown", headers=people)).status_code != 404:  # noqa: ASYNC110  (as above)
+            await asyncio.sleep(0.01)
