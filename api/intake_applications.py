@@ -161,6 +161,8 @@ def _verdict(each: News) -> _Verdict:
     told, known = each.told, _known(each)
     if known.status == Told.WITHDRAWN:
         return _Verdict(0)  # the candidate's own word: whoever applies again, applies anew
+    if told.status is Told.ACTIVE and known.status in DECISIONS and told.as_of < (known.decided_at or told.as_of):
+        return _Verdict(0)  # as it was before the decision, whoever told of that
     before = Told(known.told or known.status or Told.ACTIVE)
     if not overrides(told.status, told.as_of, before, _since(each)):
         return _Verdict.LATE if before is Told.REINSTATED and told.status in TAKEN_BACK else _Verdict(0)

@@ -162,9 +162,12 @@ def read_table(data: bytes, form: str) -> Table:
     return Table(encoding, delimiter, form, headings, places, rows[1:])
 
 
-def read_row(table: Table, row: Row, now: datetime) -> tuple[ApplicationState | None, list[Problem]]:
-    """The application that a row tells of, as it stands at `now`; None, and why, when it cannot be read."""
-    reader = _Cells(table, row, now)
+def read_row(
+    table: Table, row: Row, now: datetime, as_of: datetime | None = None
+) -> tuple[ApplicationState | None, list[Problem]]:
+    """The application that a row tells of, as it stood at `as_of` (`now` when left out), or on the day of its decision
+    if that is later; None, and why, when it cannot be read."""
+    reader = _Cells(table, row, now, as_of or now)
     told = reader.application()
     return (None if reader.problems else told), reader.problems
 
@@ -186,8 +189,8 @@ def read_day(text: str) -> date | None:
 class _Cells:
     """The cells of one row by our words, and what was wrong with them."""
 
-    def __init__(self, table: Table, row: Row, now: datetime) -> None:
-        self._table, self._row, self._now = table, row, now
+    def __init__(self, table: Table, row: Row, now: datetime, as_of: datetime) -> None:
+        self._table, self._row, self._now, self._as_of = table, row, now, as_of
         self.problems: list[Problem] = []
 
     def application(self) -> ApplicationState:
@@ -216,7 +219,7 @@ class _Cells:
                 prefecture=prefecture_in(self._text("prefecture")),
             ),
             status=status,
-            as_of=self._now,
+            as_of=max(self._as_of, decided_at or received_at),
             received_at=received_at,
             job=self._job(title),
             stage=stage_of(self._text("stage")),

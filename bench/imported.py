@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ async def imports(url: str, other_url: str, master_key: bytes) -> tuple[float, f
         first = await source.fetchval("select pg_current_xact_id()::text::bigint")
         slug = await source.fetchval(COMPANY)
         began = time.perf_counter()
-        report, _ = await take_in(Settings(url, url, "http://127.0.0.1", master_key, Path()), slug, table)
+        settings = Settings(url, url, "http://127.0.0.1", master_key, Path())
+        report, _ = await take_in(settings, slug, table, datetime.now(UTC))
         seconds = time.perf_counter() - began
         if report.imported != LINES:
             raise RuntimeError(f"{report.imported} of {LINES} lines were imported")

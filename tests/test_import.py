@@ -11,7 +11,7 @@ from asyncio.subprocess import PIPE
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import astuple, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +20,8 @@ import pytest
 from api.cli.imports import ROWS_AT_ONCE
 from api.intake import JAPAN
 from api.intake_rows import Unreadable, read_day, read_row, read_table
+from models import outcome
+from models.outbox import Said
 from tests import builders
 from tests.edge import Edge, edge, fixture
 
@@ -86,9 +88,11 @@ async def shell(*words: str, environment: dict[str, str]) -> Answer:
 def run(environment: dict[str, str], tmp_path: Path) -> Run:
     """Runs `./kyoso import` on a file with these bytes."""
 
-    async def run(data: bytes, *arguments: str) -> Answer:
+    async def run(data: bytes, *arguments: str, as_of: datetime | None = None) -> Answer:
         file = tmp_path / "applications.csv"
         file.write_bytes(data)
+        if as_of:
+            os.utime(file, (as_of.timestamp(),) * 2)
         return await shell("import", str(file), *arguments, environment=environment)
 
     return run
@@ -340,6 +344,51 @@ async def test_a_greenhouse_export_meets_its_webhooks(edge: Edge, run: Run) -> N
     rows = await edge.rows("select status, decided_at from application")
     assert rows == [{"status": "REJECTED", "decided_at": midnight(2026, 9, 20)}]
     assert await edge.value("select count(*) from candidate where partner_id = $1", company_id) == 1
+
+
+@pytest.mark.parametrize("rejected_by", ["a webhook", "the API"])
+@pytest.mark.parametrize("told", ["the day of the file", "--as-of"])
+async def test_a_file_takes_back_no_decision_that_was_told_after_it_was_written(
+    edge: Edge, run: Run, rejected_by: str, told: str
+) -> None:
+    """An export is always older than its import; of a file that was copied meanwhile, somebody has to say how old."""
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    slug = await edge.value("select slug from partner where id = $1", company_id)
+    now = datetime.now(UTC)
+    head = "Application ID,Candidate ID,Last Name,Email,Job Name,Job ID,Status,Application Date,Date Rejected"
+    active = f"{head}\n90210077,81200417,佐々木,yui.sasaki@example.com,サーバー,551203,Active,2026-09-01,\n".encode()
+    asked = ("--partner", slug, "--format", "greenhouse-export")
+    await edge.deliver(company_id, "new_candidate_application")
+    if rejected_by == "a webhook":
+        document = fixture("reject_candidate")
+        document["payload"]["application"]["rejected_at"] = (now - timedelta(minutes=10)).isoformat()
+        await edge.deliver(company_id, document)
+    else:
+        earlier = (now - timedelta(hours=2)).isoformat()
+        answer = await run(active.replace("サーバー".encode(), "開発".encode()), *asked, "--as-of", earlier)
+        assert answer.status == 0, answer.err
+        application_id = await edge.value("select id from application")
+        said = Said(company_id, "API", now - timedelta(minutes=10))
+        async with edge.work() as connection:
+            await outcome.reject(connection, application_id=application_id, acting=company_id, said=said)
+    before = await edge.rows("select kind from outcome_event order by position")
+    as_of = now - timedelta(hours=1)
+    given = {"as_of": as_of} if told == "the day of the file" else {}
+    answer = await run(active, *asked, *(() if given else ("--as-of", as_of.isoformat())), **given)
+    assert answer.out == "1 rows: 1 imported, 0 unchanged, 0 bad\n", answer.err
+    assert await edge.value("select status from application") == "REJECTED"
+    assert await edge.value("select revoked_at from relay_invitation") is None
+    assert await edge.rows("select kind from outcome_event order by position") == before
+    assert "1 imported" in (await run(active.replace("サーバー".encode(), b"Server"), *asked)).out
+    assert await edge.value("select status from application") == "ACTIVE"  # told now
+
+
+async def test_nobody_tells_what_is_to_come(edge: Edge, run: Run) -> None:
+    _, slug = await company(edge)
+    answer = await run("\n".join([HEAD, *GOOD]).encode(), "--partner", slug, "--as-of", "2999-01-01T00:00")
+    assert (answer.status, "lies in the future" in answer.err) == (2, True)
+    assert await edge.value("select count(*) from application") == 0
 
 
 async def test_the_file_in_the_documentation_goes_in(edge: Edge, run: Run) -> None:

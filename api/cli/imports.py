@@ -17,7 +17,7 @@ import click
 from api import intake_applications, intake_rows
 from api.cli import typed
 from api.cli.installation import data_dir_option, installation
-from api.intake import ApplicationState
+from api.intake import JAPAN, ApplicationState
 from api.intake_people import News, Source
 from api.intake_rows import Problem, Row, Table, Unreadable
 from api.settings import Settings
@@ -44,6 +44,19 @@ class Report:
     bad_file: str | None = None
 
 
+def _time(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter("write a time like 2026-04-30T18:00 (in Japan) or 2026-04-30T09:00Z") from None
+    told = told if told.tzinfo else told.replace(tzinfo=JAPAN)
+    if told > datetime.now(UTC):
+        raise click.BadParameter("it lies in the future")
+    return told
+
+
 @click.command("import", short_help="Read applications and rejections from a CSV file.")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--partner", required=True, metavar="SLUG", help="The company, by its short name.")
@@ -55,13 +68,20 @@ class Report:
     show_default=True,
     help="How the columns are named; docs/ats.md lists the headings.",
 )
+@click.option(
+    "--as-of",
+    callback=_time,
+    metavar="TIME",
+    help="When the file was written by its system; the time of the file's last change when left out.",
+)
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as one JSON object.")
-def import_(file: Path, partner: str, form: str, data_dir: Path, as_json: bool) -> None:
+def import_(file: Path, partner: str, form: str, as_of: datetime | None, data_dir: Path, as_json: bool) -> None:
     """Read applications, rejections and hires of one company from FILE (CSV, in UTF-8 or Shift_JIS).
 
     Every good row is taken in; bad rows are written to FILE.bad.csv (FILE.bad-2.csv where that is there already), to be
-    mended and imported again. A row that was imported before changes nothing. Exit status 1 when any row was bad.
+    mended and imported again. A row that was imported before changes nothing, and none takes back a decision that was
+    told for a later time than --as-of. Exit status 1 when any row was bad.
     """
     if file.stat().st_size > FILE_BYTES_MAX:
         raise click.ClickException(f"the file has more than {FILE_BYTES_MAX} bytes: split it")
@@ -70,7 +90,8 @@ def import_(file: Path, partner: str, form: str, data_dir: Path, as_json: bool) 
     except Unreadable as error:
         raise click.ClickException(f"{file}: {error}") from None
     with installation(data_dir) as installed:
-        report, bad = asyncio.run(take_in(installed, partner, table))
+        written = min(as_of or datetime.fromtimestamp(file.stat().st_mtime, UTC), datetime.now(UTC))
+        report, bad = asyncio.run(take_in(installed, partner, table, written))
     if bad:
         report.bad_file = _keep(file, intake_rows.bad_rows(table, bad))
     _print(report, as_json)
@@ -94,8 +115,9 @@ def _keep(file: Path, rows: bytes) -> str | None:
     return str(kept)
 
 
-async def take_in(installed: Settings, slug: str, table: Table) -> tuple[Report, list[Row]]:
-    """Takes a file into the company of that short name. Returns what came of it, and bad rows."""
+async def take_in(installed: Settings, slug: str, table: Table, as_of: datetime) -> tuple[Report, list[Row]]:
+    """Takes a file that was written at `as_of` into the company of that short name. Returns what came of it, and bad
+    rows."""
     seal.use(installed.master_key)
     await db.connect(installed.database_url, pool_max=2)
     try:
@@ -104,7 +126,7 @@ async def take_in(installed: Settings, slug: str, table: Table) -> tuple[Report,
             integration_id = await ats.connect(
                 connection, company_id=company_id, system="CSV", secret=secrets.token_urlsafe(32)
             )
-        given = _Given(table, company_id, integration_id)
+        given = _Given(table, as_of, company_id, integration_id)
         for start in range(0, len(table.rows), ROWS_AT_ONCE):
             await given.take(table.rows[start : start + ROWS_AT_ONCE])
         return given.report, given.bad
@@ -115,14 +137,14 @@ async def take_in(installed: Settings, slug: str, table: Table) -> tuple[Report,
 class _Given:
     """A file on its way into a company, and what came of its rows so far."""
 
-    def __init__(self, table: Table, company_id: UUID, integration_id: UUID) -> None:
-        self.table, self.company_id, self.integration_id = table, company_id, integration_id
+    def __init__(self, table: Table, as_of: datetime, company_id: UUID, integration_id: UUID) -> None:
+        self.table, self.as_of, self.company_id, self.integration_id = table, as_of, company_id, integration_id
         self.system: System = "GREENHOUSE" if table.form == "greenhouse-export" else "CSV"
         self.report, self.bad = Report(rows=len(table.rows)), list[Row]()
 
     async def take(self, rows: Sequence[Row]) -> None:
         """Takes rows in, in one transaction; where one of them fails, each half in one of its own."""
-        read = [(row, *intake_rows.read_row(self.table, row, datetime.now(UTC))) for row in rows]
+        read = [(row, *intake_rows.read_row(self.table, row, datetime.now(UTC), self.as_of)) for row in rows]
         told = [(row, told) for row, told, _ in read if told is not None]
         try:
             async with db.unit_of_work() as connection:
