@@ -153,7 +153,7 @@ def _applicant(seen: Json) -> Applicant | None:
         email=_email(_list(seen, "email_addresses")),
         phone=phones[0][:50] if phones else None,
         prefecture=prefecture_in(addresses),
-        may_mail=seen.get("can_email") is not False,
+        may_mail=may_mail if isinstance(may_mail := seen.get("can_email"), bool) else None,
     )
 
 

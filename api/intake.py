@@ -42,7 +42,7 @@ class Told(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """A candidate as the other system knows them. `may_mail` False: they asked not to be mailed."""
+    """A candidate as the other system knows them. `may_mail` False: they asked not to be mailed; True: they did not."""
 
     external_id: str
     name: str | None = field(default=None, repr=False)
@@ -50,12 +50,12 @@ class Applicant:
     email: str | None = field(default=None, repr=False)
     phone: str | None = field(default=None, repr=False)
     prefecture: str | None = None
-    may_mail: bool = True
+    may_mail: bool | None = None
 
     def items(self) -> dict[str, str]:
         """The personal items to keep, by their names in the tables."""
         told = {"NAME": self.name, "KANA": self.kana, "PHONE": self.phone, "PREFECTURE": self.prefecture}
-        told["EMAIL"] = self.email if self.may_mail else None
+        told["EMAIL"] = None if self.may_mail is False else self.email
         return {item: text for item, text in told.items() if text}
 
 

@@ -208,7 +208,11 @@ async def _keep(connection: Connection, source: Source, told: Sequence[_Told]) -
         for each, person_id in zip(told, kept, strict=True)
     }
     await ats.know_candidates(connection, company_id=company_id, system=system, told=ids)
-    came = [person_id for each, person_id in zip(wanted, kept, strict=True) if "EMAIL" in each.items]
+    news = [(each.applicant, person_id) for each, person_id in zip(told, kept, strict=True) if each.fresh]
+    asked = {person_id: them.may_mail for them, person_id in news if them.may_mail is not None}
+    if asked:
+        await invitation.allow(connection, company_id=company_id, may_mail=asked)
+    came = [person_id for them, person_id in news if them.may_mail or "EMAIL" in them.items()]
     if came:
         said = source.said(None)
         await invitation.address_came(connection, company_id=company_id, person_ids=came, said=said)

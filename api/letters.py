@@ -37,7 +37,8 @@ _texts = Environment(  # plain text: nothing to escape
 
 
 async def write(connection: Connection, sent: Mail, *, issuer: str) -> Letter | None:
-    """The letter; None when nobody can receive it: no address is kept, or the company has no people of its own."""
+    """The letter; None when nobody can receive it: no address is kept, they asked for no mail, or the company has no
+    people of its own."""
     facts = await mail.facts(connection, sent.id)
     if sent.kind in TO_STAFF:
         to, name = await mail.staff(connection, sent.company_id), None
@@ -66,6 +67,8 @@ def day(at: datetime, language: str) -> str:
 
 
 async def _candidate(connection: Connection, facts: asyncpg.Record, sent: Mail) -> tuple[list[str], str | None]:
+    if not facts["may_mail"]:
+        return [], None
     found = await read_items(connection, partner_id=facts["keeper_id"], person_id=sent.person_id)
     items = next(iter(found.values()), dict[str, str]())
     return ([items["EMAIL"]] if "EMAIL" in items else []), items.get("NAME")

@@ -6,7 +6,7 @@ acts: no agency can know of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
@@ -33,7 +33,8 @@ MailKind = Literal["REJECTION", "RELAY_LINK", "COMPANY_CONFIRMATION"]
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """An invitation, and what it waits for: EMAIL (no address), AGENCY (none to offer: a mail without URL), or None."""
+    """An invitation, and what it waits for: EMAIL (no address to write to), AGENCY (none to offer: a mail without URL),
+    or None."""
 
     invitation_id: UUID
     waiting_for: str | None
@@ -116,13 +117,26 @@ async def invite(
     return Invited(invitation_id, waiting_for)
 
 
-async def has_address(connection: Connection, *, company_id: UUID, person_id: UUID) -> bool:
-    """Whether the company may write to this person: it keeps an address, or a referral provided one.
+async def may_write(connection: Connection, *, company_id: UUID, person_id: UUID) -> bool:
+    """Whether the company may write to this person: it keeps an address, or a referral provided one, and they did not
+    ask it for no mail.
 
     Leaves the company as the viewer of personal data.
     """
-    await queries("candidate").view_as(connection, partner_id=company_id)
-    return await queries("invitation").has_address(connection, company_id=company_id, person_id=person_id)
+    reach = await _reach(connection, company_id, person_id)
+    return reach["has_address"] and reach["may_mail"]
+
+
+async def allow(connection: Connection, *, company_id: UUID, may_mail: Mapping[UUID, bool]) -> None:
+    """Persons asked the company for no mail, or allow it again: what is queued for the former is not sent.
+
+    Rejection mails then wait for an address, which `address_came` is to be told of for the latter.
+    """
+    sql = queries("invitation")
+    rows = sql.allow(connection, company_id=company_id, person_ids=list(may_mail), may=list(may_mail.values()))
+    asked = [row["person_id"] async for row in rows if not row["may_mail"]]
+    if asked:
+        await sql.cancel_mails_to(connection, company_id=company_id, person_ids=asked)
 
 
 async def address_came(
@@ -180,7 +194,10 @@ async def by_company_url(
     sql = queries("invitation")
     since = said.at - timedelta(days=URL_DAYS)
     kept = await keep(connection, partner_id=company_id, email=email, items={}, at=said.at)
-    if not await has_address(connection, company_id=company_id, person_id=kept.person_id):
+    reach = await _reach(connection, company_id, kept.person_id)
+    if not reach["may_mail"]:
+        return  # whoever types their address does not change that
+    if not reach["has_address"]:
         # Else it stays what it is: anybody may type another spelling of it, or one that the person has left.
         await keep(connection, partner_id=company_id, email=email, items={"EMAIL": email}, at=said.at)
     application_id = await sql.latest_rejection(
@@ -238,9 +255,14 @@ async def expire_due(connection: Connection, now: datetime) -> int:
     return len([row async for row in queries("invitation").expire_due(connection, now=now, most=EXPIRE_AT_ONCE)])
 
 
+async def _reach(connection: Connection, company_id: UUID, person_id: UUID) -> asyncpg.Record:
+    await queries("candidate").view_as(connection, partner_id=company_id)
+    return await queries("invitation").reach(connection, company_id=company_id, person_id=person_id)
+
+
 async def _obstacle(connection: Connection, company_id: UUID, person_id: UUID, at: datetime) -> str | None:
     """What keeps the mail with the URL from going out now."""
-    if not await has_address(connection, company_id=company_id, person_id=person_id):
+    if not await may_write(connection, company_id=company_id, person_id=person_id):
         return "EMAIL"
     offered = await queries("invitation").anybody_to_choose(connection, company_id=company_id, at=at)
     return None if offered else "AGENCY"

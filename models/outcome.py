@@ -211,7 +211,7 @@ async def _ask(connection: Connection, application_id: UUID, said: Said) -> None
         return
     sql = queries("outcome")
     person_id = await sql.person_of(connection, application_id=application_id)
-    if not await invitation.has_address(connection, company_id=said.by, person_id=person_id):
+    if not await invitation.may_write(connection, company_id=said.by, person_id=person_id):
         return
     due = now + timedelta(days=SURVEY_AFTER_DAYS)
     survey_id = await sql.add_survey(connection, id=uuid7(), application_id=application_id, due=due)

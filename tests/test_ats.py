@@ -465,6 +465,48 @@ async def test_one_who_asked_not_to_be_mailed_is_not(edge: Edge) -> None:
     assert [(state["waiting_for"], state["mail"]) for state in await edge.rows(STATE)] == [("EMAIL", None)]
 
 
+async def test_one_who_asks_later_not_to_be_mailed_is_not_until_they_allow_it_again(edge: Edge) -> None:
+    """Neither by what follows nor by what waits, at whoever's asking; another company may still write."""
+    company_id, other_id = await edge.company(), await edge.company("株式会社ほか")
+    slug = await edge.value("select slug from partner where id = $1", company_id)
+
+    def may_mail(may: bool) -> dict[str, Any]:
+        told = fixture("update_candidate")
+        told["payload"]["candidate"] |= {
+            "can_email": may,
+            "email_addresses": told["payload"]["candidate"]["email_addresses"],
+        }
+        return told
+
+    told = changed("reject_candidate", rejected_at=datetime.now(UTC).isoformat())
+    for each in (company_id, other_id):
+        await edge.relay(each)
+        await edge.deliver(each, told)
+    await edge.deliver(company_id, may_mail(False))
+    queued = "select kind from mail where company_id = $1 and status = 'QUEUED' order by kind"
+    assert await edge.rows(queued, company_id) == []
+    assert [row["kind"] for row in await edge.rows(queued, other_id)] == ["REJECTION", "SURVEY"]
+    assert await edge.value("select waiting_for from relay_invitation where company_id = $1", company_id) == "EMAIL"
+    again = changed("reject_candidate", id=777, rejected_at=datetime.now(UTC).isoformat())
+    del again["payload"]["application"]["candidate"]["can_email"]  # which was not told, and lifts nothing
+    await edge.deliver(company_id, again)
+    for address in ("yui.sasaki@example.com", "yui.sasaki.new@example.com"):
+        await edge.http.post(f"/relay/c/{slug}", data={"email": address})
+    assert await edge.rows(queued, company_id) == []
+    await edge.deliver(company_id, may_mail(True))
+    assert [row["kind"] for row in await edge.rows(queued, company_id)] == ["REJECTION", "REJECTION"]
+
+
+async def test_a_letter_that_is_to_be_written_asks_once_more_whether_it_may(edge: Edge) -> None:
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    await edge.deliver(company_id, changed("reject_candidate", rejected_at=datetime.now(UTC).isoformat()))
+    await edge.owner.execute("update candidate set may_mail = false")
+    await edge.courier.send_mail()
+    assert await edge.value("select failure from mail where kind = 'REJECTION'") == "NO_ADDRESS"
+    assert list(edge.settings.data_dir.rglob("*.eml")) == []
+
+
 async def test_a_referrer_is_known_again_by_id_number_address_or_name(edge: Edge) -> None:
     company_id = await edge.company()
     credits = [

@@ -46,6 +46,7 @@ SASAKI = Applicant(
     email="yui.sasaki@example.com",
     phone="090-5555-0142",
     prefecture="OSAKA",
+    may_mail=True,
 )
 JOB = JobState(
     external_id="551203",

@@ -98,6 +98,10 @@ with a as (update application set person_id = :keep where person_id = :drop),
   f as (update ats_candidate set person_id = :keep where person_id = :drop),
   g as (update ats_delivery set person_id = :keep where person_id = :drop),
   h as (update person_email_claim set person_id = :keep where person_id = :drop),
+  j as (
+    update candidate k set may_mail = false from candidate d
+    where k.partner_id = :partner_id and k.person_id = :keep and d.partner_id = :partner_id and d.person_id = :drop and not d.may_mail
+  ),
   i as (
     insert into person_email_claim (partner_id, email_index, person_id)
     select :partner_id, e.email_index, :keep from person_email e

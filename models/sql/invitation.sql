@@ -44,15 +44,33 @@ select id from relay_invitation
 where company_id = :company_id and person_id = :person_id and application_id is null and revoked_at is null and expires_at > :at
 order by rejected_at desc limit 1;
 
--- name: has_address$
--- Whether the viewer of personal data keeps an address of this person, or was provided with one.
-select exists (
-  select from candidate c
-  where c.partner_id = :company_id and c.person_id = :person_id
-    and (exists (select from personal_data d where d.candidate_id = c.id and d.item = 'EMAIL')
-      or exists (
-        select from provision v join personal_data g on g.candidate_id = v.giver_candidate_id and g.item = 'EMAIL'
-        where v.receiver_candidate_id = c.id and v.ended_at is null)));
+-- name: reach^
+-- Whether the viewer of personal data keeps an address of this person, or was provided with one, and may write there.
+select coalesce(bool_or(
+    exists (select from personal_data d where d.candidate_id = c.id and d.item = 'EMAIL')
+    or exists (
+      select from provision v join personal_data g on g.candidate_id = v.giver_candidate_id and g.item = 'EMAIL'
+      where v.receiver_candidate_id = c.id and v.ended_at is null)), false) as has_address,
+  coalesce(bool_and(c.may_mail), true) as may_mail
+from candidate c where c.partner_id = :company_id and c.person_id = :person_id;
+
+-- name: allow
+-- Whether a company may write to these persons from now on; those of whom that is new.
+update candidate c set may_mail = a.may_mail
+from unnest(:person_ids::uuid[], :may::boolean[]) as a (person_id, may_mail)
+where c.partner_id = :company_id and c.person_id = a.person_id and c.may_mail <> a.may_mail
+returning c.person_id, c.may_mail;
+
+-- name: cancel_mails_to!
+-- A company's mails to these persons that wait are not sent; an invitation that one was to bring waits for an address.
+with cancelled as (
+  update mail set status = 'CANCELLED'
+  where company_id = :company_id and person_id = any(:person_ids::uuid[]) and status = 'QUEUED'
+    and kind in ('REJECTION', 'RELAY_LINK', 'SURVEY')
+  returning invitation_id, kind
+)
+update relay_invitation i set waiting_for = 'EMAIL' from cancelled c
+where i.id = c.invitation_id and c.kind = 'REJECTION' and i.status = 'QUEUED';
 
 -- name: anybody_to_choose$
 -- Whether the page would list anybody: an agency or a partner company.

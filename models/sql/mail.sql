@@ -22,7 +22,9 @@ select c.name as company, c.slug, c.url, coalesce(r.referrer_id, m.company_id) a
   coalesce(rp.legal_name, rp.name) as referrer, rj.title as referred_job, r.confirm_by,
   i.expires_at as url_until, i.waiting_for = 'AGENCY' as no_agency, i.company_confirm_by, i.rejected_at,
   aj.title as job, a.status as application_status, s.expires_at as slot_until, ag.name as agency,
-  jo.email as invited, jo.expires_at as joining_until
+  jo.email as invited, jo.expires_at as joining_until,
+  coalesce((select k.may_mail from candidate k
+    where k.partner_id = coalesce(r.referrer_id, m.company_id) and k.person_id = m.person_id), true) as may_mail
 from mail m join partner c on c.id = m.company_id
 left join referral r on r.id = m.referral_id left join partner rp on rp.id = r.referrer_id left join job rj on rj.id = r.job_id
 left join relay_invitation i on i.id = m.invitation_id
