@@ -176,6 +176,8 @@ class Courier:
             return False
         try:
             async with unit_of_work() as connection:
+                if not await mail.stands(connection, lent):
+                    return True
                 letter = await letters.write(connection, lent, issuer=self._settings.issuer)
             if letter is None:
                 raise post.NotSent(NO_ADDRESS, for_good=True)
@@ -186,13 +188,16 @@ class Courier:
         except Exception as error:  # one letter that cannot be written must not hold up all others
             await self._not_sent(lent, post.NotSent(type(error).__name__))
             return True
-        await retried(lambda: self._sent(lent))  # or it would go out twice
+        if not await retried(lambda: self._sent(lent)):  # or it would go out twice
+            post.erase(self._settings, [lent.id])  # taken back while it went out: an erasure did not find the file yet
         return True
 
-    async def _sent(self, lent: mail.Mail) -> None:
+    async def _sent(self, lent: mail.Mail) -> bool:
         async with unit_of_work() as connection:
-            if await mail.sent(connection, lent) and lent.kind in CARRY_URL and lent.invitation_id:
+            sent = await mail.sent(connection, lent)
+            if sent and lent.kind in CARRY_URL and lent.invitation_id:
                 await invitation.sent(connection, invitation_id=lent.invitation_id, at=datetime.now(UTC))
+        return sent
 
     async def _not_sent(self, lent: mail.Mail, error: post.NotSent) -> None:
         async with unit_of_work() as connection:

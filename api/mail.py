@@ -107,7 +107,7 @@ class Files:
 
 
 def erase(settings: Settings, mail_ids: Iterable[UUID]) -> None:
-    """Removes the files of these mails, whose person was erased."""
+    """Removes the files of these mails, which were taken back or whose person was erased."""
     for mail_id in mail_ids:
         (settings.data_dir / "mail" / f"{mail_id}.eml").unlink(missing_ok=True)
 

@@ -56,6 +56,11 @@ async def too_many(connection: Connection, mail: Mail) -> bool:
     )
 
 
+async def stands(connection: Connection, mail: Mail) -> bool:
+    """Whether a mail that was lent is still to be sent, by whom it was lent to."""
+    return bool(await queries("mail").stands(connection, id=mail.id, attempts=mail.attempts))
+
+
 async def facts(connection: Connection, mail_id: UUID) -> asyncpg.Record:
     """What the letter says besides the addressee's own data."""
     return await queries("mail").facts(connection, id=mail_id)

@@ -6,13 +6,16 @@ import email.policy
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api import courier, letters
+from api import mail as post
 from api.courier import Courier
-from api.mail import message
+from api.mail import Files, message
 from models import application, candidate, consent, joining, mail, member, outcome, referral, seal
 from models.db import unit_of_work
 from tests import builders
@@ -121,6 +124,50 @@ async def test_a_mail_that_was_taken_back_is_not_sent(edge: Edge) -> None:
     await edge.deliver(company_id, "reject_candidate")
     await edge.deliver(company_id, "unreject_candidate")
     assert await edge.courier.send_mail() == 0
+
+
+async def test_a_mail_that_is_taken_back_while_it_is_lent_is_not_sent(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    await edge.rejected(company_id)
+    claim = mail.claim
+
+    async def claim_then(connection: mail.Connection) -> mail.Mail | None:
+        lent = await claim(connection)
+        await connection.execute("update mail set status = 'CANCELLED'")
+        return lent
+
+    monkeypatch.setattr(mail, "claim", claim_then)
+    await edge.courier.send_mail()
+    assert {row["status"] for row in await edge.rows("select status from mail")} == {"CANCELLED"}
+    assert list(edge.settings.data_dir.rglob("*.eml")) == []
+    assert await edge.value("select status from relay_invitation") != "BOUNCED"
+
+
+async def test_a_letter_whose_person_is_erased_while_it_is_sent_leaves_no_file(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    await edge.rejected(company_id)
+    person_id = await edge.value("select id from person")
+    send, written = Files.send, list[Path]()
+
+    async def send_meanwhile(self: Files, message: EmailMessage) -> None:
+        async with unit_of_work() as connection:
+            ids = await mail.of_person(connection, person_id)
+            await candidate.erase(connection, person_id)
+        post.erase(edge.settings, ids)
+        await send(self, message)
+        written.extend(edge.settings.data_dir.rglob("*.eml"))
+
+    monkeypatch.setattr(Files, "send", send_meanwhile)
+    await edge.courier.send_mail()
+    assert len(written) == 1
+    assert list(edge.settings.data_dir.rglob("*.eml")) == []
+    assert await edge.value("select count(*) from mail where status = 'SENT'") == 0
 
 
 async def test_many_couriers_send_each_mail_once_and_apply_each_delivery_once(edge: Edge) -> None:

@@ -16,6 +16,10 @@ where id = :id and status = 'QUEUED' and :most <= (
   where o.person_id = :person_id and o.status = 'SENT' and o.sent_at > clock_timestamp() - interval '1 day')
 returning id;
 
+-- name: stands$
+-- A mail is still to be sent, and lent to nobody since.
+select true from mail where id = :id and status = 'QUEUED' and attempts = :attempts;
+
 -- name: facts^
 -- What a letter says besides the addressee's own data: who writes, and about what.
 select c.name as company, c.slug, c.url, coalesce(r.referrer_id, m.company_id) as keeper_id,
