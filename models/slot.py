@@ -177,7 +177,8 @@ async def expire_due(connection: Connection, now: datetime) -> list[UUID]:
 
 
 async def notify_expiring(connection: Connection, now: datetime) -> int:
-    """Queues the notices that a free slot expires in 60, then in 30 days, never both at once. Returns how many."""
+    """Queues the notices that free slots expire in 60, then in 30 days, never both at once. Returns how many slots they
+    are about."""
     noticed = 0
     for days, nearer in zip(NOTICE_DAYS, (*NOTICE_DAYS[1:], 0), strict=True):
         rows = queries("slot").notify_expiring(
@@ -190,9 +191,7 @@ async def notify_expiring(connection: Connection, now: datetime) -> int:
         )
         slots = [row async for row in rows]
         for row in slots:
-            await queries("slot").queue_notice(
-                connection, id=uuid7(), company_id=row["company_id"], slot_id=row["id"], at=now
-            )
+            await queries("slot").queue_notice(connection, id=uuid7(), slot_id=row["id"], at=now)
         noticed += len(slots)
     return noticed
 

@@ -336,6 +336,31 @@ async def test_every_letter_is_written_in_both_languages(edge: Edge, kind: str, 
         assert ("2026年11月2日" if language == "JA" else "2 November 2026") in letter.text
 
 
+async def test_slots_of_one_agency_that_expire_on_one_day_are_announced_by_one_letter(edge: Edge) -> None:
+    """Each was announced by a letter of its own that said the same; one that expires soon, twice at once."""
+    company_id = await edge.company()
+    await edge.relay(company_id)
+    now = datetime(2026, 10, 20, tzinfo=UTC)
+    noon, last_minute = datetime(2026, 11, 2, 3, tzinfo=UTC), datetime(2026, 11, 2, 14, 59, tzinfo=UTC)
+    for expires_at in (noon, last_minute, last_minute + timedelta(minutes=1)):
+        await edge.value(SLOT, expires_at)
+    await edge.owner.execute("delete from mail")
+    async with unit_of_work() as connection:
+        staff = {"email": "saiyo@example.co.jp", "name": "採用担当", "role": "RECRUITER"}
+        await member.create_member(connection, partner_id=company_id, password="correct horse battery", **staff)
+    for _ in range(2):
+        await edge.courier.keep_terms(now)
+    await edge.owner.execute("update mail set due_at = now()")
+    async with unit_of_work() as connection:
+        written = list[str]()
+        while lent := await mail.claim(connection):
+            letter = await letters.write(connection, lent, issuer=edge.issuer)
+            assert letter is not None
+            written.append(letter.text)
+    said = ["枠1件が、2026年11月3日", "枠2件が、2026年11月2日"]
+    assert [words in text for words, text in zip(said, sorted(written), strict=True)] == [True, True]
+
+
 REFERRAL = """
 insert into referral (id, referrer_id, company_id, person_id, status, submitted_at, confirm_by)
 values (gen_random_uuid(), $1, $2, $3, 'SUBMITTED', now(), now()) returning id

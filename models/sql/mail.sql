@@ -26,6 +26,9 @@ select c.name as company, c.slug, c.url, coalesce(r.referrer_id, m.company_id) a
   coalesce(rp.legal_name, rp.name) as referrer, rj.title as referred_job, r.confirm_by,
   i.expires_at as url_until, i.waiting_for = 'AGENCY' as no_agency, i.company_confirm_by, i.rejected_at,
   aj.title as job, a.status as application_status, s.expires_at as slot_until, ag.name as agency,
+  (select count(*) from slot o
+    where o.company_id = s.company_id and o.agency_id = s.agency_id and (o.status = 'AVAILABLE' or o.id = s.id)
+      and (o.expires_at at time zone 'Asia/Tokyo')::date = (s.expires_at at time zone 'Asia/Tokyo')::date) as slots,
   jo.email as invited, jo.expires_at as joining_until,
   coalesce((select k.may_mail from candidate k
     where k.partner_id = coalesce(r.referrer_id, m.company_id) and k.person_id = m.person_id), true) as may_mail

@@ -56,17 +56,26 @@ select day, status from retention_check where hire_id = :hire_id and status in (
 select coalesce(sum(amount), 0)::bigint from ledger_transfer where slot_id = :slot_id and kind = 'RESTORE';
 
 -- name: notify_expiring
--- Free slots that expire within so many days, but not so soon that a later notice is due (`after`), and were not announced
--- that late yet; announced from now on. One that never had so many days has the last notice alone.
+-- Free slots that expire within so many days, the last of them whole as it is in Japan, but not so soon that a later notice
+-- is due (`after`), and were not announced that late yet; announced from now on. One that never had so many days has the
+-- last notice alone.
 update slot set noticed_days = :days
 where id in (
   select id from slot
-  where status = 'AVAILABLE' and expires_at > :after and expires_at <= :until and (noticed_days is null or noticed_days > :days)
+  where status = 'AVAILABLE'
+    and case when :last then expires_at > :after
+      else expires_at >= ((:after::timestamptz at time zone 'Asia/Tokyo')::date + 1)::timestamp at time zone 'Asia/Tokyo' end
+    and expires_at < ((:until::timestamptz at time zone 'Asia/Tokyo')::date + 1)::timestamp at time zone 'Asia/Tokyo'
+    and (noticed_days is null or noticed_days > :days)
     and (:last or earned_at <= expires_at - make_interval(days => :days))
   order by expires_at limit :most for update skip locked)
-returning id, company_id;
+returning id;
 
 -- name: queue_notice!
--- The notice that a slot expires soon.
+-- The notice that slots expire soon: one for all of an agency that expire on the same day, so none where one waits.
 insert into mail (id, kind, company_id, slot_id, language, status, due_at)
-values (:id, 'SLOT_NOTICE', :company_id, :slot_id, 'JA', 'QUEUED', :at);
+select :id, 'SLOT_NOTICE', s.company_id, s.id, 'JA', 'QUEUED', :at from slot s
+where s.id = :slot_id and not exists (
+  select from mail m join slot o on o.id = m.slot_id
+  where m.status = 'QUEUED' and o.company_id = s.company_id and o.agency_id = s.agency_id
+    and (o.expires_at at time zone 'Asia/Tokyo')::date = (s.expires_at at time zone 'Asia/Tokyo')::date);
