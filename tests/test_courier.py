@@ -347,7 +347,7 @@ async def test_slots_of_one_agency_that_expire_on_one_day_are_announced_by_one_l
     await edge.owner.execute("delete from mail")
     async with unit_of_work() as connection:
         staff = {"email": "saiyo@example.co.jp", "name": "採用担当", "role": "RECRUITER"}
-        await member.create_member(connection, partner_id=company_id, password="correct horse battery", **staff)
+        await member.create_member(connection, partner_id=company_id, password_hash=member.no_password(), **staff)
     for _ in range(2):
         await edge.courier.keep_terms(now)
     await edge.owner.execute("update mail set due_at = now()")

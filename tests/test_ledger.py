@@ -225,7 +225,9 @@ async def test_a_slot_that_expires_soon_is_announced_twice_but_never_twice_at_on
     pair = await relay(world)
     await count(pair, 10)
     year = datetime(2027, 4, 1, 3, 0, tzinfo=UTC)
-    told = [await noticed(year - days * DAY) for days in (61, 60, 59, 30, 29)]
+    told = [await noticed(year - days * DAY) for days in (61, 60, 59)]
+    await world.owner.execute("update mail set status = 'SENT', sent_at = now()")
+    told += [await noticed(year - days * DAY) for days in (30, 29)]
     assert told == [0, 1, 0, 1, 0]
     late = await relay(world)
     await count(late, 10)
