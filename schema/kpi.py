@@ -86,21 +86,30 @@ class Kpi(Node):
         "The figure; null when suppressed, or when the denominator is 0", scopes=[["outcomes:read"]]
     )
     unit: KpiUnit = column("Unit of value", total=True, scopes=[["outcomes:read"]])
-    numerator: float | None = column("Above the line (分子)", scopes=[["outcomes:read"]])
-    denominator: float | None = column("Below the line (分母)", scopes=[["outcomes:read"]])
+    numerator: float | None = column("Above the line; null when it is withheld (分子)", scopes=[["outcomes:read"]])
+    denominator: float | None = column(
+        "Below the line; null when suppressed. Of PARTNER_CONTRIBUTION the whole network's (分母)",
+        scopes=[["outcomes:read"]],
+    )
     interval: Interval | None = embedded(
         "95 % interval (信頼区間)", present="{row}.low is not null", scopes=[["outcomes:read"]]
     )
     definition_version: int = column("Version of the definition, 1, 2, 3 …", total=True, scopes=[["outcomes:read"]])
     revision: int = column(
-        "Restatement by late events, 1, 2, 3 …; 1 when suppressed (改訂)", total=True, scopes=[["outcomes:read"]]
-    )
-    as_of: DateTime = column(
-        "Computed from events recorded up to; now when suppressed, or when there are none",
+        "Restatement by late events, 1, 2, 3 …; 1 when the numerator is withheld (改訂)",
         total=True,
         scopes=[["outcomes:read"]],
     )
-    suppressed: bool = column("Withheld to protect a small group (秘匿)", total=True, scopes=[["outcomes:read"]])
+    as_of: DateTime = column(
+        "Computed from events recorded up to; now when the numerator is withheld, or there are none",
+        total=True,
+        scopes=[["outcomes:read"]],
+    )
+    suppressed: bool = column(
+        "Withheld to protect a small group; of PARTNER_CONTRIBUTION perhaps only the network's part (秘匿)",
+        total=True,
+        scopes=[["outcomes:read"]],
+    )
     suppression_reason: SuppressionReason | None = column("Why it is withheld", scopes=[["outcomes:read"]])
     funnel: list[FunnelStep] | None = listed(
         "For RELAY_REUSE_RATE: sent, opened, registered, accepted, placed (ファネル)",

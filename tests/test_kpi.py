@@ -369,16 +369,79 @@ async def test_contribution_is_weighed_against_the_network_and_a_reverted_hire_l
         hires[0],
         START,
     )
+    await _others(world, START.date(), 4, 4, 4)
     (figure,) = await figures(agency_id, 12, 12, names=["PARTNER_CONTRIBUTION"])
-    assert (figure["numerator"], figure["denominator"]) == (2 * 2.5 + 1.25, 20 + 5)
-    assert (figure["value"], figure["low"]) == (0.25, None)
-    links = "select sum(contributions) from contribution_link"
-    assert await world.owner.fetchval(links) == 4
+    assert (figure["numerator"], figure["denominator"]) == (2 * 2.5 + 1.25, 20 + 5 + 120)
+    assert (figure["value"], figure["low"]) == (pytest.approx(6.25 / 145), None)
+    links = "select sum(contributions) from contribution_link where contributor_id in ($1, $2)"
+    assert await world.owner.fetchval(links, agency_id, school_id) == 4
     await world.owner.execute("update hire set reverted_at = $2 where id = $1", hires[0], START)
     (figure,) = await figures(agency_id, 12, 12, names=["PARTNER_CONTRIBUTION"])
-    assert (figure["numerator"], figure["denominator"]) == (2.5, 10)
-    assert await world.owner.fetchval(links) == 2
+    assert (figure["numerator"], figure["denominator"]) == (2.5, 10 + 120)
+    assert await world.owner.fetchval(links, agency_id, school_id) == 2
     assert await kpi.differences(world.owner) == []
+
+
+async def _others(world: World, day: date, *hires: int) -> list[UUID]:
+    """Agencies with so many hires each, alone."""
+    agencies = [await world.partner("AGENCY") for _ in hires]
+    company_id = await world.partner("COMPANY")
+    for agency_id, amount in zip(agencies, hires, strict=True):
+        for _ in range(amount):
+            await _placed(world, agency_id, day, company=company_id)
+    return agencies
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ((12,), "FEW_PARTNERS"),
+        ((12, 12), "FEW_PARTNERS"),
+        ((1, 1, 1), "FEW_PEOPLE"),
+        ((12, 2, 2), "DOMINANCE"),
+        ((4, 3, 3), None),
+        ((29, *[1] * 11), "DOMINANCE"),  # of more than ten, the eleventh counts like the tenth
+        ((20, *[1] * 11), None),
+    ],
+)
+async def test_the_networks_part_of_a_contribution_needs_three_others_and_none_above_seventy_percent(
+    world: World, others: tuple[int, ...], reason: str | None
+) -> None:
+    """What one's own leaves of the network is other partners' figure, without any agreement."""
+    agency_id, viewer_id = await _shared(world, "AGENCY")
+    for _ in range(10):
+        await _placed(world, agency_id, APRIL)
+    await _others(world, APRIL, *others)
+    network = None if reason else 100 + 10 * sum(others)
+    for by, last in (("MONTH", 0), ("PERIOD", 11)):
+        own, shared = [
+            (await figures(who, 0, last, names=["PARTNER_CONTRIBUTION"], by=by, subject=agency_id))[0]
+            for who in (agency_id, viewer_id)
+        ]
+        assert (own["numerator"], own["denominator"], own["suppression_reason"]) == (100, network, reason)
+        assert own["value"] == (None if network is None else 100 / network)
+        assert shared == {**own, "key": shared["key"]}
+        (nothing,) = await figures(viewer_id, 0, last, names=["PARTNER_CONTRIBUTION"], by=by)
+        assert (nothing["numerator"], nothing["denominator"], nothing["suppressed"]) == (0, network, reason is not None)
+
+
+async def test_the_network_less_what_one_sees_is_three_partners_in_every_window(world: World) -> None:
+    """Neither whom one sees one by one nor a neighbouring month subtracts to fewer."""
+    viewer_id = await world.partner("COMMUNITY")
+    seen = await _others(world, APRIL, 10, 10, 1)
+    agreement_id = await world.agreement(viewer_id, *seen, kind="INFORMATION_SHARING")
+    for agency_id in seen:
+        await world.share(agency_id, viewer_id, agreement_id, "COUNTS_ONLY")
+
+    async def told(first: int, last: int) -> Any:
+        (row,) = await figures(viewer_id, first, last, names=["PARTNER_CONTRIBUTION"])
+        return row["suppression_reason"] or row["denominator"]
+
+    assert [await told(0, 0), await told(0, 11)] == ["FEW_PEOPLE"] * 2
+    hidden = await _others(world, APRIL, 5, 5, 5)
+    assert [await told(0, 0), await told(0, 11)] == [360, 360]
+    await _placed(world, hidden[0], month(1))
+    assert [await told(0, 0), await told(1, 1), await told(0, 1), await told(0, 2)] == [*["COMPLEMENT"] * 3, 370]
 
 
 @pytest.mark.parametrize("hired", [1, 6])

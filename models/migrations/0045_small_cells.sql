@@ -97,6 +97,143 @@ where (r.measure, r.month) = (k.measure, k.month)
 
 -- ------------------------------------------------------------------------------------------------- figures, as shared
 
+-- The largest contributors of a month, without looking at the others.
+create index kpi_month_largest on kpi_month (month, measure, numerator desc) include (partner_id)
+  where measure in ('CONTRIBUTION_HANDOVERS', 'CONTRIBUTION_HIRES', 'CONTRIBUTION_RETAINED');
+
+-- Months, quarters, halves and fiscal years of the network's contributions that these months touch, without the viewer's,
+-- and why such a part may not be shown: no reason where it may. It is a figure over several partners, of those whom the
+-- viewer cannot see one by one; the others could be subtracted. Shares of one hire add up to one, so that nobody counts
+-- twice; weights are those of no agreement, so that no terms choose what is shown. Of each month only the ten largest of
+-- each measure are read: none of the others can hold more than the tenth.
+create function kpi_network_parts(viewer uuid, since date, until date)
+returns table (months int, node int, reason text)
+language plpgsql stable parallel safe as $$
+#variable_conflict use_column
+declare
+  first date := date_trunc('year', since - interval '3 months') + interval '3 months';
+  last date := date_trunc('year', until - interval '3 months') + interval '14 months';
+  seen uuid[] := array(
+    select s.giver_id from agreement_share s
+    where s.receiver_id = viewer and s.category = 'OUTCOMES'
+      and s.starts_on <= (now() at time zone 'Asia/Tokyo')::date
+      and (s.ends_on is null or s.ends_on >= (now() at time zone 'Asia/Tokyo')::date)
+    union select viewer);
+begin
+  return query
+  with
+  rest as materialized (  -- what others than the viewer hold, and whom the viewer cannot see
+    select u.month, (extract(year from u.month) * 12 + extract(month from u.month) - 4)::int as place, u.measure,
+      case u.measure when 'CONTRIBUTION_HANDOVERS' then 1 when 'CONTRIBUTION_HIRES' then 10 else 5 end as weight,
+      sum(u.others) as others, sum(u.hidden) as hidden
+    from (
+      select k.month, k.measure, k.numerator, k.numerator from kpi_network_month k where k.month between first and last
+      union all
+      select k.month, k.measure, case when k.partner_id = kpi_network_parts.viewer then -k.numerator else 0 end, -k.numerator
+      from kpi_month k
+      where k.partner_id = any (seen) and k.month between first and last
+        and k.measure in ('CONTRIBUTION_HANDOVERS', 'CONTRIBUTION_HIRES', 'CONTRIBUTION_RETAINED')
+    ) u (month, measure, others, hidden)
+    group by 1, 2, 3 having sum(u.others) > 0
+  ),
+  largest as materialized (
+    select r.place, t.partner_id, r.weight * t.numerator as points,
+      case when row_number() over (partition by r.place, r.measure order by t.numerator desc) = 10 then r.weight * t.numerator else 0 end as next
+    from rest r cross join lateral (
+      select k.partner_id, k.numerator from kpi_month k
+      where k.measure = r.measure and k.month = r.month and k.numerator > 0 and k.partner_id <> all (seen)
+        and k.measure in ('CONTRIBUTION_HANDOVERS', 'CONTRIBUTION_HIRES', 'CONTRIBUTION_RETAINED')
+      order by k.numerator desc limit 10
+    ) t
+  ),
+  part as (
+    select l.months, r.place / l.months as node, sum(r.weight * r.hidden) as points, round(greatest(
+      sum(case when r.measure = 'CONTRIBUTION_HANDOVERS' then r.hidden else 0 end),
+      sum(case when r.measure = 'CONTRIBUTION_HIRES' then r.hidden else 0 end),
+      sum(case when r.measure = 'CONTRIBUTION_RETAINED' then r.hidden else 0 end)), 2) as people
+    from rest r cross join (values (1), (3), (6), (12)) as l (months) group by 1, 2
+  ),
+  held as (  -- by one partner in one part
+    select l.months, t.place / l.months as node, t.partner_id, sum(t.points) as points, sum(t.next) as next
+    from largest t cross join (values (1), (3), (6), (12)) as l (months) group by 1, 2, 3
+  ),
+  most as (
+    select h.months, h.node, count(*) as partners, max(h.points) + sum(h.next) as points from held h group by 1, 2
+  )
+  select p.months, p.node, case when p.people < 10 then 'FEW_PEOPLE' when m.partners < 3 then 'FEW_PARTNERS'
+    when m.points * 10 > p.points * 7 then 'DOMINANCE' end
+  from part p left join most m on m.months = p.months and m.node = p.node;
+end
+$$;
+
+-- In which of the asked windows a partner's figure may not be shown to others (of each name, the partner beside it), and
+-- why; for contributions the network's as well, as that of a partner of zeros. A block in the window is not shown, or
+-- reaches beyond it. The reason speaks of blocks alone, never of the window: who is in a part of a block is not told.
+create function kpi_withheld(viewer uuid, names text[], partners uuid[], since date, until date, granularity text)
+returns table (name text, partner_id uuid, first date, reason text)
+language plpgsql stable parallel safe as $$
+#variable_conflict use_column
+begin
+  return query
+  with
+  -- every month there is, not only those asked for: what is withheld must not depend on the question
+  cell as (
+    select s.name, s.partner_id, (extract(year from k.month) * 12 + extract(month from k.month) - 4)::int as place,  -- months, from an April
+      sum(case when k.measure in (s.name, 'CONTRIBUTION_HIRES') then k.denominator else 0 end) as people,
+      sum(case when k.measure = 'CONTRIBUTION_HANDOVERS' then k.denominator else 0 end) as handed_over,
+      sum(case when k.measure = 'CONTRIBUTION_RETAINED' then k.denominator else 0 end) as retained
+    from unnest(names, partners) as s (name, partner_id)
+    cross join lateral (
+      select k.month, k.measure, k.denominator from kpi_month k
+      where k.partner_id = s.partner_id and k.measure = any (case when s.name = 'PARTNER_CONTRIBUTION'
+        then array['CONTRIBUTION_HANDOVERS', 'CONTRIBUTION_HIRES', 'CONTRIBUTION_RETAINED'] else array[s.name] end)
+    ) k
+    where s.partner_id <> viewer  -- one's own is never withheld
+    group by 1, 2, 3
+  ),
+  -- months, quarters, halves and fiscal years: why a figure may not be shown by itself
+  judged as (
+    select c.name, c.partner_id, l.months, c.place / l.months as node,
+      case when greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) < 10 then 'FEW_PEOPLE' end as reason
+    from cell c cross join (values (1), (3), (6), (12)) as l (months)
+    group by 1, 2, 3, 4 having greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) > 0
+    union all
+    select 'PARTNER_CONTRIBUTION', '00000000-0000-0000-0000-000000000000'::uuid, n.months, n.node, n.reason
+    from kpi_network_parts(kpi_withheld.viewer, kpi_withheld.since, kpi_withheld.until) n where 'PARTNER_CONTRIBUTION' = any (names)
+  ),
+  divisible as (  -- a node may be divided when it may be shown and so may every part of it in which there is anybody
+    select p.name, p.partner_id, p.months, p.node
+    from judged p join judged c on c.name = p.name and c.partner_id = p.partner_id
+      and p.months = case c.months when 1 then 3 else c.months * 2 end and p.node = c.node / case c.months when 1 then 3 else 2 end
+    group by 1, 2, 3, 4, p.reason having p.reason is null and count(c.reason) = 0
+  ),
+  divided as materialized (  -- and is divided when whatever it is part of is
+    select d.name, d.partner_id, d.months, d.node from divisible d
+    where (d.months = 12 or (d.name, d.partner_id, 12, d.node * d.months / 12) in (select u.name, u.partner_id, u.months, u.node from divisible u))
+      and (d.months > 3 or (d.name, d.partner_id, 6, d.node / 2) in (select u.name, u.partner_id, u.months, u.node from divisible u))
+  ),
+  block as materialized (  -- the smallest parts that are shown, from place to place; what is yet to come cuts nothing
+    select j.name, j.partner_id, j.reason, j.months * j.node as first,
+      least(j.months * j.node + j.months - 1, (extract(year from t.today) * 12 + extract(month from t.today) - 4)::int) as last
+    from judged j cross join (select now() at time zone 'Asia/Tokyo' as today) t
+    where (j.name, j.partner_id, j.months, j.node) not in (select d.name, d.partner_id, d.months, d.node from divided d)
+      and (j.months = 12 or (j.name, j.partner_id, case j.months when 1 then 3 else j.months * 2 end, j.node / case j.months when 1 then 3 else 2 end)
+        in (select d.name, d.partner_id, d.months, d.node from divided d))
+  ),
+  windows as materialized (
+    select g.first, (extract(year from g.first) * 12 + extract(month from g.first) - 4)::int as since,
+      (extract(year from g.last) * 12 + extract(month from g.last) - 4)::int as until
+    from (
+      select m::date as first, case when granularity = 'MONTH' then m::date else kpi_withheld.until end as last
+      from generate_series(kpi_withheld.since, case when granularity = 'MONTH' then kpi_withheld.until else kpi_withheld.since end, interval '1 month') as m
+    ) g
+  )
+  select b.name, b.partner_id, w.first, coalesce(case when count(*) = 1 then max(b.reason) end, 'COMPLEMENT') as reason
+  from windows w join block b on b.last >= w.since and b.first <= w.until
+  group by 1, 2, 3 having bool_or(b.reason is not null or b.first < w.since or b.last > w.until);
+end
+$$;
+
 -- As in 0022, under the small-cell rules as docs/kpis.md has them now.
 create or replace function kpi_figures(viewer uuid, names text[], since date, until date, granularity text, subject uuid, agreement uuid)
 returns table (key text, name text, partner_id uuid, from_month date, to_month date, follow_up_days int, mature boolean,
@@ -127,12 +264,10 @@ begin
     from asked a, everybody e
     where a.weighed or e.kind = 'COMPANY' or not exists (select from everybody c where c.kind = 'COMPANY')
   ),
-  -- every month there is, not only those asked for: what is withheld must not depend on the question
   cell as materialized (
-    select s.name, s.partner_id, c.month,
-      (extract(year from c.month) * 12 + extract(month from c.month) - 4)::int as place,  -- months, from an April
+    select s.name, s.partner_id, case when kpi_figures.granularity = 'MONTH' then c.month else p.first end as first,
       c.people, c.handed_over, c.retained, c.denominator, c.numerator, c.restated, c.as_of
-    from subjects s cross join weights w cross join span
+    from subjects s cross join weights w cross join span p
     cross join lateral (  -- one partner's, by itself: PostgreSQL asks for no other, and of no other figure
       select k.month,
         sum(case when k.measure in (s.name, 'CONTRIBUTION_HIRES') then k.denominator else 0 end) as people,
@@ -143,64 +278,40 @@ begin
           when 'CONTRIBUTION_HIRES' then w.hire when 'CONTRIBUTION_RETAINED' then w.retained else 0 end) as numerator,
         sum(k.revision - 1) as restated, max(k.as_of) as as_of
       from kpi_month k
-      where k.partner_id = s.partner_id and k.measure = any (case when s.name = 'PARTNER_CONTRIBUTION'
-        then array['CONTRIBUTION_HANDOVERS', 'CONTRIBUTION_HIRES', 'CONTRIBUTION_RETAINED'] else array[s.name] end)
+      where k.partner_id = s.partner_id and k.month between p.first and p.last
+        and k.measure = any (case when s.name = 'PARTNER_CONTRIBUTION'
+          then array['CONTRIBUTION_HANDOVERS', 'CONTRIBUTION_HIRES', 'CONTRIBUTION_RETAINED'] else array[s.name] end)
       group by 1
     ) c
   ),
-  -- months, quarters, halves and fiscal years: whether a partner's may be shown by itself; one's own is never withheld
-  judged as (
-    select c.name, c.partner_id, l.months, c.place / l.months as node,
-      greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) >= 10 as fine
-    from cell c cross join (values (1), (3), (6), (12)) as l (months)
-    where c.partner_id <> kpi_figures.viewer
-    group by 1, 2, 3, 4 having greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) > 0
-  ),
-  divisible as (  -- a node may be divided when it is fine and so is every part of it in which there is anybody
-    select p.name, p.partner_id, p.months, p.node
-    from judged p join judged c on c.name = p.name and c.partner_id = p.partner_id
-      and c.months = case p.months when 12 then 6 when 6 then 3 else 1 end and c.node / (p.months / c.months) = p.node
-    where p.months > 1
-    group by 1, 2, 3, 4, p.fine having p.fine and bool_and(c.fine)
-  ),
-  divided as materialized (  -- and is divided when whatever it is part of is
-    select d.name, d.partner_id, d.months, d.node from divisible d
-    where (d.months = 12 or (d.name, d.partner_id, 12, d.node * d.months / 12) in (select u.name, u.partner_id, u.months, u.node from divisible u))
-      and (d.months > 3 or (d.name, d.partner_id, 6, d.node / 2) in (select u.name, u.partner_id, u.months, u.node from divisible u))
-  ),
-  block as (  -- the smallest parts that are shown, from place to place; what is yet to come cuts nothing
-    select j.name, j.partner_id, j.fine, j.months * j.node as first,
-      least(j.months * j.node + j.months - 1, (extract(year from t.today) * 12 + extract(month from t.today) - 4)::int) as last
-    from judged j cross join (select now() at time zone 'Asia/Tokyo' as today) t
-    where (j.name, j.partner_id, j.months, j.node) not in (select d.name, d.partner_id, d.months, d.node from divided d)
-      and (j.months = 12 or (j.name, j.partner_id, case j.months when 1 then 3 else j.months * 2 end, j.node / case j.months when 1 then 3 else 2 end)
-        in (select d.name, d.partner_id, d.months, d.node from divided d))
-  ),
-  windows as (
-    select g.month::date as first, case when kpi_figures.granularity = 'MONTH' then g.month::date else s.last end as last
-    from span s, generate_series(s.first, case when kpi_figures.granularity = 'MONTH' then s.last else s.first end, interval '1 month') as g (month)
-  ),
-  -- A block in the window is not shown, or reaches beyond it. The reason speaks of blocks alone, never of the window: who is
-  -- in a part of a block is not told.
   withheld as materialized (
-    select b.name, b.partner_id, w.first, case when count(*) = 1 and not bool_or(b.fine) then 'FEW_PEOPLE' else 'COMPLEMENT' end as reason
-    from (select w.first, (extract(year from w.first) * 12 + extract(month from w.first) - 4)::int as since,
-        (extract(year from w.last) * 12 + extract(month from w.last) - 4)::int as until from windows w) w
-    join block b on b.last >= w.since and b.first <= w.until
-    group by 1, 2, 3 having bool_or(not b.fine or b.first < w.since or b.last > w.until)
+    select h.name, h.partner_id, h.first, h.reason
+    from (select array_agg(s.name) as names, array_agg(s.partner_id) as partners from subjects s
+      where s.partner_id <> kpi_figures.viewer or s.name = 'PARTNER_CONTRIBUTION') o
+    cross join span s cross join lateral kpi_withheld(kpi_figures.viewer, o.names, o.partners, s.first, s.last, kpi_figures.granularity) h
+    where o.names is not null
   ),
-  -- what each partner's figure adds: where it may not be shown, nothing
-  counted as (
-    select c.name, c.partner_id, case when kpi_figures.granularity = 'MONTH' then c.month else s.first end as first,
-      greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) as people, sum(c.numerator) as numerator,
-      sum(c.denominator) as denominator, sum(c.restated) as restated, max(c.as_of) as as_of
-    from span s join cell c on c.month between s.first and s.last group by 1, 2, 3
-  ),
-  told as (
+  told as (  -- a partner whose figure may not be shown adds nothing
     select c.name, c.first, sum(c.numerator) as numerator, sum(c.denominator) as denominator, sum(c.restated) as restated,
-      max(c.as_of) as as_of, count(*) filter (where c.people > 0) as partners, max(c.people) as most, sum(c.people) as people
-    from counted c left join withheld h on h.name = c.name and h.partner_id = c.partner_id and h.first = c.first
-    where h.name is null group by 1, 2
+      max(c.as_of) as as_of
+    from cell c
+    where not exists (select from withheld h where h.name = c.name and h.partner_id = c.partner_id and h.first = c.first)
+    group by 1, 2
+  ),
+  reason as (  -- of a partner's figure, and of the network that it is held against
+    select h.name, h.first, max(h.reason) filter (where h.partner_id <> '00000000-0000-0000-0000-000000000000') as own,
+      max(h.reason) filter (where h.partner_id = '00000000-0000-0000-0000-000000000000') as network
+    from withheld h group by 1, 2
+  ),
+  together as (  -- how many partners an agreement's figure adds up, and how much of it the largest holds
+    select p.name, p.first, count(*) as partners, max(p.people) * 10 > sum(p.people) * 7 as dominated
+    from (
+      select c.name, c.partner_id, c.first, greatest(sum(c.people), sum(c.handed_over), sum(c.retained)) as people
+      from cell c
+      where kpi_figures.agreement is not null
+        and not exists (select from withheld h where h.name = c.name and h.partner_id = c.partner_id and h.first = c.first)
+      group by 1, 2, 3
+    ) p where p.people > 0 group by 1, 2
   ),
   network as (
     select case when kpi_figures.granularity = 'MONTH' then k.month else s.first end as first,
@@ -223,15 +334,19 @@ begin
       case when r.reason is null then coalesce(t.restated, 0)::int + 1 else 1 end as revision,
       case when r.reason is null then coalesce(t.as_of, now()) else now() end as as_of,
       now() >= (w.last + interval '1 month') at time zone 'Asia/Tokyo' + kpi_follow_up_days(a.name) * interval '1 day' as mature,
-      r.reason
-    from asked a cross join windows w
+      r.reason, u.network as unsaid  -- why not the network's, and so no share of it
+    from asked a cross join (
+      select g.month::date as first, case when kpi_figures.granularity = 'MONTH' then g.month::date else s.last end as last
+      from span s, generate_series(s.first, case when kpi_figures.granularity = 'MONTH' then s.last else s.first end, interval '1 month') as g (month)
+    ) w
     left join told t on t.name = a.name and t.first = w.first
-    left join (select h.name, h.first, max(h.reason) as reason from withheld h group by 1, 2) h on h.name = a.name and h.first = w.first
+    left join reason u on u.name = a.name and u.first = w.first
+    left join together p on p.name = a.name and p.first = w.first
     left join network n on a.weighed and n.first = w.first
     cross join lateral (select case
-      when kpi_figures.agreement is null then h.reason
-      when coalesce(t.partners, 0) < 3 and (t.partners > 0 or h.reason is not null) then 'FEW_PARTNERS'
-      when t.most * 10 > t.people * 7 then 'DOMINANCE' end as reason) r
+      when kpi_figures.agreement is null then u.own
+      when coalesce(p.partners, 0) < 3 and (p.partners > 0 or u.own is not null) then 'FEW_PARTNERS'
+      when p.dominated then 'DOMINANCE' end as reason) r
     where exists (select from everybody)
   )
   select
@@ -239,17 +354,16 @@ begin
       || '.' || to_char(f.first, 'YYYYMM') || '.' || to_char(f.last, 'YYYYMM') || '.' || f.revision,
     f.name, case when kpi_figures.agreement is null then coalesce(kpi_figures.subject, kpi_figures.viewer) end,
     f.first, f.last, kpi_follow_up_days(f.name), f.mature,
-    case when f.reason is null then (f.numerator / nullif(f.denominator, 0))::float8 end, 'RATIO',
-    case when f.reason is null then f.numerator::float8 end, case when f.reason is null then f.denominator::float8 end,
-    case when f.reason is null and not f.weighed then i.low end, case when f.reason is null and not f.weighed then i.high end,
-    1, f.revision, f.as_of, f.reason is not null,
-    f.reason,
+    case when x.reason is null then (f.numerator / nullif(f.denominator, 0))::float8 end, 'RATIO',
+    case when f.reason is null then f.numerator::float8 end, case when x.reason is null then f.denominator::float8 end,
+    case when x.reason is null and not f.weighed then i.low end, case when x.reason is null and not f.weighed then i.high end,
+    1, f.revision, f.as_of, x.reason is not null, x.reason,
     case when f.name = 'RELAY_REUSE_RATE' then (
       select jsonb_agg(jsonb_build_object('kind', z.kind, 'count', case when f.reason is null then coalesce(s.people, 0) end) order by z.place)
       from (values (1, 'RELAY_INVITED', 'RELAY_SENT'), (2, 'RELAY_OPENED', 'RELAY_OPENED'), (3, 'RELAY_REGISTERED', 'RELAY_REGISTERED'),
         (4, 'RELAY_ACCEPTED', 'RELAY_ACCEPTED'), (5, 'PLACED', 'RELAY_PLACED')) as z (place, kind, measure)
       left join step s on s.first = f.first and s.measure = z.measure) end
-  from figure f cross join lateral wilson(f.numerator, f.denominator) i
+  from figure f cross join lateral (select coalesce(f.reason, f.unsaid) as reason) x cross join lateral wilson(f.numerator, f.denominator) i
   order by 1;
 end
 $$;
