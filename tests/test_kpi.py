@@ -503,17 +503,40 @@ async def _hire(world: World, company_id: UUID, at: datetime = START) -> UUID:
 async def test_a_figure_is_found_by_its_key_until_a_late_event_restates_it(world: World) -> None:
     company_id, viewer_id = await _shared(world)
     stranger_id = await world.partner("COMPANY")
-    await decided(world, company_id, {0: 20})
+    (empty,) = await figures(viewer_id, 0, 0, subject=company_id)
+    await decided(world, company_id, {0: 20})  # long after the month
     (figure,) = await figures(viewer_id, 0, 0, subject=company_id)
     find = "select value, revision from kpi_by_key($1, $2)"
-    assert tuple(await world.owner.fetchrow(find, viewer_id, figure["key"])) == (0.05, 1)
+    assert tuple(await world.owner.fetchrow(find, viewer_id, figure["key"])) == (0.05, 2)
+    assert (empty["revision"], await world.owner.fetchrow(find, viewer_id, empty["key"])) == (1, None)
     assert await world.owner.fetchrow(find, stranger_id, figure["key"]) is None
     for broken in ("", "HIRE_RATE", figure["key"] + "x", figure["key"].replace("HIRE_RATE", "'; select")):
         assert await world.owner.fetchrow(find, viewer_id, broken) is None
     await decided(world, company_id, {0: 1}, hired=0)
     (restated,) = await figures(viewer_id, 0, 0, subject=company_id)
-    assert (restated["denominator"], restated["revision"]) == (21, 2)
+    assert (restated["denominator"], restated["revision"]) == (21, 3)
     assert await world.owner.fetchrow(find, viewer_id, figure["key"]) is None
+
+
+async def test_a_month_that_is_not_over_is_not_restated_and_a_late_contribution_of_others_is(world: World) -> None:
+    company_id = await world.partner("COMPANY")
+    today = await world.owner.fetchval("select (now() at time zone 'Asia/Tokyo')::date")
+    number = (today.year - APRIL.year) * 12 + today.month - APRIL.month
+    for _ in range(2):
+        await decided(world, company_id, {number: 1})
+    (figure,) = await figures(company_id, number, number)
+    assert (figure["denominator"], figure["revision"], figure["mature"]) == (2, 1, False)
+    agencies = await _others(world, APRIL, 4, 4, 4)
+    keys = set[str]()
+    for _ in range(3):
+        (figure,) = await figures(company_id, 0, 0, names=["PARTNER_CONTRIBUTION"])
+        keys.add(figure["key"])
+        await _placed(world, agencies[0], APRIL)
+    assert (figure["denominator"], len(keys)) == (140, 3)
+    await _placed(world, agencies[0], month(number))
+    await _placed(world, agencies[0], month(number))
+    revision = "select max(revision) from kpi_network_month where month = $1"
+    assert await world.owner.fetchval(revision, month(number)) == 1
 
 
 async def test_figures_reach_over_37_months_at_most(world: World) -> None:

@@ -95,6 +95,44 @@ from (select k.measure, k.month, sum(k.denominator) as people from kpi_month k w
 where (r.measure, r.month) = (k.measure, k.month)
   and k.shard = (select min(o.shard) from kpi_network_month o where (o.measure, o.month) = (k.measure, k.month));
 
+-- ------------------------------------------------------------------------------------------------------ restatements
+
+-- 1 when the month was complete before now, and followed to the end; else 0.
+create function kpi_late(measure text, month date) returns int
+language sql stable parallel safe as $$
+  select (now() >= (month + interval '1 month') at time zone 'Asia/Tokyo' + kpi_follow_up_days(measure) * interval '1 day')::int
+$$;
+
+-- Runs once per transaction, at its commit: the rows of the rollups are taken in one order by everybody, and held only
+-- for the moment of the commit. A month that was complete before is restated: its revision grows, and the first of a month
+-- in which nobody was is the second, for it was told as empty.
+create or replace function kpi_flush() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare me xid8 := pg_current_xact_id();
+begin
+  if not exists (select from kpi_delta d where d.xid = me) then return null; end if;
+  insert into kpi_month as k (partner_id, measure, month, numerator, denominator, revision, as_of)
+  select d.partner_id, d.measure, d.month, sum(d.numerator), sum(d.denominator), 1 + kpi_late(d.measure, d.month), now()
+  from kpi_delta d where d.xid = me group by 1, 2, 3
+  having sum(d.numerator) <> 0 or sum(d.denominator) <> 0 order by 1, 2, 3
+  on conflict (partner_id, measure, month) do update set
+    numerator = k.numerator + excluded.numerator, denominator = k.denominator + excluded.denominator, as_of = excluded.as_of,
+    revision = k.revision + kpi_late(k.measure, k.month);
+  insert into kpi_network_month as k (measure, month, shard, numerator, denominator, revision, as_of)
+  select d.measure, d.month, me::text::bigint % 16, sum(d.numerator), sum(d.denominator), 1 + kpi_late(d.measure, d.month), now()
+  from kpi_delta d
+  where d.xid = me and d.measure in ('CONTRIBUTION_HANDOVERS', 'CONTRIBUTION_HIRES', 'CONTRIBUTION_RETAINED')
+  group by 1, 2 having sum(d.numerator) <> 0 order by 1, 2
+  on conflict (measure, month, shard) do update set
+    numerator = k.numerator + excluded.numerator, denominator = k.denominator + excluded.denominator, as_of = excluded.as_of,
+    revision = k.revision + kpi_late(k.measure, k.month);
+  delete from kpi_delta d where d.xid = me;
+  return null;
+end $$;
+
+-- Until now every change of a network's total counted, whether it was told before or not, and no figure's key told it.
+update kpi_network_month set revision = 1;
+
 -- ------------------------------------------------------------------------------------------------- figures, as shared
 
 -- The largest contributors of a month, without looking at the others.
@@ -315,7 +353,8 @@ begin
   ),
   network as (
     select case when kpi_figures.granularity = 'MONTH' then k.month else s.first end as first,
-      sum(k.numerator * case k.measure when 'CONTRIBUTION_HANDOVERS' then w.handover when 'CONTRIBUTION_HIRES' then w.hire else w.retained end) as total
+      sum(k.numerator * case k.measure when 'CONTRIBUTION_HANDOVERS' then w.handover when 'CONTRIBUTION_HIRES' then w.hire else w.retained end) as total,
+      sum(k.revision - 1) as restated, max(k.as_of) as as_of
     from span s cross join weights w join kpi_network_month k on k.month between s.first and s.last
     where 'PARTNER_CONTRIBUTION' = any (kpi_figures.names) group by 1
   ),
@@ -331,8 +370,9 @@ begin
   figure as materialized (  -- a withheld one is as new as that of an empty month: nobody is told when somebody came into it
     select a.name, a.weighed, w.first, w.last, coalesce(t.numerator, 0) as numerator,
       case when a.weighed then coalesce(n.total, 0) else coalesce(t.denominator, 0) end as denominator,
-      case when r.reason is null then coalesce(t.restated, 0)::int + 1 else 1 end as revision,
-      case when r.reason is null then coalesce(t.as_of, now()) else now() end as as_of,
+      1 + case when r.reason is null then coalesce(t.restated, 0)::int + case when u.network is null then coalesce(n.restated, 0)::int else 0 end
+        else 0 end as revision,
+      case when r.reason is null then coalesce(greatest(t.as_of, case when u.network is null then n.as_of end), now()) else now() end as as_of,
       now() >= (w.last + interval '1 month') at time zone 'Asia/Tokyo' + kpi_follow_up_days(a.name) * interval '1 day' as mature,
       r.reason, u.network as unsaid  -- why not the network's, and so no share of it
     from asked a cross join (
