@@ -319,7 +319,7 @@ async def test_ids_of_before_are_made_unreadable_and_their_rows_change_nothing(e
         )
         await edge.owner.execute("update ats_delivery set event_id = $1 where event_id = $2", new, old["event_id"])
     before = await edge.rows(told, hashes)
-    await edge.owner.execute((ROOT / "models" / "migrations" / "0041_unreadable.sql").read_text(encoding="utf-8"))
+    await edge.owner.execute((ROOT / "models" / "migrations" / "0040_unreadable.sql").read_text(encoding="utf-8"))
     ids = [row["event_id"] for row in await edge.rows("select event_id from ats_delivery")]
     after = await edge.rows(told, ids)
     assert (len(set(ids)), set(ids) & set(hashes)) == (4, set())

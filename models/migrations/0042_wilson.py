@@ -5,5 +5,5 @@ from tortoise.migrations.operations import RunSQL
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0040_corrected")]
+    dependencies = [("models", "0041_may_mail")]
     operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]

@@ -5,5 +5,5 @@ from tortoise.migrations.operations import RunSQL
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0044_wilson")]
+    dependencies = [("models", "0042_wilson")]
     operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]
