@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -306,12 +306,19 @@ async def retried(work: Callable[[], Awaitable[Result]]) -> Result:
     What it does outside the database must therefore be harmless when it is undone, and done once more. It settles when
     it is over, so that what is committed is never run again.
     """
+    if _settle is None:
+        return await _tried(work)
     async with settled_together():
-        for _ in range(RETRIES):
-            with suppress(asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
-                return await work()
+        return await _tried(work)
+
+
+async def _tried(work: Callable[[], Awaitable[Result]]) -> Result:
+    for _ in range(RETRIES):
+        try:
+            return await work()
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
             await asyncio.sleep(random.uniform(0, RETRY_PAUSE_SECONDS))
-        return await work()
+    return await work()
 
 
 @cache
