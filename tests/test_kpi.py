@@ -137,6 +137,51 @@ async def test_two_acceptances_of_one_rejection_that_meet_keep_the_earlier(world
     assert await world.owner.fetchval("select counted_at from relay_invitation") == START + DAY
 
 
+@pytest.mark.parametrize("change", ["confirmed", "reverted"])
+async def test_a_rebuild_waits_for_a_writer_that_holds_a_referral_and_both_are_kept(
+    world: World, connected: str, change: str
+) -> None:
+    """The writer waits for the rollups at its commit, so nobody may hold them and wait for the writer."""
+    company_id, referral_id, hire_id = await _hired_unnoticed(world)
+    other = await asyncpg.connect(**credentials(connected))
+    async with other.transaction():
+        if change == "confirmed":
+            await other.execute("update referral set confirmed_at = $2 where id = $1", referral_id, START + 40 * DAY)
+        else:
+            await other.execute("update hire set reverted_at = $2 where id = $1", hire_id, START)
+        rebuilt = asyncio.create_task(kpi.rebuild(world.owner))
+        waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        while not await other.fetchval(waits):  # noqa: ASYNC110  (a lock in the database tells nobody)
+            await asyncio.sleep(0.01)
+    await rebuilt
+    await other.close()
+    assert await kpi.differences(world.owner) == []
+    hired_at = await world.owner.fetchval("select hired_at from referral where id = $1", referral_id)
+    assert hired_at == (None if change == "reverted" else START)
+    (figure,) = await figures(company_id, 12, 13, names=["REFERRAL_SUCCESS_RATE"])
+    assert (figure["numerator"], figure["denominator"]) == (0 if change == "reverted" else 1, 1)
+
+
+async def _hired_unnoticed(world: World) -> tuple[UUID, UUID, UUID]:
+    """A referral whose hire was loaded with triggers off: company, referral, hire."""
+    company_id = await world.partner("COMPANY")
+    friend_id, person_id = await world.partner("REFERRER", company_id=company_id), await world.person()
+    referral_id = await world.row(
+        "referral", referrer_id=friend_id, company_id=company_id, person_id=person_id, status="HIRED",
+        submitted_at=START, confirmed_at=START,
+    )  # fmt: skip
+    application_id = await world.application(
+        company_id, person_id, status="HIRED", decided_at=START, referral_id=referral_id
+    )
+    await world.owner.execute("alter table hire disable trigger kpi_hire")
+    hire_id = await world.row(
+        "hire", company_id=company_id, application_id=application_id, person_id=person_id, route="DIRECT",
+        decided_at=START, starts_on=START.date(),
+    )  # fmt: skip
+    await world.owner.execute("alter table hire enable trigger kpi_hire")
+    return company_id, referral_id, hire_id
+
+
 async def _second_handover(pair: relay_world.Relay, like: UUID) -> UUID:
     """One more handover of the same invitation, to another agency, so that two acceptances meet at one invitation."""
     return await pair.world.owner.fetchval(

@@ -133,6 +133,47 @@ end $$;
 -- Until now every change of a network's total counted, whether it was told before or not, and no figure's key told it.
 update kpi_network_month set revision = 1;
 
+-- Rebuilds rollups, link weights and what the triggers keep from the rows, whatever runs meanwhile: writers that have
+-- not committed wait with their changes for the lock, and those that have are in the rows read after it.
+create or replace function kpi_rebuild() returns void
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp set work_mem = '256MB' as $$
+declare me xid8 := pg_current_xact_id(); changed boolean;
+begin
+  -- Before any rollup is held: writers hold these rows when they wait for the rollups. And until nothing differs: whoever was
+  -- waited for may have changed what a fact is found by.
+  loop
+    changed := false;
+    update referral r set hired_at = f.first
+    from (select a.referral_id, min(h.decided_at) as first
+      from hire h join application a on a.id = h.application_id where h.reverted_at is null and a.referral_id is not null group by 1) f
+    where r.id = f.referral_id and r.hired_at is distinct from f.first;
+    changed := changed or found;
+    update referral r set hired_at = null
+    where r.hired_at is not null and not exists (
+      select from application a join hire h on h.application_id = a.id and h.reverted_at is null where a.referral_id = r.id);
+    changed := changed or found;
+    update relay_invitation i set accepted_at = m.accepted_at, counted_at = m.counted_at, placed_at = m.placed_at
+    from (select h.invitation_id, min(h.decided_at) filter (where h.status = 'ACCEPTED') as accepted_at,
+        min(h.counted_at) filter (where h.counted) as counted_at, min(h.placed_at) filter (where h.status = 'ACCEPTED') as placed_at
+      from handover h group by 1) m
+    where i.id = m.invitation_id and (i.accepted_at, i.counted_at, i.placed_at) is distinct from (m.accepted_at, m.counted_at, m.placed_at);
+    changed := changed or found;
+    exit when not changed;
+  end loop;
+  lock table kpi_month, kpi_network_month, contribution_link in exclusive mode;
+  delete from kpi_delta d where d.xid = me;
+  delete from contribution_link_delta d where d.xid = me;
+  delete from kpi_month;
+  delete from kpi_network_month;
+  insert into kpi_month (partner_id, measure, month, numerator, denominator, as_of)
+  select k.partner_id, k.measure, k.month, k.numerator, k.denominator, now() from kpi_raw k
+  order by 1, 2, 3;  -- as the key's index lies: its pages are written once
+  insert into kpi_network_month (measure, month, shard, numerator, denominator, as_of)
+  select k.measure, k.month, 0, sum(k.numerator), sum(k.denominator), now()
+  from kpi_month k where k.measure in ('CONTRIBUTION_HANDOVERS', 'CONTRIBUTION_HIRES', 'CONTRIBUTION_RETAINED') group by 1, 2;
+  perform contribution_link_rebuild();
+end $$;
+
 -- ------------------------------------------------------------------------------------------------- figures, as shared
 
 -- The largest contributors of a month, without looking at the others.
