@@ -18,7 +18,7 @@ import orjson
 
 from models import audit
 from models.db import queries, uuid7
-from models.errors import Refusal, RefusalCode, not_found
+from models.errors import Refusal, RefusalCode, invalid, not_found
 from models.outbox import Said
 from models.partner import JAPAN, require_licenses, today
 from models.terms import (
@@ -28,7 +28,6 @@ from models.terms import (
     Terms,
     check_parties,
     check_terms,
-    invalid,
     succession,
     version_hash,
 )

@@ -16,7 +16,7 @@ import asyncpg
 from models import application, contribution, handover, invitation, placement, relay, seal, slot
 from models.application import Step
 from models.db import queries, uuid7
-from models.errors import Refusal, RefusalCode, not_found
+from models.errors import Refusal, RefusalCode, not_found, not_yours
 from models.outbox import Said, publish
 from models.partner import today
 
@@ -135,7 +135,7 @@ async def record_retention(
     if held is None:
         raise not_found("input", "hireId")
     if held["company_id"] != acting:
-        raise _not_yours()
+        raise not_yours()
     if held["slot_id"] is not None:
         await slot.lock_slot(connection, held["slot_id"])
     await queries("slot").hold_hire(connection, hire_id=hire_id)
@@ -243,12 +243,4 @@ def _check_retention(held: asyncpg.Record, day: int, status: str, said: Said) ->
 
 def _must_act(acting: UUID, said: Said) -> None:
     if acting != said.by:
-        raise _not_yours()
-
-
-def _not_yours() -> Refusal:
-    return Refusal(
-        RefusalCode.NOT_YOURS,
-        ja="この操作ができるのは、その企業だけです。",
-        en="Only the company itself can do this.",
-    )
+        raise not_yours()

@@ -18,7 +18,7 @@ from tortoise.models import Model
 
 from models import audit
 from models.db import queries, uuid7
-from models.errors import Refusal, RefusalCode, not_found
+from models.errors import Refusal, RefusalCode, invalid, not_found
 from models.registry import (
     PREFECTURES,
     corporate_number_ok,
@@ -233,7 +233,7 @@ async def _register(connection: Connection, row: _Row) -> UUID:
     row.name = _name(row.name)
     _one_of(row.prefecture, tuple(PREFECTURES), "prefecture")
     if row.url is not None and not _is_https(row.url):
-        raise _invalid("url", "URLは https:// で始まる必要があります。", "A URL must begin with https://.")
+        raise invalid("url", "URLは https:// で始まる必要があります。", "A URL must begin with https://.")
     at = datetime.now(UTC)
     values: dict[str, Any] = asdict(row)
     slug = _slug(row)
@@ -288,7 +288,7 @@ def _is_https(url: str) -> bool:
 def _name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= NAME_CHARACTERS or not name.isprintable():
-        raise _invalid(
+        raise invalid(
             "name",
             f"名称は改行なしの1〜{NAME_CHARACTERS}文字で入力してください。",
             f"A name has 1 to {NAME_CHARACTERS} characters on one line.",
@@ -298,14 +298,10 @@ def _name(name: str) -> str:
 
 def _one_of(value: str, known: Sequence[str], path: str) -> None:
     if value not in known:
-        raise _invalid(path, "選択肢にない値です。", f"Choose one of {', '.join(known)}.")
+        raise invalid(path, "選択肢にない値です。", f"Choose one of {', '.join(known)}.")
 
 
 def _wrong_number(path: str, ja: str, en: str) -> Refusal:
-    return _invalid(
+    return invalid(
         path, f"{ja}の検査数字が一致しません。番号を確かめてください。", f"This is not a {en}. Check its digits."
     )
-
-
-def _invalid(path: str, ja: str, en: str) -> Refusal:
-    return Refusal(RefusalCode.INVALID, ja=ja, en=en, path=("input", path))

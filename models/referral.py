@@ -14,7 +14,7 @@ import asyncpg
 from models import candidate, consent
 from models.candidate import Wanted
 from models.db import queries, recordset, uuid7
-from models.errors import Refusal, RefusalCode, not_found
+from models.errors import Refusal, RefusalCode, invalid, not_found
 from models.mailbox import plain_email
 from models.named import unended
 from models.outbox import CATEGORY, Event, Said, publish, publish_all
@@ -334,21 +334,21 @@ def _must_be_own(acting: UUID, referrer_id: UUID, company_id: UUID) -> None:
             RefusalCode.NOT_YOURS, ja="紹介は本人名義でのみ提出できます。", en="A partner refers in its own name only."
         )
     if referrer_id == company_id:
-        raise _invalid("companyId", "自社への紹介はできません。", "A company does not refer to itself.")
+        raise invalid("companyId", "自社への紹介はできません。", "A company does not refer to itself.")
 
 
 def _check_person(name: str, email: str, relationship: str) -> None:
     name = name.strip()
     if not 1 <= len(name) <= NAME_CHARACTERS or not name.isprintable() or LURE.search(name):
-        raise _invalid(
+        raise invalid(
             "name",
             f"氏名を1〜{NAME_CHARACTERS}文字の1行で、URLやメールアドレスを含めずに入力してください。",
             f"A name has 1 to {NAME_CHARACTERS} characters on one line, and no address in it.",
         )
     if plain_email(email) is None:
-        raise _invalid("email", "メールアドレスの形が正しくありません。", "This is not an e-mail address.")
+        raise invalid("email", "メールアドレスの形が正しくありません。", "This is not an e-mail address.")
     if relationship not in RELATIONSHIPS:
-        raise _invalid("relationship", "選択肢にない値です。", f"Choose one of {', '.join(RELATIONSHIPS)}.")
+        raise invalid("relationship", "選択肢にない値です。", f"Choose one of {', '.join(RELATIONSHIPS)}.")
 
 
 def _check_job(facts: asyncpg.Record, company_id: UUID, job_id: UUID | None) -> None:
@@ -384,7 +384,7 @@ async def _must_be_theirs(connection: Connection, referrer_id: UUID, person_id: 
     found = await candidate.read_items(connection, partner_id=referrer_id, person_id=person_id)
     given = [fold_email(items["EMAIL"]) for items in found.values() if "EMAIL" in items]
     if fold_email(email) not in given:
-        raise _invalid(
+        raise invalid(
             "email",
             "リレーで受け取ったメールアドレスをそのままお使いください。",
             "Use the e-mail address that was handed over to you.",
@@ -399,7 +399,3 @@ def _must_be_covered(facts: asyncpg.Record, company_id: UUID) -> None:
         ja="この企業との有効な契約か、ネットワークに公開された求人が必要です。",
         en="Refer under an agreement in force with this company, or to a job that is open to the network.",
     )
-
-
-def _invalid(path: str, ja: str, en: str) -> Refusal:
-    return Refusal(RefusalCode.INVALID, ja=ja, en=en, path=("input", path))

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from models.db import queries, uuid7
-from models.errors import Refusal, RefusalCode
+from models.errors import invalid
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Language = Literal["JA", "EN"]
@@ -86,15 +86,13 @@ async def save_rejection_mail(
     Raises INVALID for an empty or overlong text, a line break in the subject, or the URL marked more than once.
     """
     if not 1 <= len(subject.strip()) <= SUBJECT_CHARACTERS or len(subject.splitlines()) != 1:
-        raise _invalid(
+        raise invalid(
             "subject", f"件名は1〜{SUBJECT_CHARACTERS}文字の1行で。", f"One line, 1 to {SUBJECT_CHARACTERS} characters."
         )
     if not 1 <= len(body.strip()) <= BODY_CHARACTERS:
-        raise _invalid("body", f"本文は1〜{BODY_CHARACTERS}文字で。", f"A body has 1 to {BODY_CHARACTERS} characters.")
+        raise invalid("body", f"本文は1〜{BODY_CHARACTERS}文字で。", f"A body has 1 to {BODY_CHARACTERS} characters.")
     if body.count(_MARK) > 1 or _MARK in subject:
-        raise _invalid(
-            "body", f"{_MARK} は本文に1か所だけ置いてください。", f"Put {_MARK} into the body, once at most."
-        )
+        raise invalid("body", f"{_MARK} は本文に1か所だけ置いてください。", f"Put {_MARK} into the body, once at most.")
     return await queries("rejection_mail").save(
         connection, id=uuid7(), company_id=company_id, language=language, subject=subject, body=body, at=at
     )
@@ -121,7 +119,3 @@ def render_rejection_mail(
         return _PLACE.sub(lambda place: known.get(place[1], ""), text)
 
     return " ".join(fill(subject.replace(_MARK, "")).split()), fill(body)
-
-
-def _invalid(member: str, ja: str, en: str) -> Refusal:
-    return Refusal(RefusalCode.INVALID, ja=ja, en=en, path=("input", member))

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import orjson
 
-from models.errors import Refusal, RefusalCode
+from models.errors import invalid
 
 KINDS = ("INFORMATION_SHARING", "SUCCESS_FEE", "MUTUAL_REFERRAL", "CAREER_RELAY", "ALLIANCE", "JOINT_PROJECT")
 CATEGORIES = ("JOBS", "REFERRALS", "APPLICATIONS", "HANDOVERS", "OUTCOMES", "PERSONAL", "SURVEYS", "COHORTS")
@@ -181,11 +181,6 @@ def check_terms(kind: str, terms: Terms, *, on: date) -> None:
             "The last day must not lie before the first, nor in the past.",
         )
     _check_relay(kind, terms.relay)
-
-
-def invalid(path: str, ja: str, en: str) -> Refusal:
-    """A refusal of one member of the input."""
-    return Refusal(RefusalCode.INVALID, ja=ja, en=en, path=("input", path))
 
 
 def _check_relay(kind: str, relay: RelayTerms | None) -> None:
