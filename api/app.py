@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from api import (
+    allowed,
     ats,
     client,
     closed,
@@ -148,6 +149,7 @@ def create_app(settings: Settings) -> Starlette:
             *joining.routes,
             *totp.routes,
             *session.routes,
+            *allowed.routes,
             *page.routes,
             *graphiql.routes(settings),
             *relay_page.routes(settings),

@@ -1,7 +1,6 @@
 """「ログインと安全」: where people change how they prove who they are. Every change asks for a fresh login."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from starlette.requests import Request
@@ -11,7 +10,7 @@ from starlette.routing import Route
 from api import page
 from api.login import SECURITY_PATH, login_again, own_form, refused, visitor_of
 from api.oauth import Door
-from api.session import JAPAN
+from api.session import day
 from auth import passkey, session
 from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import audit, member, oauth, totp
@@ -131,7 +130,7 @@ async def _page(request: Request, login: Login, cookie: str, *, status: int = 20
         fresh=fresh,
         again=login_again(SECURITY_PATH),
         known=known,
-        keys=[(each, _day(each.created_at), each.last_used_at and _day(each.last_used_at)) for each in keys],
+        keys=[(each, day(each.created_at), each.last_used_at and day(each.last_used_at)) for each in keys],
         browsers=browsers,
         possible=passkey.is_possible(door.issuer),
         passkey=question,
@@ -142,10 +141,6 @@ async def _page(request: Request, login: Login, cookie: str, *, status: int = 20
         name_most=NAME_CHARACTERS_MAX,
         token=session.form_token(cookie, "security"),
     )
-
-
-def _day(at: datetime) -> str:
-    return f"{at.astimezone(JAPAN):%Y-%m-%d}"
 
 
 routes: list[Route] = [

@@ -1,6 +1,6 @@
 """Where a person is logged in, and how they end it."""
 
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +13,11 @@ from models import audit, member
 from models.db import pool, unit_of_work
 
 JAPAN = timezone(timedelta(hours=9))
+
+
+def day(at: datetime) -> str:
+    """An instant as the day it is in Japan, as these pages write it."""
+    return f"{at.astimezone(JAPAN):%Y-%m-%d}"
 
 
 async def show(request: Request) -> Response:

@@ -42,7 +42,8 @@ async def claims(connection: Connection, member_id: UUID) -> Claims | None:
 
 async def granted(connection: Connection, client: UUID, member_id: UUID, scope: Iterable[str]) -> bool:
     """Whether the person has allowed the client all of this before, and not taken it back."""
-    return await queries("openid").granted(connection, client=client, member_id=member_id, scope=sorted(scope))
+    found = await queries("openid").granted(connection, client=client, member_id=member_id, scope=sorted(scope))
+    return found is not None
 
 
 async def allowed_before(connection: Connection, client: UUID, member_id: UUID) -> frozenset[str]:

@@ -24,6 +24,7 @@ from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
 from api import (
+    allowed,
     client,
     consent,
     developer,
@@ -47,6 +48,7 @@ from auth.tokens import Tokens
 from models import member, oauth, seal
 from models.db import POOL_MAX, credentials, pool, unit_of_work, uuid7
 from models.oauth import Credentials
+from tests.served import Served
 
 MASTER_KEY = bytes(range(32))
 EMAIL = "hanako@aozora.example.jp"
@@ -265,6 +267,7 @@ async def open_house(connected: str, host: str = "127.0.0.1") -> AsyncIterator[H
     )
     app.router.routes += [*edge.routes, *client.routes, *login.routes, *consent.routes, *logout.routes]
     app.router.routes += [*developer.routes, *device.routes, *openid.routes, *session.routes, *page.routes]
+    app.router.routes += allowed.routes
     app.router.routes += [
         *second.routes,
         *passkey.routes,
@@ -286,3 +289,12 @@ async def open_house(connected: str, host: str = "127.0.0.1") -> AsyncIterator[H
             yield House(issuer, connected, app, tokens, http, browser, company, agency, person)
         server.should_exit = True
         await serving
+
+
+@asynccontextmanager
+async def housed(served: Served) -> AsyncIterator[House]:
+    """The house in the whole application, whose API an app asks with what it was allowed."""
+    company, agency, person = await move_in()
+    tokens: Tokens = served.app.state.endpoint.tokens
+    async with httpx.AsyncClient(base_url=served.issuer, timeout=IDLE_SECONDS) as browser:
+        yield House(served.issuer, served.database, served.app, tokens, served.http, browser, company, agency, person)

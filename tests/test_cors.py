@@ -28,7 +28,7 @@ FOR_EVERYBODY = (
     "/.well-known/openid-configuration",
     "/.well-known/oauth-protected-resource/graphql",
 )
-WITH_COOKIES = ("/login", "/logout", "/oauth/authorize", "/oauth/consent", "/device", "/sessions")
+WITH_COOKIES = ("/login", "/logout", "/oauth/authorize", "/oauth/consent", "/device", "/sessions", "/allowed")
 
 
 @pytest.fixture

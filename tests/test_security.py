@@ -152,7 +152,7 @@ async def test_a_change_that_our_page_did_not_send_is_refused(house: House):
 
 async def test_the_pages_cannot_be_framed_kept_or_scripted_by_others(house: House):
     await house.log_in(house.browser)
-    for path in ("/security", "/security/app", "/sessions"):
+    for path in ("/security", "/security/app", "/sessions", "/allowed"):
         page = await house.browser.get(path)
         policy = page.headers["content-security-policy"].split("; ")
         assert {"default-src 'none'", "frame-ancestors 'none'", "form-action 'self'"} <= set(policy)

@@ -8,11 +8,12 @@ select id, name, email, email_verified_at is not null as email_verified from mem
 where id = :member_id and disabled_at is null;
 
 -- name: granted$
--- Whether a person has allowed a client all this before, and not taken it back: an ended login ends tokens only.
-select exists (
-  select from oauth_grant
-  where client_id = :client and member_id = :member_id and scope @> :scope::text[] and expires_at > now()
-    and (revoked_at is null or revoked_because = 'the login ended'));
+-- Whether a person has allowed a client all this before, and not taken it back: an ended login ends tokens only. Who
+-- takes it back waits until this transaction ends, and then ends what came of it too.
+select true from oauth_grant
+where client_id = :client and member_id = :member_id and scope @> :scope::text[] and expires_at > now()
+  and (revoked_at is null or revoked_because = 'the login ended')
+limit 1 for share;
 
 -- name: allowed_before
 -- Each scope that a person has allowed a client before, and not taken back.
