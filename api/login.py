@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import page
+from api.browser import called
 from api.oauth import Door, FormError, read_form
 from auth import passkey, session
 from auth.identity_provider import FEDERATED
@@ -158,7 +159,8 @@ async def let_in(
             connection, "login.refused", partner_id=person.partner_id, member_id=person.id, reason=ELSEWHERE
         )
         return login_form(request, door, target, status=401, problem="company_only")
-    opened = await member.open_session(connection, person.id, amr, auth_time)
+    browser = called(request.headers.get("user-agent", ""))
+    opened = await member.open_session(connection, person.id, amr, auth_time, browser=browser)
     before = cookie_of(request, "session")
     await openid.carry(connection, person.id, old=before, fresh=opened)
     await member.close_session(connection, before)

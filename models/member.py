@@ -69,9 +69,13 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A login somewhere. `name` tells it from others and opens nothing; `here` is the one that is asking."""
+    """A login somewhere. `name` tells it from others and opens nothing; `here` is the one that is asking.
+
+    `browser`: what it called itself then, such as "Chrome · Windows"; None when that is not known.
+    """
 
     name: str
+    browser: str | None
     started_at: datetime
     expires_at: datetime
     here: bool
@@ -209,11 +213,17 @@ async def with_password(connection: Connection, right: RightPassword) -> Member 
 
 
 async def open_session(
-    connection: Connection, member_id: UUID, amr: Sequence[str], auth_time: datetime | None = None
+    connection: Connection,
+    member_id: UUID,
+    amr: Sequence[str],
+    auth_time: datetime | None = None,
+    *,
+    browser: str | None = None,
 ) -> str:
     """A new login session, proven by `amr` (RFC 8176) now, or at `auth_time` where somebody else vouches for that.
 
-    Returns its secret id, of which only the hash is kept.
+    `browser`: by what its person knows it again, in 60 characters at most. Returns its secret id, of which only the
+    hash is kept.
     """
     session = secrets.token_urlsafe(SESSION_ID_BYTES)
     await queries("member").open_session(
@@ -222,6 +232,7 @@ async def open_session(
         member_id=member_id,
         amr=list(amr),
         auth_time=auth_time,
+        browser=browser,
         life_seconds=SESSION_SECONDS,
     )
     return session
@@ -242,7 +253,9 @@ async def sessions(connection: Connection, member_id: UUID, current: str) -> lis
     """Where a person is logged in, the newest first; `current` is the secret id of the session they ask from."""
     here = _digest(current)
     return [
-        Session(row["session_hash"].hex(), row["created_at"], row["expires_at"], row["session_hash"] == here)
+        Session(
+            row["session_hash"].hex(), row["browser"], row["created_at"], row["expires_at"], row["session_hash"] == here
+        )
         async for row in queries("member").sessions(connection, member_id=member_id)
     ]
 

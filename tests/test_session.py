@@ -3,9 +3,11 @@
 import re
 
 import httpx
+import pytest
 
+from api.browser import called
 from models import member
-from models.db import unit_of_work
+from models.db import pool, unit_of_work
 from tests.oauth_house import EMAIL, PASSWORD, House, fields, light_hashes, running_house  # noqa: F401  (fixtures)
 
 
@@ -44,6 +46,62 @@ async def test_a_person_sees_every_login_and_ends_one(house: House):
     assert (answer.status_code, answer.headers["location"]) == (303, "/sessions?done=logged_out")
     assert [await logged_in(browser) for browser in (here, phone, cafe)] == [True, True, False]
     assert await house.count("audit", "action = 'login.ended' and detail ->> 'sessions' = '1'") == 1
+
+
+MOZILLA = "Mozilla/5.0 "
+KHTML = "AppleWebKit/537.36 (KHTML, like Gecko) "
+MAC = "(Macintosh; Intel Mac OS X 10_15_7) "
+IPHONE = "(iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+ANDROID = "(Linux; Android 10; K) "
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        (f"{MOZILLA}(Windows NT 10.0; Win64; x64) {KHTML}Chrome/131.0.0.0 Safari/537.36", "Chrome · Windows"),
+        (
+            f"{MOZILLA}(Windows NT 10.0; Win64; x64) {KHTML}Chrome/131.0.0.0 Safari/537.36 Edg/131.0.0.0",
+            "Edge · Windows",
+        ),
+        (f"{MOZILLA}(X11; CrOS x86_64 14541.0.0) {KHTML}Chrome/131.0.0.0 Safari/537.36", "Chrome · ChromeOS"),
+        (f"{MOZILLA}(X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0", "Firefox · Linux"),
+        (f"{MOZILLA}{MAC}{KHTML}Version/18.1 Safari/605.1.15", "Safari · Mac"),
+        (f"{MOZILLA}{MAC}{KHTML}Chrome/131.0.0.0 Safari/537.36 OPR/116.0.0.0", "Opera · Mac"),
+        (f"{MOZILLA}{IPHONE}Version/18.0 Mobile/15E148 Safari/604.1", "Safari · iPhone"),
+        (f"{MOZILLA}{IPHONE}CriOS/131.0 Mobile/15E148 Safari/604.1", "Chrome · iPhone"),
+        (f"{MOZILLA}{IPHONE}Mobile/15E148 Safari Line/14.19.1", "LINE · iPhone"),
+        (
+            f"{MOZILLA}{ANDROID}{KHTML}SamsungBrowser/27.0 Chrome/125.0.0.0 Mobile Safari/537.36",
+            "Samsung Internet · Android",
+        ),
+        (f"{MOZILLA}(iPad; CPU OS 18_0 like Mac OS X) {KHTML}FxiOS/133.0 Safari/604.1", "Firefox · iPad"),
+        (f"{MOZILLA}(Windows NT 10.0)", "Windows"),
+        ("curl/8.5.0", None),
+        ("", None),
+    ],
+)
+def test_a_browser_is_called_what_people_call_it(user_agent: str, name: str | None):
+    assert called(user_agent) == name
+
+
+async def test_each_login_says_which_browser_it_is_and_keeps_nothing_else_of_what_it_said(house: House):
+    crooked = f"<script>alert(1)</script> {MOZILLA}(Windows NT 10.0; secret) {KHTML}Chrome/131.0.0.0 Safari/537.36"
+    (here,) = await browsers(house, 1)
+    async with house.visitor(headers={"User-Agent": crooked}) as office:
+        await house.log_in(office)
+        page = (await here.get("/sessions")).text
+        assert re.findall(r'<h2 id="session-\d">(.*?)</h2>', page) == [
+            "Chrome · Windows",
+            'ブラウザー不明 <span class="tag ended">この端末 <span lang="en">This browser</span></span>'
+            '<span class="also" lang="en">Unknown browser</span>',
+        ]
+        theirs = (await office.get("/sessions")).text
+        assert 'Chrome · Windows <span class="tag ended">この端末' in theirs
+    async with pool().acquire() as connection:
+        kept = await connection.fetch(
+            "select s::text as said from login_session s union all select a::text from audit a"
+        )
+    assert [row for row in kept if "131" in row["said"] or "secret" in row["said"] or "script" in row["said"]] == []
 
 
 async def test_a_person_ends_all_others_at_once(house: House):

@@ -41,8 +41,8 @@ update member set password_hash = :password_hash where id = :id;
 
 -- name: open_session!
 -- A new login session.
-insert into login_session (session_hash, member_id, amr, auth_time, expires_at)
-values (:session_hash, :member_id, :amr::text[], least(now(), :auth_time::timestamptz),
+insert into login_session (session_hash, member_id, amr, auth_time, browser, expires_at)
+values (:session_hash, :member_id, :amr::text[], least(now(), :auth_time::timestamptz), :browser,
   now() + make_interval(secs => :life_seconds));
 
 -- name: close_session$
@@ -59,7 +59,7 @@ delete from login_session where expires_at < now();
 
 -- name: sessions
 -- Where a person is logged in, the newest first.
-select session_hash, created_at, expires_at from login_session
+select session_hash, browser, created_at, expires_at from login_session
 where member_id = :member_id and expires_at > now() order by created_at desc, session_hash;
 
 -- name: close_one$
