@@ -24,8 +24,10 @@ TEMPLATES = {
     "COMPANY_CONFIRMATION": "company_confirmation",
     "SLOT_NOTICE": "slot_notice",
     "JOINING": "joining",
+    "FACTORS_RESET": "factors_reset",
 }
 TO_STAFF = {"COMPANY_CONFIRMATION", "SLOT_NOTICE"}
+TO_MEMBER = {"JOINING", "FACTORS_RESET"}
 NAMELESS = {"JA": "ご応募者", "EN": "applicant"}
 
 _texts = Environment(  # plain text: nothing to escape
@@ -37,13 +39,13 @@ _texts = Environment(  # plain text: nothing to escape
 
 
 async def write(connection: Connection, sent: Mail, *, issuer: str) -> Letter | None:
-    """The letter; None when nobody can receive it: no address is kept, they asked for no mail, or the company has no
-    people of its own."""
+    """The letter; None when nobody can receive it: no address is kept, they asked for no mail, the company has no
+    people of its own, or their access ended."""
     facts = await mail.facts(connection, sent.id)
     if sent.kind in TO_STAFF:
         to, name = await mail.staff(connection, sent.company_id), None
-    elif sent.kind == "JOINING":
-        to, name = [facts["invited"]] if facts["invited"] else [], None
+    elif sent.kind in TO_MEMBER:
+        to, name = [facts["addressee"]] if facts["addressee"] else [], facts["called"]
     else:
         to, name = await _candidate(connection, facts, sent)
     if not to:

@@ -1,4 +1,5 @@
-"""「メンバー」: where a partner's administrators see who may log in for it, change roles and end an access."""
+"""「メンバー」: where a partner's administrators see who may log in for it, change roles, take lost factors away and
+end an access."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -20,6 +21,9 @@ from models.db import pool, unit_of_work
 from models.member import ROLES, Login
 from models.team import LastAdministratorError
 
+CHANGES = {"role": "role_changed", "reset": "factors_reset", "end": "access_ended"}
+"""What an administrator may do, and what was done then, in the audit record (after `member.`) and on the page."""
+
 
 async def show(request: Request) -> Response:
     """Everybody of the partner, for its administrators."""
@@ -30,16 +34,19 @@ async def show(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """Another role for somebody, or the end of their access, at once and in every app."""
+    """Another role for somebody, no second factor any more, or the end of their access: at once and in every app."""
     asks = await asked(request, "team", TEAM_PATH)
     if isinstance(asks, Response):
         return asks
+    action = asks.form.get("action", "")
     try:
         member_id = UUID(asks.form.get("member", ""))
         if not is_administrator(asks.login):
             return refused(403, "administrator")
+        if action not in CHANGES:
+            return refused(400)
         async with unit_of_work() as connection:
-            changed = await _changed(connection, asks, member_id)
+            changed = await _changed(connection, asks, action, member_id)
     except LastAdministratorError:
         return await team_page(asks.login, asks.cookie, status=409, problem="LAST")
     except ValueError:
@@ -47,21 +54,25 @@ async def change(request: Request) -> Response:
     if not changed:
         return page.redirect(TEAM_PATH)
     asks.door.tokens.forget(member_id)
-    return page.redirect(TEAM_PATH, "access_ended" if asks.form.get("action") == "end" else "role_changed")
+    return page.redirect(TEAM_PATH, CHANGES[action])
 
 
-async def _changed(connection: Connection, asks: Change, member_id: UUID) -> bool:
-    who, role = asks.login.member, asks.form.get("role", "")
+async def _changed(connection: Connection, asks: Change, action: str, member_id: UUID) -> bool:
+    who, role = asks.login.member, ""
     whose = {"partner_id": who.partner_id, "member_id": member_id}
-    if asks.form.get("action") == "end":
-        action, role = "member.access_ended", ""
+    if action == "end":
         changed = await team.end_access(connection, **whose, keep_seconds=REVOCATION_KEPT_SECONDS)
+    elif action == "reset":
+        if member_id == who.id:  # whoever still has it takes it away at /security
+            return False
+        language = "EN" if asks.form.get("language") == "EN" else "JA"
+        changed = await team.reset_factors(connection, **whose, language=language, keep_seconds=REVOCATION_KEPT_SECONDS)
     else:
-        action = "member.role_changed"
+        role = asks.form.get("role", "")
         changed = await team.change_role(connection, **whose, role=role, keep_seconds=REVOCATION_KEPT_SECONDS)
     if changed:
-        by = str(who.id)
-        await audit.record(connection, action, partner_id=who.partner_id, member_id=member_id, by=by, role=role)
+        said, by = f"member.{CHANGES[action]}", str(who.id)
+        await audit.record(connection, said, partner_id=who.partner_id, member_id=member_id, by=by, role=role)
     return changed
 
 

@@ -34,4 +34,5 @@ async def forget_unneeded_codes(connection: Connection, member_id: UUID) -> None
 
 async def reset(connection: Connection, member_id: UUID) -> None:
     """Forgets every second factor of a person, and ends their sessions."""
-    await queries("factor").reset(connection, member_id=member_id)
+    await queries("factor").forget(connection, member_id=member_id)
+    await queries("member").close_sessions(connection, member_id=member_id)  # whoever came in by one until just now too

@@ -14,7 +14,14 @@ from models.rejection_mail import DEFAULTS
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Kind = Literal[
-    "REJECTION", "RELAY_LINK", "REFERRAL_CONFIRMATION", "SURVEY", "COMPANY_CONFIRMATION", "SLOT_NOTICE", "JOINING"
+    "REJECTION",
+    "RELAY_LINK",
+    "REFERRAL_CONFIRMATION",
+    "SURVEY",
+    "COMPANY_CONFIRMATION",
+    "SLOT_NOTICE",
+    "JOINING",
+    "FACTORS_RESET",
 ]
 
 TO_ONE_A_DAY = 10  # letters to one person, whoever has them written

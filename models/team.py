@@ -1,4 +1,5 @@
-"""The people of one partner, as its administrators look after them (メンバー): roles, and the end of an access."""
+"""The people of one partner, as its administrators look after them (メンバー): roles, lost factors, and the end of an
+access."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,9 +7,9 @@ from uuid import UUID
 
 import asyncpg
 
-from models import oauth
+from models import factor, oauth
 from models.audit import Connection
-from models.db import queries
+from models.db import queries, uuid7
 from models.member import ROLES
 
 
@@ -66,6 +67,26 @@ async def end_access(connection: Connection, *, partner_id: UUID, member_id: UUI
     await queries("member").close_sessions(connection, member_id=member_id)
     because = "the person's access ended"  # for good, even when they come back one day
     await oauth.revoke_grants_of_member(connection, member_id, because, keep_seconds=keep_seconds)
+    return True
+
+
+async def reset_factors(
+    connection: Connection, *, partner_id: UUID, member_id: UUID, language: str, keep_seconds: int
+) -> bool:
+    """Takes every second factor away from one of the partner's people, who logs in by password from then on.
+
+    Every session, grant and token of theirs ends, and a letter in `language` (JA or EN) tells them. False, and nothing
+    done, when they have none or are not the partner's. `keep_seconds` as in `change_role`.
+    """
+    if not await queries("team").lock(connection, partner_id=partner_id, id=member_id):
+        return False
+    if not (await factor.factors(connection, member_id)).any:
+        return False
+    await factor.reset(connection, member_id)
+    because = "the person's second factor was taken away"
+    await oauth.revoke_grants_of_member(connection, member_id, because, keep_seconds=keep_seconds)
+    words = {"id": uuid7(), "partner_id": partner_id, "member_id": member_id, "language": language}
+    await queries("team").queue_letter(connection, **words)
     return True
 
 

@@ -16,7 +16,7 @@ from api import courier, letters
 from api import mail as post
 from api.courier import Courier
 from api.mail import Files, message
-from models import application, candidate, consent, joining, mail, member, outcome, referral, seal
+from models import application, candidate, consent, joining, mail, member, outcome, referral, seal, team, totp
 from models.db import unit_of_work
 from tests import builders
 from tests.edge import Edge, edge, fixture
@@ -390,6 +390,9 @@ async def test_only_the_companys_own_letter_comes_in_its_name(edge: Edge) -> Non
         await joining.invite(
             connection, partner_id=company_id, invited_by=by, email="ren@example.jp", role="ANALYST", language="JA"
         )
+        await totp.add(connection, by, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", 1)
+        words = {"partner_id": company_id, "member_id": by, "language": "JA"}
+        assert await team.reset_factors(connection, **words, keep_seconds=360)
     await edge.owner.execute("update mail set due_at = now()")
     senders = dict[str, set[str]]()
     async with edge.work() as connection:
@@ -406,4 +409,5 @@ async def test_only_the_companys_own_letter_comes_in_its_name(edge: Edge) -> Non
         "SURVEY": platform,
         "COMPANY_CONFIRMATION": platform,
         "JOINING": platform,
+        "FACTORS_RESET": platform,
     }

@@ -78,8 +78,9 @@ async def test_a_lost_factor_is_taken_away_and_a_role_given(connected: str) -> N
         await totp.add(connection, person.id, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", 1)
         await totp.make_recovery_codes(connection, person.id)
         session = await open_session(connection, person.id, ["pwd", "otp", "mfa"])
-    done = member(connected, "reset", "--email", "1@EXAMPLE.com", "--json")
-    assert json.loads(done.stdout) == {"email": "1@EXAMPLE.com", "login": "by password alone"}
+    for _ in range(2):  # the second changes nothing, and says so by no second line and letter
+        done = member(connected, "reset", "--email", "1@EXAMPLE.com", "--language", "EN", "--json")
+        assert json.loads(done.stdout) == {"email": "1@EXAMPLE.com", "login": "by password alone"}
     lowered = member(connected, "role", "--email", "1@example.com", "--role", "ANALYST", "--json")
     assert json.loads(lowered.stdout) == {"email": "1@example.com", "role": "ANALYST"}
     last = member(connected, "role", "--email", "2@example.com", "--role", "ANALYST")
@@ -90,6 +91,8 @@ async def test_a_lost_factor_is_taken_away_and_a_role_given(connected: str) -> N
         assert await login_of_session(connection, session) is None
         lines = await audit.lines(connection, partner=slug, client_id=None, action="member", most=5)
         assert [line["action"] for line in lines] == ["member.factors_reset", "member.role_changed"]
+        told = await connection.fetch("select kind, member_id, language from mail")
+        assert [tuple(row) for row in told] == [("FACTORS_RESET", person.id, "EN")]
         assert await connection.fetchval("select count(*) from oauth_revocation where subject = $1", person.id) == 1
 
 

@@ -7,21 +7,30 @@ import asyncpg
 import httpx
 import pytest
 
+from api import letters
 from auth.scopes import PARTNER_SCOPES, ROLE_SCOPES
 from auth.tokens import InvalidTokenError
-from models import member, team
+from models import mail, member, passkey, team, totp
 from models.db import pool, unit_of_work
+from models.factor import Factors, factors
 from models.team import LastAdministratorError
+from tests.conversation import conversation
 from tests.oauth_house import (  # noqa: F401  (fixtures)
     CALLBACK,
     EMAIL,
     PASSWORD,
     House,
     fields,
+    housed,
     light_hashes,
+    parameters,
     proof_key,
     running_house,
 )
+from tests.served import Served
+from tests.served import running as running_application
+
+__all__ = ["running_application"]
 
 WEB = {"redirect_uris": [CALLBACK], "scope": sorted(PARTNER_SCOPES)}
 READS = {
@@ -55,6 +64,53 @@ async def post(house: House, browser: httpx.AsyncClient, **form: str) -> httpx.R
 async def role_of(member_id: UUID) -> str:
     async with pool().acquire() as connection:
         return await connection.fetchval("select role from member where id = $1", member_id)
+
+
+async def set_up(member_id: UUID) -> None:
+    """An app, a passkey and recovery codes for somebody."""
+    async with unit_of_work() as connection:
+        await totp.add(connection, member_id, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", 1)
+        await totp.make_recovery_codes(connection, member_id)
+        await passkey.add(
+            connection,
+            member_id=member_id,
+            credential_id=member_id.bytes,
+            public_key=b"key",
+            name="会社のノートPC",
+            sign_count=0,
+            synced=False,
+            backed_up=False,
+            transports=[],
+        )
+
+
+async def factors_of(member_id: UUID) -> Factors:
+    async with pool().acquire() as connection:
+        return await factors(connection, member_id)
+
+
+async def reset(house: House, member_id: UUID, **form: str) -> httpx.Response:
+    """By the form of the page, of whoever is logged in with the house's browser."""
+    token = fields((await house.browser.get("/team")).text)["token"]
+    sent = {"token": token, "member": str(member_id), "action": "reset", "language": "JA", **form}
+    return await post(house, house.browser, **sent)
+
+
+async def letter(house: House) -> letters.Letter | None:
+    """The next letter that is due."""
+    async with unit_of_work() as connection:
+        due = await mail.claim(connection)
+        return await letters.write(connection, due, issuer=house.issuer) if due else None
+
+
+async def allowed(house: House, browser: httpx.AsyncClient, scope: str = "network:read") -> dict[str, str]:
+    """The tokens of an app that whoever is logged in with this browser allows all of this."""
+    app = await house.client(public=True, redirect_uris=[CALLBACK], scope=scope.split())
+    verifier, challenge = proof_key()
+    ticked = {f"allow {name}": "1" for name in scope.split()}
+    answer = await house.allow(browser, house.query(app, challenge, scope=scope), **ticked)
+    tokens = (await house.redeem(app, parameters(answer.headers["location"])["code"], verifier)).json()
+    return {**tokens, "client_id": app.client_id}
 
 
 async def give(house: House, role: str) -> None:
@@ -169,6 +225,126 @@ async def test_nobody_else_looks_after_people(house: House):
     stale = await post(house, house.browser, token=token, member=str(ichiro), action="end")
     assert stale.headers["location"] == "/login?again=unsent&next=/team"
     assert await house.count("member", "disabled_at is not null") == 0
+
+
+@pytest.mark.parametrize(("language", "subject"), [("JA", "二要素認証が解除されました"), ("EN", "second factor")])
+async def test_an_administrator_takes_a_lost_factor_away_and_the_colleague_is_told(
+    house: House, language: str, subject: str
+):
+    ichiro = await colleague(house)
+    await house.log_in(house.browser)
+    async with house.visitor() as theirs:
+        await house.log_in(theirs, ICHIRO)
+        tokens = await allowed(house, theirs)
+        assert 'value="reset"' not in (await house.browser.get("/team")).text
+        await set_up(ichiro)
+        page = (await house.browser.get("/team")).text
+        assert (page.count('value="reset"'), "二要素認証あり" in page) == (1, True)
+        await house.tokens.verify(tokens["access_token"])
+        done = await reset(house, ichiro, language=language)
+        assert (done.status_code, done.headers["location"]) == (303, "/team?done=factors_reset")
+        assert 'role="status"' in (await house.browser.get(done.headers["location"])).text
+        assert await factors_of(ichiro) == Factors(app=False, passkeys=0, recovery_codes=0)
+        with pytest.raises(InvalidTokenError):
+            await house.tokens.verify(tokens["access_token"])
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        refused = await house.http.post("/oauth/token", data={**form, "client_id": tokens["client_id"]})
+        assert refused.json()["error"] == "invalid_grant"
+        assert (await theirs.get("/security")).headers["location"] == "/login?next=/security"
+        assert (await house.log_in(theirs, ICHIRO)).headers["location"] == "/login"
+    assert (await house.browser.get("/team")).status_code == 200
+    written = await letter(house)
+    assert written
+    assert (written.to, written.language, subject in written.subject) == ((ICHIRO,), language, True)
+    assert ("鈴木 一郎" in written.text, written.text.count(f"{house.issuer}/security")) == (True, 1)
+    assert ("None" in written.text, await letter(house)) == (False, None)
+    async with pool().acquire() as connection:
+        lines = await connection.fetch(
+            "select partner_id, member_id, detail ->> 'by' as by from audit where action = 'member.factors_reset'"
+        )
+    assert [tuple(line) for line in lines] == [(house.company, ichiro, str(house.member))]
+
+
+async def test_nobody_else_takes_a_factor_away_and_nobody_their_own(house: House):
+    ichiro = await colleague(house)
+    stranger = await colleague(house, "ADMIN", house.agency, "shiro@mirai.example.jp")
+    gone = await colleague(house, email="saburo@aozora.example.jp")
+    plain = await colleague(house, email="goro@aozora.example.jp")
+    await house.log_in(house.browser)
+    browsers = {email: house.visitor() for email in (ICHIRO, "shiro@mirai.example.jp")}
+    for email, browser in browsers.items():
+        await house.log_in(browser, email)
+    everybody = (ichiro, stranger, gone, house.member)
+    for each in everybody:
+        await set_up(each)
+    await house.as_owner("update member set disabled_at = now() where id = $1", gone)
+    for member_id in (stranger, gone, plain, house.member, UUID(int=0)):
+        answer = await reset(house, member_id)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/team"), member_id
+    assert (await reset(house, ichiro, member="x")).status_code == 400
+    own = {"member": str(ichiro), "action": "reset"}
+    token = fields((await house.browser.get("/team")).text)["token"]
+    for form in (own, {**own, "token": "0" * 64}):
+        assert (await post(house, house.browser, **form)).status_code == 403
+    evil = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert (await house.browser.post("/team", data={**own, "token": token}, headers=evil)).status_code == 403
+    recruiter, other = browsers.values()
+    known = fields((await recruiter.get("/login")).text)["token"]
+    assert (await post(house, recruiter, **own, token=known)).status_code == 403
+    theirs = fields((await other.get("/team")).text)["token"]
+    for member_id in (ichiro, house.member):
+        answer = await post(house, other, token=theirs, member=str(member_id), action="reset")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/team")
+    await house.as_owner("update login_session set auth_time = now() - interval '601 seconds'")
+    stale = await post(house, house.browser, **own, token=token)
+    assert stale.headers["location"] == "/login?again=unsent&next=/team"
+    assert [(await factors_of(each)).any for each in everybody] == [True] * 4
+    assert await house.count("login_session") == 3
+    assert await house.count("mail") + await house.count("audit", "action = 'member.factors_reset'") == 0
+
+
+async def test_a_login_with_the_factor_that_comes_between_ends_with_it(house: House):
+    """Whoever has stolen a key and uses it at that moment is out all the same."""
+    ichiro = await colleague(house)
+    await set_up(ichiro)
+    begun = asyncio.Event()
+
+    async def resetting() -> bool:
+        await begun.wait()
+        async with unit_of_work() as connection:
+            words = {"partner_id": house.company, "member_id": ichiro, "language": "JA"}
+            return await team.reset_factors(connection, **words, keep_seconds=360)
+
+    waits = asyncio.create_task(resetting())
+    async with unit_of_work() as connection:
+        assert await passkey.lock(connection, ichiro.bytes)
+        begun.set()
+        done, _ = await asyncio.wait([waits], timeout=0.5)
+        assert not done
+        await member.open_session(connection, ichiro, ["hwk", "user"])
+    assert await waits
+    assert await house.count("login_session") == 0
+
+
+@pytest.mark.usefixtures("light_hashes")
+async def test_an_open_conversation_ends_with_the_factor_of_its_person(served: Served):
+    async with housed(served) as house, house.visitor() as theirs:
+        ichiro = await colleague(house)
+        await house.log_in(theirs, ICHIRO)
+        await house.log_in(house.browser)
+        scope = "network:read outcomes:read events:subscribe"
+        token = (await allowed(house, theirs, scope))["access_token"]
+        own = (await allowed(house, house.browser, scope))["access_token"]
+        await set_up(ichiro)
+        async with conversation(served, token) as talk, conversation(served, own) as goes_on:
+            await talk.subscribe("subscription { outcomeEvents { cursor } }")
+            assert (await talk.said())["type"] == "next"
+            assert (await reset(house, ichiro)).headers["location"].endswith("factors_reset")
+            async with asyncio.timeout(30):
+                assert await talk.closed() == 4401
+            await goes_on.send(type="ping")
+            assert await goes_on.said() == {"type": "pong"}
+        assert (await served.post("{ viewer { login } }", token)).status_code == 401
 
 
 async def test_of_two_administrators_who_remove_each_other_one_stays(house: House):

@@ -13,7 +13,7 @@ from api.cli import Sentences, typed
 from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from auth.tokens import REVOCATION_KEPT_SECONDS
-from models import audit, db, factor, oauth, team
+from models import audit, db, oauth, team
 from models import member as people
 from models.audit import Connection
 
@@ -79,17 +79,22 @@ def password(email: str, data_dir: Path, as_json: bool) -> None:
 
 @member.command()
 @click.option("--email", required=True, help="The address they log in with.")
+@click.option(
+    "--language", type=click.Choice(["JA", "EN"]), default="JA", show_default=True, help="Of the mail that tells them."
+)
 @data_dir_option
 @_json
-def reset(email: str, data_dir: Path, as_json: bool) -> None:
-    """Forget a person's app, passkeys and recovery codes, and end their sessions: they log in by password again."""
+def reset(email: str, language: str, data_dir: Path, as_json: bool) -> None:
+    """Take a person's app, passkeys and recovery codes away, and log them out everywhere, apps included."""
 
     async def work(connection: Connection) -> None:
         found = await people.find_by_email(connection, email)
         if found is None:
             raise ValueError("nobody logs in with this address: `member create` adds them")
-        await factor.reset(connection, found.id)
-        await audit.record(connection, "member.factors_reset", partner_id=found.partner_id, member_id=found.id)
+        partner_id, member_id = found.partner_id, found.id
+        whose = {"partner_id": partner_id, "member_id": member_id}
+        if await team.reset_factors(connection, **whose, language=language, keep_seconds=REVOCATION_KEPT_SECONDS):
+            await audit.record(connection, "member.factors_reset", partner_id=partner_id, member_id=member_id)
 
     _do(data_dir, work)
     _print({"email": email, "login": "by password alone"}, as_json)

@@ -10,9 +10,8 @@ delete from recovery_code where member_id = :member_id
   and not exists (select from totp where member_id = :member_id)
   and not exists (select from passkey where member_id = :member_id);
 
--- name: reset!
--- Every second factor of a person, and every session that one of them opened.
+-- name: forget!
+-- Every second factor of a person. Who proves one of them just then comes first.
 with app as (delete from totp where member_id = :member_id),
-  keys as (delete from passkey where member_id = :member_id),
-  codes as (delete from recovery_code where member_id = :member_id)
-delete from login_session where member_id = :member_id;
+  keys as (delete from passkey where member_id = :member_id)
+delete from recovery_code where member_id = :member_id;

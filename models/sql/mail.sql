@@ -29,7 +29,7 @@ select c.name as company, c.slug, c.url, coalesce(r.referrer_id, m.company_id) a
   (select count(*) from slot o
     where o.company_id = s.company_id and o.agency_id = s.agency_id and (o.status = 'AVAILABLE' or o.id = s.id)
       and (o.expires_at at time zone 'Asia/Tokyo')::date = (s.expires_at at time zone 'Asia/Tokyo')::date) as slots,
-  jo.email as invited, jo.expires_at as joining_until,
+  coalesce(jo.email, me.email) as addressee, me.name as called, jo.expires_at as joining_until,
   coalesce((select k.may_mail from candidate k
     where k.partner_id = coalesce(r.referrer_id, m.company_id) and k.person_id = m.person_id), true) as may_mail
 from mail m join partner c on c.id = m.company_id
@@ -39,6 +39,7 @@ left join survey v on v.id = m.survey_id
 left join application a on a.id = coalesce(i.application_id, v.application_id) left join job aj on aj.id = a.job_id
 left join slot s on s.id = m.slot_id left join partner ag on ag.id = s.agency_id
 left join joining jo on jo.id = m.joining_id
+left join member me on me.id = m.member_id and me.disabled_at is null
 where m.id = :id;
 
 -- name: staff

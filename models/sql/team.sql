@@ -19,3 +19,12 @@ where id = :id and partner_id = :partner_id and disabled_at is null and role <> 
 -- Ends the access of one of a partner's people.
 update member set disabled_at = now()
 where id = :id and partner_id = :partner_id and disabled_at is null returning true;
+
+-- name: lock$
+-- One of a partner's people, to be changed by one at a time.
+select true from member where id = :id and partner_id = :partner_id and disabled_at is null for no key update;
+
+-- name: queue_letter!
+-- The letter that tells somebody that their second factor was taken away, to be sent at once.
+insert into mail (id, kind, company_id, member_id, language, status, due_at)
+values (:id, 'FACTORS_RESET', :partner_id, :member_id, :language, 'QUEUED', now());
