@@ -90,15 +90,19 @@ async def _rejection(
 
 
 def _links(sent: Mail, issuer: str, *, own: bytes | None) -> dict[str, str]:
-    """The personal URLs that the letter may carry. `own`: to which address it goes, if that is the person's own."""
+    """The personal URLs that the letter may carry. `own`: to which address it goes, if that is the person's own.
+
+    Each opens in the letter's language, whatever the browser prefers; pages that speak both need not be told.
+    """
     links: dict[str, str] = {}
+    lang = f"?lang={sent.language.lower()}"
     if sent.invitation_id:
-        links["relay_url"] = f"{issuer}/relay/{seal.relay_token(sent.invitation_id, own=own)}"
-        links["confirmation_url"] = f"{issuer}/relay/confirm/{seal.confirmation_token(sent.invitation_id)}"
+        links["relay_url"] = f"{issuer}/relay/{seal.relay_token(sent.invitation_id, own=own)}{lang}"
+        links["confirmation_url"] = f"{issuer}/relay/confirm/{seal.confirmation_token(sent.invitation_id)}{lang}"
     if sent.referral_id:
-        links["referral_url"] = f"{issuer}/referral/{seal.referral_token(sent.referral_id, own=own)}"
+        links["referral_url"] = f"{issuer}/referral/{seal.referral_token(sent.referral_id, own=own)}{lang}"
     if sent.survey_id:
-        links["survey_url"] = f"{issuer}/survey/{seal.survey_token(sent.survey_id)}"
+        links["survey_url"] = f"{issuer}/survey/{seal.survey_token(sent.survey_id)}{lang}"
     if sent.joining_id:
         links["joining_url"] = f"{issuer}/join/{seal.joining_token(sent.joining_id)}"
     return links

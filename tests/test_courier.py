@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import re
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -294,7 +295,7 @@ async def test_a_stumble_does_not_end_a_round(edge: Edge, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("language", ["JA", "EN"])
 @pytest.mark.parametrize(
-    "kind", ["RELAY_LINK", "REFERRAL_CONFIRMATION", "SURVEY", "COMPANY_CONFIRMATION", "SLOT_NOTICE"]
+    "kind", ["REJECTION", "RELAY_LINK", "REFERRAL_CONFIRMATION", "SURVEY", "COMPANY_CONFIRMATION", "SLOT_NOTICE"]
 )
 async def test_every_letter_is_written_in_both_languages(edge: Edge, kind: str, language: str) -> None:
     company_id = await edge.company()
@@ -314,6 +315,7 @@ async def test_every_letter_is_written_in_both_languages(edge: Edge, kind: str, 
             role="RECRUITER",
         )
     subjects = {
+        "REJECTION": ("invitation_id", invitation_id),
         "RELAY_LINK": ("invitation_id", invitation_id),
         "COMPANY_CONFIRMATION": ("invitation_id", invitation_id),
     }
@@ -334,6 +336,10 @@ async def test_every_letter_is_written_in_both_languages(edge: Edge, kind: str, 
     assert "None" not in letter.text + letter.subject
     if kind == "SLOT_NOTICE":
         assert ("2026年11月2日" if language == "JA" else "2 November 2026") in letter.text
+    else:  # whatever the browser prefers, which may be a colleague's or a borrowed one
+        (url,) = re.findall(r"http\S+", letter.text)
+        opened = await edge.http.get(url, headers={"Accept-Language": {"JA": "en", "EN": "ja"}[language]})
+        assert f'<html lang="{language.lower()}">' in opened.text
 
 
 async def test_slots_of_one_agency_that_expire_on_one_day_are_announced_by_one_letter(edge: Edge) -> None:
