@@ -196,6 +196,23 @@ async def test_an_administrator_changes_a_role_and_ends_an_access(house: House):
     assert [tuple(row) for row in rows] == expected
 
 
+async def test_what_somebody_allowed_an_app_is_forgotten_with_their_access(house: House):
+    ichiro = await colleague(house)
+    await house.log_in(house.browser)
+    async with house.visitor() as theirs:
+        await house.log_in(theirs, ICHIRO)
+        await allowed(house, theirs, "openid network:read")
+        await house.as_owner("delete from login_session where member_id = $1", ichiro)
+        await house.log_in(theirs, ICHIRO)
+        await allowed(house, theirs, "openid network:read")
+        page = await house.browser.get("/team")
+        form = {"token": fields(page.text)["token"], "member": str(ichiro)}
+        assert (await post(house, house.browser, **form, action="end")).status_code == 303
+    async with pool().acquire() as connection:
+        rows = await connection.fetch("select revoked_because from oauth_grant where member_id = $1", ichiro)
+    assert [row[0] for row in rows] == ["the person's access ended"] * 2
+
+
 async def test_nobody_else_looks_after_people(house: House):
     ichiro = await colleague(house)
     stranger = await colleague(house, "ADMIN", house.agency, "shiro@mirai.example.jp")

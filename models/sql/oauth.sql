@@ -62,9 +62,9 @@ update oauth_grant set revoked_at = now(), revoked_because = :because
 where id = :id and revoked_at is null returning id;
 
 -- name: revoke_grants_of_member!
--- Ends all that a person ever granted.
-update oauth_grant set revoked_at = now(), revoked_because = :because
-where member_id = :member_id and revoked_at is null;
+-- Ends all that a person ever granted, and what a logout had ended already: nothing is remembered as allowed.
+update oauth_grant set revoked_at = coalesce(revoked_at, now()), revoked_because = :because
+where member_id = :member_id and (revoked_at is null or revoked_because = 'the login ended');
 
 -- name: lock_refresh_token^
 -- A refresh token, locked with its grant, so that two uses of one family come one after the other. The token's own
