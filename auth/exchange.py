@@ -21,6 +21,7 @@ from auth.policy import visible
 from auth.server import CONFIDENTIAL_METHODS, InvalidTargetError, Request
 from auth.tokens import InvalidTokenError
 from auth.viewer import Viewer
+from models.agreement import in_force
 from models.member import Member, find_by_email
 from planner.codec import read_key
 
@@ -105,8 +106,9 @@ class Exchange(Grant, _Grammar):
         if named is None:
             return first
         key = read_key(named, AGREEMENT_PREFIX, "uuid")
-        found = key and wait(visible(self.server.connection, "agreement", UUID(key), self._viewer.partner_id))
-        if not found or found["status"] != "ACTIVE" or first not in (None, found["id"]):
+        connection = self.server.connection
+        found = key and wait(visible(connection, "agreement", UUID(key), self._viewer.partner_id))
+        if not found or not wait(in_force(connection, found["id"])) or first not in (None, found["id"]):
             raise InvalidTargetError("no agreement in force of this partner")
         return found["id"]
 

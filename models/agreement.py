@@ -174,6 +174,11 @@ async def terminate(connection: Connection, *, said: Said, agreement_id: UUID, r
     await _note(connection, "terminated", said, held.id)
 
 
+async def in_force(connection: audit.Connection, agreement_id: UUID) -> bool:
+    """Whether every party has accepted it, its first day has come, and it neither rests nor is over."""
+    return await queries("agreement").in_force(connection, id=agreement_id)
+
+
 async def end_due(connection: Connection, now: datetime) -> int:
     """Ends agreements whose last day is over, at most DUE_AT_ONCE. Returns how many."""
     rows = [row async for row in queries("agreement").ending(connection, now=now, most=DUE_AT_ONCE)]
@@ -231,7 +236,7 @@ async def _follow(connection: Connection, held: _Held, at: datetime) -> None:
     account = await sql.hold_account(connection, party_ids=parties)
     if account["agreement_id"] == held.id:
         return
-    if account["agreement_id"] and await sql.in_force(connection, id=account["agreement_id"]):
+    if account["agreement_id"] and await sql.stands(connection, id=account["agreement_id"]):
         raise Refusal(
             RefusalCode.WRONG_STATE,
             ja="この二者間には有効なリレー契約がすでにあります。そちらに対案を出すか、終了してください。",

@@ -108,6 +108,8 @@ async def provide(
     is in force between the two, NOT_FOUND when the giver does not know the person.
     """
     terms = {"consent_id": consent_id, "giver_id": giver_id, "receiver_id": receiver_id, "agreement_id": agreement_id}
+    if agreement_id is not None:
+        await queries("consent").hold_agreement(connection, agreement_id=agreement_id)
     facts = await queries("consent").lock_consent(connection, **terms)
     if facts is None or facts["withdrawn"] or facts["recipient_id"] != receiver_id:
         raise _no_consent()

@@ -35,9 +35,9 @@ NAME = """case when {row}.kind = 'REFERRER'
   then {row}.legal_name else {row}.name end"""
 
 CONNECTED = """{value} = exists (
-    select from agreement_party a join agreement_party b using (agreement_id) join agreement g on g.id = agreement_id
-    where g.status = 'ACTIVE' and a.partner_id = {row}.id and b.partner_id = {viewer.partner}
-    and a.partner_id <> b.partner_id and ({viewer.agreement} is null or g.id = {viewer.agreement}))"""
+    select from agreement_party a join agreement_party b using (agreement_id)
+    where a.partner_id = {row}.id and b.partner_id = {viewer.partner} and a.partner_id <> b.partner_id
+    and ({viewer.agreement} is null or agreement_id = {viewer.agreement}) and in_force(agreement_id))"""
 
 
 @strawberry.enum(description="Order of partners")

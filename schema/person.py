@@ -8,10 +8,9 @@ OWN_CANDIDATE = "{row}.person_id = {parent}.person_id and {row}.partner_id = {vi
 
 # As row-level security asks it of personal data: what rests on an agreement rests with it.
 PROVIDED = (
-    "exists (select from provision v left join agreement a on a.id = v.agreement_id"
-    " where v.person_id = {parent}.person_id and v.giver_id = {parent}.company_id"
+    "exists (select from provision v where v.person_id = {parent}.person_id and v.giver_id = {parent}.company_id"
     " and v.receiver_id = {viewer.partner} and v.ended_at is null"
-    " and (v.agreement_id is null or (a.status = 'ACTIVE' and (a.ends_at is null or a.ends_at > now()))))"
+    " and (v.agreement_id is null or in_force(v.agreement_id)))"
 )
 
 OWN_CANDIDATE_OF_COMPANY = f"{OWN_CANDIDATE} and ({{parent}}.company_id = {{viewer.partner}} or {PROVIDED})"

@@ -7,14 +7,18 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from api.app import make_planner
 from api.asker import Budget, asker
-from models import agreement, ledger, referral
-from models.db import pool, unit_of_work
+from auth import policy
+from auth.viewer import Viewer
+from models import agreement, consent, ledger, referral
+from models.db import credentials, pool, unit_of_work
 from models.errors import Refusal, RefusalCode
 from models.partner import JAPAN, today
 from models.terms import Accepted, RelayTerms, Sharing, Terms, Turn, Weights, succession, version_hash
@@ -307,6 +311,12 @@ async def test_a_relay_agreement_opens_the_account_of_its_pair_once(connected: s
     assert account_now is not None
     assert tuple(account_now) == (account["id"], renewed)
 
+    async with unit_of_work() as connection:  # over, and no clock has looked
+        await connection.execute("update agreement set ends_at = now() where id = $1", renewed)
+    async with unit_of_work() as connection:
+        third = await relay_agreement(connection, company_id, agency_id)
+    assert await pool().fetchval("select agreement_id from relay_account") == third
+
 
 async def test_two_relay_agreements_of_one_pair_at_once_put_one_in_force(connected: str) -> None:
     async with unit_of_work() as connection:
@@ -513,6 +523,114 @@ async def test_the_next_version_takes_over_at_rest_too_and_nothing_flows_until_r
     assert (await numbers(agreement_id), await flows()) == (("SUSPENDED", 2), [])
     await do(agreement.resume, said=said(one), agreement_id=agreement_id)
     assert (await status(agreement_id), (await flows())[-1]) == ("ACTIVE", (first_day, None, "JOBS"))
+
+
+async def readers(giver: UUID, reader: UUID, under: UUID, candidate_id: UUID) -> dict[str, bool]:
+    """Whether an agreement gives `reader` anything of `giver`'s, as each who judges it says; nothing is changed."""
+    planner = await make_planner()
+
+    async def answer(question: str, whose: Viewer, **variables: str) -> Any:
+        prepared = planner.prepare(Request(question, None, variables), asker(whose, "https://kyoso", Budget(1000)))
+        return json.loads((await planner.run(prepared, pool().acquire)).body)["data"]
+
+    linked = await answer(
+        "query($id: ID!) { node(id: $id) { ... on Application { candidate { alias personal { email } } } } }",
+        builders.viewer(reader),
+        id=f"app_{await pool().fetchval('select id from application')}",
+    )
+    partners = "{ partners(first: 5, filter: {connected: true}) { edges { node { id } } } }"
+    known = await answer(partners, builders.viewer(reader, agreement_id=under))
+    rejected = await pool().fetchval("select id from outcome_event where kind = 'REJECTED'")
+    async with unit_of_work() as connection:
+        figures = await connection.fetch(
+            "select from kpi_figures($1, '{HIRE_RATE}', '2026-04-01', '2026-04-01', 'WINDOW', null, $2)", reader, under
+        )
+        listed = await connection.fetch("select from relay_companies($1, now()) where id = $2", giver, reader)
+        sql, values = referral.standing(reader, giver, None, None)
+        refers = await connection.fetchrow(sql, *values)
+        seen = await policy.seers(connection, [rejected], [reader])
+        person_id = await connection.fetchval("select person_id from candidate where id = $1", candidate_id)
+        words = {"purpose": "選考のため", "items": ["NAME"], "text_version": "1", "language": "JA"}
+        consent_id = await consent.consent(
+            connection, said=said(giver), person_id=person_id, asked_by=giver, recipient_id=reader, **words
+        )
+        await connection.execute("select set_config('kyoso.partner_id', $1, true)", str(reader))
+        sealed = await connection.fetch("select from personal_data where candidate_id = $1", candidate_id)
+    provision = {"consent_id": consent_id, "giver_id": giver, "receiver_id": reader, "agreement_id": under}
+
+    async def provide_for_a_moment(connection: asyncpg.Connection) -> None:
+        await consent.provide(connection, said=said(giver), **provision)
+        raise Undone
+
+    with pytest.raises((Undone, Refusal)) as provided:
+        await do(provide_for_a_moment)
+    if isinstance(provided.value, Refusal):
+        assert provided.value.code == RefusalCode.AGREEMENT_MISSING
+    return {
+        "link": linked["node"]["candidate"] is not None,
+        "sealed data": bool(sealed),
+        "provision": isinstance(provided.value, Undone),
+        "subscription": bool(seen),
+        "sharing": giver in await given_to(reader),
+        "figures": bool(figures),
+        "partners": f"par_{giver}" in str(known),
+        "page": bool(listed),
+        "referral": refers is not None and refers["agreement_id"] == under,
+        "rule": await pool().fetchval("select exists (select from version_in_force($1, now()))", under),
+    }
+
+
+class Undone(Exception):  # noqa: N818
+    """Leaves a unit of work as if it had not been."""
+
+
+PERIODS = {
+    "runs": ([(-30, None)], True),
+    "the next is accepted and has not begun": ([(-30, None), (1, None)], True),
+    "the next follows a last day": ([(-30, 5), (6, None)], True),
+    "the next took over and no clock has looked": ([(-30, -1), (0, None)], True),
+    "the next took over, which is over since": ([(-30, None), (-20, -1)], False),
+    "accepted and not begun": ([(1, None)], False),
+    "neither has begun": ([(1, 3), (4, None)], False),
+    "over, and no clock has looked": ([(-30, -1)], False),
+    "between two": ([(-30, -1), (1, None)], False),
+}
+
+
+@pytest.mark.parametrize(("periods", "gives"), PERIODS.values(), ids=PERIODS)
+async def test_all_who_judge_an_agreement_agree_whether_it_gives(
+    connected: str, periods: list[tuple[int, int | None]], gives: bool
+) -> None:
+    one, two = await two_companies()
+    async with unit_of_work() as connection:
+        await builders.open_job(connection, two, open_to_network=True)
+        await agreed(
+            connection, "INFORMATION_SHARING", one, two, given=terms(sharing=(Sharing("APPLICATIONS", "FIELDS"),))
+        )
+        under = await agreed(connection, "ALLIANCE", one, two, given=terms(sharing=(Sharing("OUTCOMES", "FIELDS"),)))
+        await builders.rejected(connection, one)
+        person = await builders.kept(connection, one)
+        words = {"purpose": "選考のため", "items": ["EMAIL"], "text_version": "1", "language": "JA"}
+        consent_id = await consent.consent(
+            connection, said=said(one), person_id=person.person_id, asked_by=one, recipient_id=two, **words
+        )
+        parties = {"giver_id": one, "receiver_id": two, "agreement_id": under}
+        await consent.provide(connection, said=said(one), consent_id=consent_id, **parties)
+    for _ in periods[1:]:
+        await renewed(under, one, two, terms(sharing=(Sharing("OUTCOMES", "FIELDS"),)))
+    owner = await asyncpg.connect(**credentials(connected))
+    for number, (first, last) in enumerate(periods, 1):
+        sql = "update agreement_version set starts_on = $3, ends_on = $4 where agreement_id = $1 and number = $2"
+        ends_on = None if last is None else today() + days(last)
+        await owner.execute(sql, under, number, today() + days(first), ends_on)
+    await owner.execute("update agreement set next_at = '-infinity' where id = $1", under)
+    await owner.execute("update agreement_version set accepted_at = now() - interval '40 days'")
+    await owner.close()
+    yesterday = datetime.now(UTC) - days(1)
+    assert await do(agreement.begin_due, now=yesterday) == 1  # the last time that the clock looked
+
+    found = await readers(one, two, under, person.candidate_id)
+    assert found == dict.fromkeys(found, gives)
 
 
 def test_of_the_versions_that_have_begun_the_one_accepted_last_is_in_force() -> None:

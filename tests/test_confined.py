@@ -13,6 +13,8 @@ from auth.policy import PREDICATES
 from models import agreement, oauth
 from models.db import credentials, unit_of_work
 from models.member import create_member, hash_password
+from models.partner import today
+from models.terms import Terms
 from tests import builders, network
 from tests.builders import said
 from tests.network import Network
@@ -169,10 +171,13 @@ async def test_what_is_not_lesser_is_refused(served: Served) -> None:
                 role="ANALYST",
             )
         await agreement.suspend(connection, said=said(made.stranger), agreement_id=second, reason="確認のため")
+        tomorrow = Terms(sharing=network.SHARED, starts_on=today() + builders.days(1))
+        third = await builders.agreed(connection, "INFORMATION_SHARING", made.stranger, made.friend, given=tomorrow)
     read, write = "network:read", "applications:write"
     refusals = {
         "somebody else's agreement": await lesser(served, made.friend, read, agreement=f"agr_{made.relay}"),
         "an agreement that is suspended": await lesser(served, made.friend, read, agreement=f"agr_{second}"),
+        "an agreement that begins tomorrow": await lesser(served, made.friend, read, agreement=f"agr_{third}"),
         "no agreement's id": await lesser(served, made.friend, read, agreement=f"par_{made.sharing}"),
         "a scope that writes": await lesser(served, made.friend, write, agreement=f"agr_{made.sharing}"),
         "personal data": await lesser(served, made.friend, "candidates:read", agreement=f"agr_{made.sharing}"),
@@ -185,6 +190,7 @@ async def test_what_is_not_lesser_is_refused(served: Served) -> None:
     assert {name: body.get("error") for name, body in refusals.items()} == {
         "somebody else's agreement": "invalid_target",
         "an agreement that is suspended": "invalid_target",
+        "an agreement that begins tomorrow": "invalid_target",
         "no agreement's id": "invalid_target",
         "a scope that writes": "invalid_scope",
         "personal data": "invalid_scope",

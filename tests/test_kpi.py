@@ -362,6 +362,28 @@ async def test_an_agreements_figure_leaves_out_whom_one_may_not_see_alone(world:
     assert (row["denominator"], row["suppressed"]) == (0, False)
 
 
+async def test_an_agreements_figure_is_weighed_by_the_version_in_force(world: World) -> None:
+    """From its first day on, whether or not a clock has looked since midnight."""
+    agencies = await _others(world, START.date(), 14, 13, 13)
+    viewer_id = await world.partner("COMMUNITY")
+    agreement_id = await world.agreement(viewer_id, *agencies, kind="INFORMATION_SHARING")
+    for agency_id in agencies:
+        await world.share(agency_id, viewer_id, agreement_id)
+
+    async def told() -> float:
+        (row,) = await figures(viewer_id, 12, 14, names=["PARTNER_CONTRIBUTION"], agreement=agreement_id)
+        return row["numerator"]
+
+    assert await told() == 40 * 10
+    await world.owner.execute(
+        "insert into agreement_version (id, agreement_id, number, proposed_by, proposed_at, hash, sharing, starts_on, "
+        "accepted_at, weight_hire) select gen_random_uuid(), agreement_id, 2, proposed_by, now(), hash, sharing, "
+        "(now() at time zone 'Asia/Tokyo')::date, now(), 20 from agreement_version where agreement_id = $1",
+        agreement_id,
+    )
+    assert await told() == 40 * 20
+
+
 async def test_referrals_and_the_relay_by_cohort_and_follow_up(world: World) -> None:
     pair = await relay_world.relay(world)
     friend_id = await world.partner("REFERRER", company_id=pair.company_id)

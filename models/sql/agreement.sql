@@ -116,8 +116,12 @@ select id, agreement_id from relay_account
 where company_id = any(:party_ids::uuid[]) and agency_id = any(:party_ids::uuid[]) for update;
 
 -- name: in_force$
--- Whether an agreement runs or may be resumed.
-select status in ('ACTIVE', 'SUSPENDED') from agreement where id = :id;
+-- Whether an agreement gives anything now.
+select in_force(:id);
+
+-- name: stands$
+-- Whether an agreement that all have accepted is not over: it runs, rests or will begin.
+select status in ('ACTIVE', 'SUSPENDED') and (ends_at is null or ends_at > now()) from agreement where id = :id;
 
 -- name: follow!
 -- The account follows this agreement from now on.

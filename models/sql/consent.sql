@@ -5,18 +5,18 @@ select :id, p.id, :asked_by, :recipient_id, :purpose, :items::text[], :text_vers
 from person p where p.id = :person_id and p.erased_at is null
 returning id;
 
+-- name: hold_agreement!
+-- Nobody ends or suspends an agreement before the provision that rests on it is written. What it gives is asked after
+-- this, or it could be out of date.
+select from agreement where id = :agreement_id for share;
+
 -- name: lock_consent^
--- A consent as it stands, held until the transaction ends, as its person is, with what a provision under it needs: the
--- agreement too is held, so that nobody ends or suspends it before the provision is written.
-with agreed as (
-  select a.status = 'ACTIVE' and (a.ends_at is null or a.ends_at > now())
-    and 2 = (select count(*) from agreement_party t where t.agreement_id = a.id and t.partner_id in (:giver_id, :receiver_id))
-    as in_force
-  from agreement a where a.id = :agreement_id for share
-)
+-- A consent as it stands, held until the transaction ends, as its person is, with what a provision under it needs.
 select c.person_id, c.recipient_id, c.items, c.withdrawn_at is not null or p.erased_at is not null as withdrawn,
   exists (select from candidate g where g.partner_id = :giver_id and g.person_id = c.person_id) as giver_knows,
-  :agreement_id::uuid is null or coalesce((select in_force from agreed), false) as agreed
+  :agreement_id::uuid is null or (in_force(:agreement_id)
+    and 2 = (select count(*) from agreement_party t
+      where t.agreement_id = :agreement_id and t.partner_id in (:giver_id, :receiver_id))) as agreed
 from consent c join person p on p.id = c.person_id where c.id = :consent_id
 for share;
 

@@ -12,7 +12,7 @@ left join lateral (
   from agreement g
   join agreement_party x on x.agreement_id = g.id and x.partner_id = :referrer_id
   join agreement_party y on y.agreement_id = g.id and y.partner_id = :company_id
-  where exists (select from version_in_force(g.id, now()))
+  where in_force(g.id)
   order by g.kind = case r.kind when 'COMMUNITY' then 'JOINT_PROJECT' when 'COMPANY' then 'ALLIANCE' else 'SUCCESS_FEE' end desc,
     g.accepted_at
   limit 1
