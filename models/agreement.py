@@ -7,7 +7,7 @@ advance (更新) takes over at midnight in Japan, whenever the clock looks. Ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeAlias
@@ -26,6 +26,7 @@ from models.terms import (
     PURPOSE_CHARACTERS,
     Accepted,
     Terms,
+    Turn,
     check_parties,
     check_terms,
     succession,
@@ -95,13 +96,17 @@ async def counter(
 ) -> UUID:
     """Answers with other terms (対案); of an agreement in force, proposes the next version. Returns the version's id.
 
-    Refuses VERSION_CHANGED unless the latest version was read, WRONG_STATE for one that rests or has ended.
+    Refuses VERSION_CHANGED unless the latest version was read, WRONG_STATE for one that rests or has ended, INVALID for
+    terms that break a rule, or that would never begin because the agreement is over before their first day.
     """
     held = await _hold(connection, agreement_id, said.by)
     _must_be(held, "OFFERED", "COUNTERED", "ACTIVE")
     _must_have_read(held, version_hash_read)
     check_terms(held.kind, terms, on=today())
     version_id, digest = uuid7(), version_hash(held.kind, held.purpose, held.party_ids, terms)
+    accepted = await _accepted(connection, held.id)
+    turns = succession([*accepted, Accepted(version_id, terms.starts_on, terms.ends_on)], today())
+    _must_have_its_turn(version_id, turns, "startsOn")
     await queries("agreement").counter(
         connection, id=held.id, number=held.number + 1, **_version(version_id, terms, digest, said)
     )
@@ -115,7 +120,8 @@ async def accept(connection: Connection, *, said: Said, agreement_id: UUID, vers
     Before its first day it waits, and the version in force stays so.
 
     Accepting twice changes nothing. Refuses VERSION_CHANGED when there is a later version, LICENSE_EXPIRED when an
-    agency may not act, WRONG_STATE for one that rests or has ended, or when the pair has another relay agreement.
+    agency may not act, WRONG_STATE for one that rests or has ended, or when the pair has another relay agreement,
+    INVALID when it would never begin (see `counter`).
     """
     held = await _hold(connection, agreement_id, said.by)
     _must_be(held, "OFFERED", "COUNTERED", "ACTIVE")
@@ -130,9 +136,11 @@ async def accept(connection: Connection, *, said: Said, agreement_id: UUID, vers
     if held.kind == "CAREER_RELAY":
         await _follow(connection, held, said.at)
     await queries("agreement").accepted_by_all(connection, id=held.id, version_id=held.latest_id, at=said.at)
-    ends_at = await _put_in_force(connection, held.id, datetime.now(UTC))
-    if ends_at is not None and ends_at <= datetime.now(UTC):
+    turns = await _put_in_force(connection, held.id, datetime.now(UTC))
+    last_day = turns[-1].ends_on
+    if last_day is not None and last_day < today():
         raise _wrong_state("TERMINATED")
+    _must_have_its_turn(held.latest_id, turns, "versionHash")
     return True
 
 
@@ -208,11 +216,14 @@ async def _hold(connection: Connection, agreement_id: UUID, by: UUID) -> _Held:
     return held
 
 
-async def _put_in_force(connection: Connection, agreement_id: UUID, now: datetime) -> datetime | None:
-    """Shows the version whose turn it is, and lets flow what it and its successors say. Returns when they are over."""
+async def _accepted(connection: Connection, agreement_id: UUID) -> list[Accepted]:
+    return [Accepted(**row) async for row in queries("agreement").accepted_versions(connection, id=agreement_id)]
+
+
+async def _put_in_force(connection: Connection, agreement_id: UUID, now: datetime) -> list[Turn]:
+    """Shows the version whose turn it is, and lets flow what it and its successors say. Returns their turns."""
     sql = queries("agreement")
-    accepted = [Accepted(**row) async for row in sql.accepted_versions(connection, id=agreement_id)]
-    turns = succession(accepted, today(now))
+    turns = succession(await _accepted(connection, agreement_id), today(now))
     last_day = turns[-1].ends_on
     ends_at = last_day and _midnight(last_day + timedelta(days=1))
     next_at = _midnight(turns[1].starts_on) if turns[1:] else None
@@ -227,7 +238,7 @@ async def _put_in_force(connection: Connection, agreement_id: UUID, now: datetim
         first_days=[turn.starts_on for turn in turns],
         last_days=[turn.ends_on for turn in turns],
     )
-    return ends_at
+    return turns
 
 
 async def _follow(connection: Connection, held: _Held, at: datetime) -> None:
@@ -308,6 +319,15 @@ def _must_have_read(held: _Held, digest: str) -> None:
             ja="お読みになった後に条件が変わりました。最新の版を確かめてください。",
             en="The terms changed since you read them. Read the latest version.",
             path=("input", "versionHash"),
+        )
+
+
+def _must_have_its_turn(version_id: UUID, turns: Sequence[Turn], path: str) -> None:
+    if turns[-1].version_id != version_id:
+        raise invalid(
+            path,
+            f"有効な契約は{turns[-1].ends_on}に終わります。次の版は遅くともその翌日から始めてください。",
+            f"What is in force ends on {turns[-1].ends_on}: the next version begins on the day after at the latest.",
         )
 
 

@@ -497,18 +497,29 @@ async def test_a_version_accepted_in_advance_takes_over_on_its_first_day(connect
     assert await do(agreement.begin_due, now=midnight) == 0
 
 
-async def test_it_ends_where_the_next_version_would_begin_after_a_gap(connected: str) -> None:
+async def test_a_next_version_that_would_begin_after_a_gap_is_refused(connected: str) -> None:
+    """It would never begin: the agreement ends with the version in force."""
     one, two = await two_companies()
     last_day = today() + days(30)
     async with unit_of_work() as connection:
         agreement_id = await agreed(connection, "MUTUAL_REFERRAL", one, two, given=terms(ends_on=last_day))
-    await renewed(agreement_id, one, two, replace(terms(), starts_on=last_day + days(2)))
+        read = {"agreement_id": agreement_id, "version_hash_read": await latest_hash(connection, agreement_id)}
+    late = replace(terms(), starts_on=last_day + days(2))
 
+    assert await refused(agreement.counter, said=said(one), terms=late, **read) == RefusalCode.INVALID
+    async with unit_of_work() as connection:
+        await agreement.counter(connection, said=said(one), terms=replace(late, starts_on=last_day + days(1)), **read)
+        read["version_hash_read"] = await latest_hash(connection, agreement_id)
+    owner = await asyncpg.connect(**credentials(connected))  # as it was proposed when that was not refused
+    later = "update agreement_version set starts_on = starts_on + $1::int where number = 2"
+    await owner.execute(later, 1)
+    assert await refused(agreement.accept, said=said(two), **read) == RefusalCode.INVALID
+    assert await pool().fetchval("select count(*) from agreement_acceptance") == 3
     assert await pool().fetchval("select ends_at from agreement") == begins(last_day + days(1))
-    assert (await numbers(agreement_id), await given_to(two)) == (("ACTIVE", 1), {one})
-    assert await do(agreement.end_due, now=begins(last_day + days(1))) == 1
-    assert await do(agreement.begin_due, now=begins(last_day + days(2))) == 0
-    assert (await status(agreement_id), await given_to(two)) == ("TERMINATED", set())
+    await owner.execute(later, -1)
+    await owner.close()
+    assert await do(agreement.accept, said=said(two), **read) is True
+    assert await pool().fetchval("select ends_at from agreement") is None
 
 
 async def test_the_next_version_takes_over_at_rest_too_and_nothing_flows_until_resumed(connected: str) -> None:
