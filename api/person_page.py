@@ -172,12 +172,12 @@ class _PersonPages:
 
 async def _records(connection: Connection, found: asyncpg.Record) -> list[consent.Record]:
     """What was provided about a person, or may be; on one partner's part of the page, what that partner gave, and what
-    others may tell it."""
+    others may tell it, or told."""
     records, whose = await consent.records(connection, found["id"]), found["given_by"]
     return [
         record
         for record in records
-        if whose in (None, record.giver_id) or (record.provided_at is None and record.receiver_id == whose)
+        if whose in (None, record.giver_id) or (record.news and record.receiver_id == whose)
     ]
 
 

@@ -51,6 +51,11 @@ class Record:
     provided_at: datetime | None
     ended_at: datetime | None
 
+    @property
+    def news(self) -> bool:
+        """Whether it is about what became of them, told by who knows, and not about data that they gave."""
+        return "OUTCOME" in self.items
+
 
 async def consent(
     connection: Connection,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
 
+from models import consent
 from models.application import may_start
 from models.db import queries
 from models.errors import invalid
@@ -45,7 +47,7 @@ async def record_placement(
             "Work begins on the day of the registration or later, and within two years from now.",
         )
     await queries("relay").place_outside(connection, id=handover_id, starts_on=starts_on, at=said.at)
-    told = await _may_tell(connection, handover)
+    told = await _told(connection, handover, said)
     return await tell(connection, "PLACED", said, handover) if told else None
 
 
@@ -56,7 +58,7 @@ async def placed(connection: Connection, *, handover_id: UUID, hire_id: UUID, co
     """
     handover = await find(connection, handover_id)
     await queries("relay").place_inside(connection, id=handover_id, hire_id=hire_id, at=said.at)
-    told = await _may_tell(connection, handover)
+    told = await _told(connection, handover, said)
     await publish(
         connection,
         "PLACED",
@@ -73,10 +75,24 @@ async def unplaced(connection: Connection, *, hire_id: UUID | None) -> None:
     await queries("relay").unplace(connection, hire_id=hire_id)
 
 
-async def _may_tell(connection: Connection, handover: Record) -> bool:
-    return await queries("relay").may_tell(
-        connection,
-        person_id=handover["person_id"],
-        agency_id=handover["agency_id"],
-        company_id=handover["company_id"],
+async def _told(connection: Connection, handover: Record, said: Said) -> bool:
+    """Whether the company that passed the person on is told, by the person's consent.
+
+    News from the agency is a provision of its own, which starts here, whenever the work began. It rests on the consent
+    alone: it says what became of the person, not of what the two promised each other.
+    """
+    agency_id, company_id = handover["agency_id"], handover["company_id"]
+    consent_id = await queries("relay").consent_to_tell(
+        connection, person_id=handover["person_id"], agency_id=agency_id, company_id=company_id
     )
+    if consent_id is None:
+        return False
+    await consent.provide(
+        connection,
+        said=replace(said, at=datetime.now(UTC)),
+        consent_id=consent_id,
+        giver_id=agency_id,
+        receiver_id=company_id,
+        agreement_id=None,
+    )
+    return True

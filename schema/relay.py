@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from schema.partner import Agency, Company
 
 
-# News about a person from the agency's side is a provision of its own: who passed them on sees it by consent only.
+# News about a person from the agency's side is a provision of its own: who passed them on sees it as long as that lasts.
 PLACEMENT = """{row}.id = {parent}.placement_id and ({parent}.agency_id = {viewer.partner}
-    or may_tell({parent}.agency_id, {viewer.partner}, {parent}.person_id))"""
+    or exists (select from provision v where v.person_id = {parent}.person_id and v.giver_id = {parent}.agency_id
+      and v.receiver_id = {viewer.partner} and v.ended_at is null and 'OUTCOME' = any (v.items)))"""
 
 
 @strawberry.enum(description="State of an invitation (リレー案内の状態)")

@@ -169,6 +169,16 @@ async def test_the_company_that_passed_on_hears_of_the_placement_by_consent_only
         )
     assert event_id is not None
     assert await owner.fetchval("select $1 = any(parties) from outcome_event where kind = 'PLACED'", company_id)
+    assert await news(owner) == [(agency_id, company_id, None)]
+    assert await owner.fetchval(
+        "select provided_at > now() - interval '1 minute' from provision where items = '{OUTCOME}'"
+    )
+
+
+async def news(owner: asyncpg.Connection) -> list[tuple[UUID, UUID, datetime | None]]:
+    """The records of news: who told whom, and since when that is over."""
+    rows = await owner.fetch("select giver_id, receiver_id, ended_at from provision where items = '{OUTCOME}'")
+    return [tuple(row) for row in rows]
 
 
 async def test_a_consent_to_something_else_lets_the_agency_tell_nothing(owner: asyncpg.Connection) -> None:
@@ -186,10 +196,12 @@ async def test_a_consent_to_something_else_lets_the_agency_tell_nothing(owner: a
         )
     assert event_id is None
     assert await owner.fetchval("select count(*) from outcome_event where kind = 'PLACED'") == 0
+    assert await news(owner) == []
 
 
 async def test_one_agency_may_tell_and_the_other_may_not(owner: asyncpg.Connection) -> None:
-    """The company that passed a person on to two agencies reads of the placement by whom the person let tell it."""
+    """The company that passed a person on to two agencies reads of the placement from whom the person let tell it, as
+    long as they do; and what it reads stands in the record."""
     company_id, telling = await network()
     async with unit_of_work() as connection:
         other_id, silent = (
@@ -200,34 +212,44 @@ async def test_one_agency_may_tell_and_the_other_may_not(owner: asyncpg.Connecti
         shared = builders.terms(sharing=(Sharing("OUTCOMES", "FIELDS"),))
         await builders.agreed(connection, "INFORMATION_SHARING", other_id, company_id, given=shared)
     rejection = await rejected(company_id)
-    await registered(rejection, company_id, telling, tell_company=True)
-    (handover_id,) = (await registered(rejection, company_id, silent)).handover_ids
-    await accepted(handover_id, silent)
-    hire = await hired(await from_agency(other_id, silent, handover_id=handover_id, at=NOW), other_id)
+    (told,) = (await registered(rejection, company_id, telling, tell_company=True)).handover_ids
+    (untold,) = (await registered(rejection, company_id, silent)).handover_ids
+    hires = dict[UUID, UUID]()
+    for handover_id, agency_id in ((told, telling), (untold, silent)):
+        await accepted(handover_id, agency_id)
+        application_id = await from_agency(other_id, agency_id, handover_id=handover_id, at=NOW)
+        hires[handover_id] = (await hired(application_id, other_id)).hire_id
+        if handover_id == told:
+            await reverted(application_id, other_id)
+            assert (await hired(application_id, other_id)).hire_id != hires[told]
+            hires[told] = await owner.fetchval("select hire_id from application where id = $1", application_id)
 
     question = "query($id: ID!) { node(id: $id) { ... on Handover { placement { id } } } }"
     planner = await make_planner()
 
-    async def placement(partner_id: UUID) -> dict[str, str] | None:
+    async def placement(handover_id: UUID, partner_id: UUID) -> dict[str, str] | None:
         request = Request(question, None, {"id": f"han_{handover_id}"})
         prepared = planner.prepare(request, asker(builders.viewer(partner_id), "https://kyoso", Budget(1000)))
         return orjson.loads((await planner.run(prepared, pool().acquire)).body)["data"]["node"]["placement"]
 
-    assert await placement(silent) == {"id": f"hire_{hire.hire_id}"}
-    assert await placement(company_id) is None
+    assert await placement(untold, silent) == {"id": f"hire_{hires[untold]}"}
+    assert await placement(untold, company_id) is None
+    assert await placement(told, company_id) == {"id": f"hire_{hires[told]}"}
+    assert await news(owner) == [(telling, company_id, None)]  # once, however often it is told
+    person_id = await owner.fetchval("select person_id from handover where id = $1", told)
     async with unit_of_work() as connection:
-        await consent.consent(
-            connection,
-            said=said(company_id, NOW, "CANDIDATE"),
-            person_id=await connection.fetchval("select person_id from handover where id = $1", handover_id),
-            asked_by=silent,
-            recipient_id=company_id,
-            purpose="就職決定の報告",
-            items=["OUTCOME"],
-            text_version="1",
-            language="JA",
-        )
-    assert await placement(company_id) == {"id": f"hire_{hire.hire_id}"}
+        words = {"purpose": "就職決定の報告", "items": ["OUTCOME"], "text_version": "1", "language": "JA"}
+        who = {"said": said(company_id, NOW, "CANDIDATE"), "person_id": person_id}
+        await consent.consent(connection, asked_by=silent, recipient_id=company_id, **who, **words)
+    assert await placement(untold, company_id) is None  # they may be told from now on: nothing was
+
+    async with unit_of_work() as connection:
+        (record,) = [each for each in await consent.records(connection, person_id) if each.giver_id == telling
+            and each.receiver_id == company_id]  # fmt: skip
+        assert (record.news, record.provided_at is not None, record.items) == (True, True, ["OUTCOME"])
+        await consent.withdraw(connection, **who, consent_id=record.consent_id)
+    assert await placement(told, company_id) is None
+    assert await owner.fetchval("select ended_at is not null from provision where items = '{OUTCOME}'")
 
 
 @pytest.mark.parametrize("starts_on", [date.min, TODAY - timedelta(days=732), TODAY + timedelta(days=732), date.max])

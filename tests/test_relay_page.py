@@ -496,8 +496,10 @@ async def test_another_language_is_another_language_of_the_same_page(edge: Edge)
     assert "This cannot be undone" in (await edge.http.get(me + unescape(other))).text
 
 
-async def test_a_consent_to_be_told_of_is_shown_and_taken_back_by_itself(edge: Edge) -> None:
-    """An agency that accepted, and may tell the company how it went, no longer may; all else stays as it was."""
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_consent_to_be_told_of_is_shown_and_taken_back_by_itself(edge: Edge, told: bool) -> None:
+    """An agency that accepted, and may tell the company how it went, no longer may; all else stays as it was. What it
+    told stands in the record."""
     company_id = await edge.company()
     agency_id = await edge.relay(company_id, "みらい人材")
     invitation_id = await edge.rejected(company_id)
@@ -507,10 +509,17 @@ async def test_a_consent_to_be_told_of_is_shown_and_taken_back_by_itself(edge: E
     handover_id = await edge.value("select id from handover")
     async with edge.work() as connection:
         await relay.accept(connection, handover_id=handover_id, acting=agency_id, said=said)
+    today = (datetime.now(UTC) + timedelta(hours=9)).date()
+    placement = {"handover_id": handover_id, "acting": agency_id, "starts_on": today, "said": said}
+    if told:
+        async with edge.work() as connection:
+            assert await relay.record_placement(connection, **placement)
     telling = await edge.value("select id from consent where asked_by = $1", agency_id)
     part = seal.page_part_token(await edge.value("select id from candidate where partner_id = $1", company_id))
     me = own_page(await edge.value("select person_id from relay_invitation"))
     for page in (me, f"/relay/me/{part}"):
+        own = (await edge.http.get(page)).text
+        assert (own.count("お渡しした日"), own.count("お伝えする会社")) == ((2, 0) if told else (1, 1))
         asked = (await edge.http.get(f"{page}?withdraw={telling}")).text
         assert "伝えられなくなります" in asked
         assert fields(asked) == {"consent": str(telling), "sure": "yes", "action": "withdraw"}
@@ -522,12 +531,10 @@ async def test_a_consent_to_be_told_of_is_shown_and_taken_back_by_itself(edge: E
         {"over": True},
     ]
     assert len(await edge.items(agency_id)) > 0
+    ended = await edge.rows("select ended_at is not null as over from provision where giver_id = $1", agency_id)
+    assert ended == [{"over": True}] * told
     async with edge.work() as connection:
-        today = (datetime.now(UTC) + timedelta(hours=9)).date()
-        placed = await relay.record_placement(
-            connection, handover_id=handover_id, acting=agency_id, starts_on=today, said=said
-        )
-    assert placed is None
+        assert await relay.record_placement(connection, **placement) is None
 
 
 async def test_what_ends_and_what_stays_is_said_before_a_consent_is_withdrawn(edge: Edge) -> None:

@@ -65,9 +65,13 @@ update handover set placement_id = :hire_id, placed_at = :at where id = :id;
 update handover set placement_id = null, placed_at = case when placed_outside_on is null then null else placed_at end
 where placement_id = :hire_id;
 
--- name: may_tell$
--- Whether this person lets this agency tell that company how it went.
-select may_tell(:agency_id, :company_id, :person_id);
+-- name: consent_to_tell$
+-- The consent by which this person lets this agency tell that company what became of them, held until the transaction ends,
+-- as the person is: first the person, as an erasure does. A consent to other items is none to news.
+select c.id from person p join consent c on c.person_id = p.id
+where p.id = :person_id and c.asked_by = :agency_id and c.recipient_id = :company_id and 'OUTCOME' = any (c.items)
+  and c.withdrawn_at is null and p.erased_at is null
+order by c.given_at desc, c.id desc limit 1 for share;
 
 -- name: handovers_of_consents
 -- Handovers that wait for an answer and rest on these consents.
