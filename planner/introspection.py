@@ -11,20 +11,23 @@ import asyncio
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    GraphQLBoolean,
     GraphQLError,
     GraphQLField,
+    GraphQLObjectType,
     GraphQLSchema,
     SelectionSetNode,
     VariableNode,
     execute_sync,  # pyright: ignore[reportUnknownVariableType]
     introspection_types,
+    is_input_object_type,
 )
 from graphql.execution.values import VariableValues, get_argument_values
 
@@ -75,6 +78,9 @@ class Introspection:
 
     def __init__(self, schema: GraphQLSchema, cache: Cache, limits: Limits) -> None:
         self.schema, self.cache, self.limits = schema, cache, limits
+        # Strawberry has it fail on whatever is no named type of its own.
+        described = cast("GraphQLObjectType", introspection_types["__Type"])
+        described.fields["isOneOf"] = GraphQLField(GraphQLBoolean, resolve=_is_one_of)
         self._turn = asyncio.Lock()
 
     def told(self, document: Document, question: Question, nodes: Nodes, shape: Shape, variables: Variables) -> Told:
@@ -111,6 +117,10 @@ class Introspection:
         data = None if result.data is None else {key: orjson.Fragment(text) for key, text in texts.items()}
         weight = told.weight + sum(map(len, texts.values()))
         return replace(told, part=Part(data, tuple(result.errors or ())), weight=weight)
+
+
+def _is_one_of(element: Any, _info: Any) -> bool | None:
+    return element.is_one_of if is_input_object_type(element) else None
 
 
 def _name(node: FieldNode, variables: Variables) -> Any:

@@ -117,6 +117,27 @@ def by_the_judge(text: str, variables: dict[str, Any] | None = None) -> Executio
     return execute_sync(SCHEMA, parse(text), variable_values=variables)
 
 
+async def test_every_type_says_whether_it_takes_one_of_its_members(served: Served, company: UUID) -> None:
+    """A list has no members, and says so, as everything does that is no input."""
+    told = "kind isOneOf ofType { kind isOneOf ofType { kind isOneOf } }"
+    text = f"{{ __schema {{ types {{ {told} fields {{ type {{ {told} }} args {{ type {{ {told} }} }} }} }} }} }}"
+    answer = (await served.post(text, await served.token(company))).json()
+    assert "errors" not in answer
+    assert {(each["kind"] == "INPUT_OBJECT", each["isOneOf"]) for each in kinds(answer)} == {
+        (True, False),
+        (False, None),
+    }
+
+
+def kinds(answer: Any) -> Iterator[dict[str, Any]]:
+    """Every type in an answer that tells its kind."""
+    if isinstance(answer, dict) and "kind" in answer:
+        yield answer  # pyright: ignore[reportUnknownVariableType]
+    inside = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, list) else ()  # pyright: ignore
+    for each in inside:  # pyright: ignore[reportUnknownVariableType]
+        yield from kinds(each)
+
+
 async def test_what_multiplies_is_refused_before_it_runs(
     served: Served, company: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
