@@ -39,6 +39,7 @@ from api import (
     totp,
 )
 from api.asker import VIEWER_TYPES, Budget
+from api.connections import Connections
 from api.front import GRAPHQL_PATH, Front
 from api.graphql import Endpoint
 from api.live import Live
@@ -95,7 +96,7 @@ async def rehearse(settings: Settings) -> None:
 
 def create_app(settings: Settings) -> Starlette:
     """The whole application for one worker. It connects when it starts, not when it is made."""
-    endpoint = Endpoint(settings.issuer, Budget(settings.cost_budget))
+    endpoint = Endpoint(settings.issuer, Budget(settings.cost_budget), Connections(settings.client_connections))
 
     async def socket(websocket: WebSocket) -> None:
         await Socket(websocket, endpoint).run()

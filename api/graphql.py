@@ -24,6 +24,7 @@ from api import sse
 from api.asker import Asker, Budget, asker
 from api.body import read_body
 from api.challenge import asks, lacking, refuses, repeats
+from api.connections import TOO_MANY_CONNECTIONS, Connections, TooManyConnectionsError
 from api.cors import Origins, cross_site
 from api.lapse import Lapses
 from api.leave import Clock, GoneError
@@ -74,8 +75,9 @@ class RefusedError(Exception):
 class Endpoint:
     """`/graphql` over HTTP. `planner`, `live`, `tokens` and `lane` are set when the application has started."""
 
-    def __init__(self, issuer: str, budget: Budget) -> None:
-        self.issuer, self.budget, self.lapses, self.clock = issuer, budget, Lapses(), Clock()
+    def __init__(self, issuer: str, budget: Budget, connections: Connections) -> None:
+        self.issuer, self.budget, self.connections = issuer, budget, connections
+        self.lapses, self.clock = Lapses(), Clock()
         self.planner: Planner
         self.live: Live
         self.tokens: Tokens
@@ -210,7 +212,12 @@ class Endpoint:
             raise RefusedError(406, "NOT_ACCEPTABLE", "Subscribe over WebSocket, or accept text/event-stream.")
         token = headers[b"authorization"].decode("latin-1").partition(" ")[2]
         deliver = partial(self.live.deliver, self.planner.stream(request, who), who, viewer)
-        await sse.stream(deliver, receive, send, until=self.lapses.lapse(await self.tokens.hold(token)))
+        held = await self.tokens.hold(token)
+        try:
+            with self.connections.one_more(viewer.caller):
+                await sse.stream(deliver, receive, send, until=self.lapses.lapse(held))
+        except TooManyConnectionsError as too_many:
+            raise RefusedError(429, TOO_MANY_CONNECTIONS, str(too_many)) from None
 
 
 async def _request(scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Request:

@@ -32,6 +32,7 @@ class Settings:
     streaming replicas for reads that may lag, the same in every worker. `smtp_url`:
     `smtp://user:password@host:port?starttls`, or None: mails become `.eml` files in `data_dir/mail`.
     `cost_budget`: cost units (about a row each) that every client gets back per second, in each worker.
+    `client_connections`: sockets and event streams that every client may hold open at once, in each worker.
     `trusted_proxies`: whose X-Forwarded-* headers are believed, comma-separated.
     """
 
@@ -46,6 +47,7 @@ class Settings:
     mail_from: str = "Kyoso <no-reply@localhost>"
     trusted_proxies: str = "127.0.0.1"
     cost_budget: int = 20_000
+    client_connections: int = 100
     log_level: str = "info"
     log_format: Literal["json", "console"] = "json"
 
@@ -74,6 +76,8 @@ class Settings:
             raise SettingsError("KYOSO_DATA_DIR must be a directory, and this is a file or lies below one")
         if self.cost_budget < 1:
             raise SettingsError("KYOSO_COST_BUDGET must be 1 or more, such as 20000")
+        if self.client_connections < 1:
+            raise SettingsError("KYOSO_CLIENT_CONNECTIONS must be 1 or more, such as 100")
         if self.log_level not in LOG_LEVELS:
             raise SettingsError(f"KYOSO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
 
@@ -112,6 +116,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         mail_from=environment.get("KYOSO_MAIL_FROM") or Settings.mail_from,
         trusted_proxies=environment.get("KYOSO_TRUSTED_PROXIES") or Settings.trusted_proxies,
         cost_budget=_number(environment, "KYOSO_COST_BUDGET", Settings.cost_budget),
+        client_connections=_number(environment, "KYOSO_CLIENT_CONNECTIONS", Settings.client_connections),
         log_level=environment.get("KYOSO_LOG_LEVEL") or Settings.log_level,
     )
 

@@ -7,6 +7,7 @@ either way, and a token that ends closes the socket (4401) within seconds.
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import structlog
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from api.connections import TOO_MANY_CONNECTIONS, TooManyConnectionsError
 from api.graphql import FAILED, Endpoint, RefusedError, away, language, read_request
 from api.outlet import Ended
 from api.perform import Context
@@ -31,7 +33,7 @@ MAXIMUM_MESSAGE_BYTES = 64 * 1024
 
 BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN = 4400, 4401, 4403
 TOO_BIG = 1009
-INIT_TIMEOUT, OPERATION_EXISTS, TOO_MANY_INITS, TOO_MANY_OPERATIONS = 4408, 4409, 4429, 4429
+INIT_TIMEOUT, OPERATION_EXISTS, TOO_MANY = 4408, 4409, 4429
 
 ENDED = "The token has ended; connect again with a new one."
 
@@ -56,6 +58,7 @@ class Socket:
         self.operations: dict[str, asyncio.Task[None]] = {}
         self.sending = asyncio.Lock()
         self.wire: Wire = socket.scope["extensions"][EXTENSION]
+        self.counted = ExitStack()
 
     async def run(self) -> None:
         """Speaks until one side closes."""
@@ -86,6 +89,7 @@ class Socket:
             tasks = [*self.operations.values(), *([watching] if watching else [])]
             for task in tasks:
                 task.cancel()
+            self.counted.close()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _init(self) -> None:
@@ -110,6 +114,10 @@ class Socket:
         except InvalidTokenError as invalid:
             log.info("token_refused", reason=invalid.reason)
             raise ClosedError(FORBIDDEN, "Forbidden: send {authorization: 'Bearer …'} in connection_init") from None
+        try:
+            self.counted.enter_context(self.endpoint.connections.one_more(self.viewer.caller))
+        except TooManyConnectionsError as too_many:
+            raise ClosedError(TOO_MANY, f"{TOO_MANY_CONNECTIONS}: {too_many}") from None
         await self._send({"type": "connection_ack"})
 
     async def _watch(self, conversation: asyncio.Task[Any] | None) -> None:
@@ -123,7 +131,7 @@ class Socket:
         if kind == "ping":
             await self._send({"type": "pong"})
         elif kind == "connection_init":
-            raise ClosedError(TOO_MANY_INITS, "Too many initialisation requests")
+            raise ClosedError(TOO_MANY, "Too many initialisation requests")
         elif kind == "subscribe":
             self._subscribe(key, message.get("payload"))
         elif kind == "complete" and isinstance(key, str):
@@ -141,7 +149,7 @@ class Socket:
         if key in self.operations:
             raise ClosedError(OPERATION_EXISTS, f"Subscriber for {key} already exists")
         if len(self.operations) >= MAXIMUM_OPERATIONS:
-            raise ClosedError(TOO_MANY_OPERATIONS, f"At most {MAXIMUM_OPERATIONS} operations at once")
+            raise ClosedError(TOO_MANY, f"At most {MAXIMUM_OPERATIONS} operations at once")
         if not isinstance(payload, dict):
             raise ClosedError(BAD_MESSAGE, "`payload` must be an object")
         self.operations[key] = asyncio.create_task(self._operate(key, payload))  # pyright: ignore

@@ -16,6 +16,7 @@ import httpx
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 180
 COST_BUDGET = 1_000_000_000  # the budget is counted for every request, and is never spent
+CONNECTIONS = 100_000  # and so are connections: a few clients hold all there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ async def worker(url: str, master_key: bytes) -> AsyncGenerator[Server]:
         "KYOSO_ISSUER": address,
         "KYOSO_MASTER_KEY": b64encode(master_key).decode(),
         "KYOSO_COST_BUDGET": str(COST_BUDGET),
+        "KYOSO_CLIENT_CONNECTIONS": str(CONNECTIONS),
         "KYOSO_LOG_LEVEL": "error",
     }
     # Not `serve` itself, which refuses the superuser as whom the bench comes.

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from models import oauth
 from models.db import unit_of_work
 from tests import builders
 from tests.conversation import conversation
-from tests.served import ALL, Served, running
+from tests.served import ALL, Served, running, serving
 
 __all__ = ["running"]
 
@@ -89,6 +91,38 @@ async def test_a_conversation_begins_with_a_token(served: Served, token: str, mo
     monkeypatch.setattr(sockets, "INIT_SECONDS", 0.2)
     async with conversation(served) as talk:
         assert await talk.closed() == 4408
+
+
+async def test_a_client_holds_so_many_connections_and_stands_in_nobodys_way(database: str, tmp_path: Path) -> None:
+    """Sockets and event streams together, whatever its token; what it closes is free for it again."""
+    async with serving(database, tmp_path, client_connections=3) as served:
+        async with unit_of_work() as connection:
+            one, two = await builders.company(connection), await builders.company(connection)
+        token, other = await served.token(one), await served.token(two)
+        headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+        streaming = partial(served.http.stream, "POST", "/graphql", json={"query": EVENTS}, headers=headers)
+        async with conversation(served, token) as first, conversation(served, token), streaming() as stream:
+            assert stream.status_code == 200
+            async with conversation(served) as third:
+                await third.send(type="connection_init", payload={"authorization": f"Bearer {token}"})
+                assert await third.closed() == 4429
+                assert (
+                    third.socket.close_reason
+                    == "TOO_MANY_CONNECTIONS: A client holds 3 at most at once; close one first."
+                )
+            async with streaming() as refused:
+                (error,) = json.loads(await refused.aread())["errors"]
+                assert (refused.status_code, error["extensions"]["code"]) == (429, "TOO_MANY_CONNECTIONS")
+            async with conversation(served, other) as talk:
+                await talk.subscribe(LOGIN)
+                assert (await talk.said())["type"] == "next"
+            await first.subscribe(LOGIN)
+            assert (await first.said())["type"] == "next"
+        async with asyncio.timeout(60):
+            while served.app.state.endpoint.connections.open:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        async with conversation(served, token), streaming() as stream:
+            assert stream.status_code == 200
 
 
 async def test_questions_verbs_and_errors_share_a_conversation(served: Served, company: UUID, token: str) -> None:
