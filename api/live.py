@@ -12,12 +12,13 @@ costs by what is told of it, not by what everybody did.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import asyncpg
 import orjson
@@ -42,6 +43,8 @@ STALE_SECONDS = 0.1
 """How long an answer may wait for its reader before it is asked anew who may see it."""
 ENCODED_AT_ONCE = 4
 """Groups for which PostgreSQL answers at the same time."""
+PARTNER_AT_ONCE = 2
+"""How many of them may be one partner's, so that its slow ones leave others room."""
 ENCODED_SECONDS = 5.0
 """How long PostgreSQL may take over a group's answers to one batch."""
 LATE_SECONDS = 0.25
@@ -73,7 +76,8 @@ class Live:
         self.groups: dict[object, Group] = {}
         self._subscribed = asyncio.Event()
         self._room = asyncio.Semaphore(ENCODED_AT_ONCE)
-        self._serving: set[asyncio.Task[None]] = set()
+        self._turns: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
+        self._working: set[asyncio.Task[None]] = set()
 
     @property
     def subscribers(self) -> list[Subscriber]:
@@ -90,7 +94,7 @@ class Live:
         try:
             yield
         finally:
-            working += self._serving
+            working += self._working
             for each in working:
                 each.cancel()
             await asyncio.gather(*working, return_exceptions=True)
@@ -239,10 +243,15 @@ class Live:
         else:
             _interrupt(members)
         if group.serving is None:
-            group.serving = asyncio.create_task(self._serve(group))
-            self._serving.add(group.serving)
-            group.serving.add_done_callback(self._serving.discard)
+            group.serving = self._begun(self._serve(group))
         return group.serving
+
+    def _begun(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Work for one group, which goes on by itself and ends with the reader."""
+        task = asyncio.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return task
 
     async def _serve(self, group: Group) -> None:
         """Tells one group what is due to it, in order. What becomes of its answers is no other group's matter."""
@@ -251,7 +260,7 @@ class Live:
             hearing = [each for each in members if each in group.members and not each.ending.done()]
             try:
                 if hearing:
-                    async with self._room, asyncio.timeout(ENCODED_SECONDS):
+                    async with self._place(group), asyncio.timeout(ENCODED_SECONDS):
                         answers = await self._encode(group, places, pool().acquire, live=True)
                     await _hand_out(answers, hearing)
             except Exception as failure:
@@ -261,6 +270,13 @@ class Live:
                 _interrupt(hearing)
             group.due.popleft()
         group.serving = None
+
+    @asynccontextmanager
+    async def _place(self, group: Group) -> AsyncGenerator[None]:
+        """One of the places at which PostgreSQL answers, of which each partner has its share at most."""
+        turn = self._turns.setdefault(group.partner_id, asyncio.Semaphore(PARTNER_AT_ONCE))
+        async with turn, self._room:
+            yield
 
     async def _ask_agreements(self, groups: Iterable[Group]) -> None:
         """Ends the subscriptions to an agreement that has stopped giving their partner anything."""
@@ -282,14 +298,18 @@ class Live:
     async def _keep_marking(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            await asyncio.gather(*(self._mark_in_time(group) for group in self.groups.values()))
+            for group in self.groups.values():
+                if group.marking is None:  # nor does anybody's bookmark wait for one that takes long
+                    group.marking = self._begun(self._mark_in_time(group))
 
     async def _mark_in_time(self, group: Group) -> None:
         try:
-            async with self._room, asyncio.timeout(ENCODED_SECONDS):
+            async with self._place(group), asyncio.timeout(ENCODED_SECONDS):
                 await self._mark(group, group.members)
         except Exception as error:  # whatever the connection said when it broke, the next round tries again
             log.warning("bookmarks_delayed", code=type(error).__name__)
+        finally:
+            group.marking = None
 
     async def _mark(self, group: Group, members: Iterable[Subscriber]) -> None:
         """Tells those of a group who have heard nothing yet, or nothing for a while, that they missed nothing."""

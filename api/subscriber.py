@@ -47,6 +47,7 @@ class Group:
         self.due: deque[tuple[Sequence[Place], Sequence[Subscriber]]] = deque()
         """What was taken and is not yet handed out: which events, and who was a member then."""
         self.serving: asyncio.Task[None] | None = None
+        self.marking: asyncio.Task[None] | None = None
 
 
 class Subscriber:

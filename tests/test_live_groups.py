@@ -216,6 +216,38 @@ async def test_nobody_waits_for_a_group_whose_statement_takes_long(
         assert ids(await heard(friend, 1)) == [last]
 
 
+async def test_a_partner_with_many_slow_groups_leaves_others_their_turn(
+    served: Served, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many statements of one partner's take long, others are told meanwhile."""
+    encode, enough = Live._encode, asyncio.Event()
+
+    async def lingers(self: Live, group: Group, *given: Any, **named: Any) -> Any:
+        if group.wish.kinds:
+            await enough.wait()
+        return await encode(self, group, *given, **named)
+
+    monkeypatch.setattr(live, "ENCODED_SECONDS", 3600.0)
+    monkeypatch.setattr(Live, "_encode", lingers)
+    others = ("HIRED", "REJECTED", "WITHDRAWN", "HIRE_REVERTED", "RETENTION_CHECKED", "PLACED")
+    async with three_groups(served, pair) as (friend, company, _):
+        for other in others:
+            await friend.subscribe(TWO, other, kinds=["APPLICATION_RECEIVED", other])
+        await listeners(served, 3 + len(others))
+        event = f"evt_{await happen(pair.company, 1)}"
+        async with asyncio.timeout(20):
+            assert ids(await heard(company, 1)) == [event]
+            assert (await company.next())["event"] is None  # nor do their bookmarks wait
+        enough.set()
+        told = dict[str, str]()
+        while len(told) < 2 + len(others):  # and theirs are told in the end, all of them
+            message = await friend.said()
+            found = message["payload"]["data"]["outcomeEvents"]["event"]
+            if found:
+                told[message["id"]] = found["id"]
+        assert set(told.values()) == {event}
+
+
 async def test_bookmarks_of_one_group_do_not_wait_for_another(
     served: Served, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
