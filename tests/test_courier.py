@@ -20,6 +20,7 @@ from api.mail import Files, message
 from models import application, candidate, consent, joining, mail, member, outcome, referral, seal, team, totp
 from models.db import unit_of_work
 from tests import builders
+from tests.deadlock import undone_once
 from tests.edge import Edge, edge, fixture
 from tests.test_mail import Box, smtp
 
@@ -214,6 +215,20 @@ async def test_what_is_stored_goes_before_what_is_applied_for_so_long_at_most(
         monkeypatch.setattr(courier, "BEHIND_SECONDS", 0.01)
         edge.courier.wake_to_apply(True)
         assert await edge.courier.apply_deliveries() == 1
+
+
+async def test_a_delivery_that_met_another_the_wrong_way_is_applied_again(edge: Edge) -> None:
+    """A rejection is taken back while the person is erased, say: it is no failure of the delivery's."""
+    company_id = await edge.company()
+    await edge.deliver(company_id, "reject_candidate")
+    await edge.deliver(company_id, "unreject_candidate", apply=False)
+    applying = edge.courier.apply_deliveries()
+    assert await undone_once(edge.settings.database_url, "application", "outcome_event", applying) > 0
+    await edge.owner.execute("update ats_delivery set due_at = now()")
+    await edge.courier.apply_deliveries()
+    assert await edge.rows("select status, decided_at from application") == [{"status": "ACTIVE", "decided_at": None}]
+    assert await edge.value("select count(*) from outcome_event where kind = 'REJECTION_REVERTED'") == 1
+    assert await edge.value("select count(*) from ats_delivery where state <> 'APPLIED'") == 0
 
 
 async def test_a_mail_is_lent_to_one_sender_until_its_lease_ends(edge: Edge) -> None:

@@ -23,6 +23,7 @@ from api.intake_rows import Unreadable, read_day, read_row, read_table
 from models import outcome
 from models.outbox import Said
 from tests import builders
+from tests.deadlock import undone_once
 from tests.edge import Edge, edge, fixture
 
 __all__ = ["edge"]
@@ -281,6 +282,14 @@ async def test_a_row_that_changed_is_brought_up_to_date(edge: Edge, run: Run) ->
     assert "1 imported" in (await run("\n".join([HEAD, told]).encode(), "--partner", slug)).out
     (row,) = await edge.rows(STATE)
     assert (row["status"], row["stage"], row["decided_at"]) == ("REJECTED", "INTERVIEW", midnight(2026, 4, 30))
+
+
+async def test_rows_that_met_another_the_wrong_way_are_taken_in_again(edge: Edge, run: Run) -> None:
+    _, slug = await company(edge)
+    importing = run("\n".join([HEAD, GOOD[2]]).encode(), "--partner", slug)
+    done = await undone_once(edge.settings.database_url, "application", "outcome_event", importing)
+    assert (done.status, "1 imported" in done.out) == (0, True)
+    assert len(await edge.rows(STATE)) == 1
 
 
 async def test_nobody_who_guesses_a_row_can_tell_that_it_was_imported(edge: Edge, run: Run) -> None:

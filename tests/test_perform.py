@@ -21,6 +21,7 @@ from schema.prefecture import Prefecture
 from schema.verbs import application
 from schema.verbs.application import PostJobInput
 from tests import builders
+from tests.deadlock import undone_once
 from tests.network import digest
 from tests.served import ALL, Served, running
 
@@ -295,6 +296,25 @@ async def test_what_cannot_be_serialized_is_run_twice_more_at_most(
         with pytest.raises(asyncpg.SerializationError):
             await called
     assert (run, await jobs()) == (runs, int(failures < runs))
+
+
+async def test_a_verb_that_met_another_the_wrong_way_is_run_again(served: Served, company: UUID) -> None:
+    """Retention and the taking back of a hire, say: who waits for each other is told apart by PostgreSQL, not by us."""
+    async with unit_of_work() as connection:
+        application_id = await builders.application(connection, company)
+        words = {"application_id": application_id, "acting": company, "starts_on": builders.TODAY}
+        hired = await outcome.hire(connection, said=builders.said(company), **words)
+    verb = """mutation ($id: ID!) {
+      recordRetention(input: {clientMutationId: "k", hireId: $id, day: 30, status: EMPLOYED})
+      { userErrors { code } hire { retention { day } } } }"""
+    await served.token(company)
+    answer = await undone_once(
+        served.database, "hire", "outcome_event", served.ask(company, verb, {"id": f"hire_{hired.hire_id}"})
+    )
+    assert answer["recordRetention"] == {"userErrors": [], "hire": {"retention": [{"day": 30}]}}
+    async with unit_of_work() as connection:
+        told = "select count(*) from outcome_event where kind = 'RETENTION_CHECKED'"
+        assert await connection.fetchval(told) == 1
 
 
 async def test_what_is_committed_settles_once_and_is_never_run_again(connected: str) -> None:

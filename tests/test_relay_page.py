@@ -14,6 +14,7 @@ from models import handover, job, referral, relay, seal
 from models.db import retried
 from models.outbox import Said
 from tests import builders
+from tests.deadlock import undone_once
 from tests.edge import Edge, edge, fields
 
 __all__ = ["edge"]
@@ -494,6 +495,16 @@ async def test_another_language_is_another_language_of_the_same_page(edge: Edge)
     (other,) = re.findall(r'class="lang" href="([^"]+)"', (await edge.http.get(f"{me}?erase=ask")).text)
     assert unescape(other) == "?erase=ask&lang=en"
     assert "This cannot be undone" in (await edge.http.get(me + unescape(other))).text
+
+
+async def test_an_erasure_that_met_another_the_wrong_way_is_run_again(edge: Edge) -> None:
+    """An ATS takes a rejection back, say, while the person is erased."""
+    await edge.rejected(await edge.company())
+    me = own_page(await edge.value("select person_id from relay_invitation"))
+    sent = edge.http.post(me, data={"action": "erase", "sure": "yes"})
+    assert (await undone_once(edge.settings.database_url, "person", "survey", sent)).status_code == 303
+    assert await edge.value("select erased_at is not null from person")
+    assert await edge.value("select count(*) from personal_data") == 0
 
 
 @pytest.mark.parametrize("told", [False, True])

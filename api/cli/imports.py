@@ -23,7 +23,7 @@ from api.intake_rows import Problem, Row, Table, Unreadable
 from api.settings import Settings
 from models import ats, db, delivery, seal
 from models.ats import System
-from models.delivery import Connection, Taken
+from models.delivery import Taken
 from models.errors import Refusal
 
 FILE_BYTES_MAX = 200 * 1024 * 1024
@@ -147,8 +147,7 @@ class _Given:
         read = [(row, *intake_rows.read_row(self.table, row, datetime.now(UTC), self.as_of)) for row in rows]
         told = [(row, told) for row, told, _ in read if told is not None]
         try:
-            async with db.unit_of_work() as connection:
-                imported = await self._apply(connection, told)
+            imported = await db.retried(lambda: self._apply(told))
         except Exception as failure:
             if len(rows) > 1:
                 middle = len(rows) // 2
@@ -170,7 +169,7 @@ class _Given:
         self.report.problems += problems
         self.bad.append(row)
 
-    async def _apply(self, connection: Connection, rows: Sequence[tuple[Row, ApplicationState]]) -> int:
+    async def _apply(self, rows: Sequence[tuple[Row, ApplicationState]]) -> int:
         """Takes rows in, each kept like an ATS's delivery. Returns how many had not been taken in before."""
         taken, news = list[Taken](), dict[UUID, News]()
         for row, told in rows:
@@ -178,10 +177,13 @@ class _Given:
             each = Taken(seal.content_index(self.integration_id, body), f"application:{told.external_id}", body)
             taken.append(each)
             news[each.id] = News(Source(self.company_id, self.system, "IMPORT", each.event_id), told)
-        fresh = await delivery.take(connection, integration_id=self.integration_id, action=self.table.form, told=taken)
-        news = {each: told for each, told in news.items() if each in fresh}
-        await intake_applications.take_in(connection, list(news.values()))
-        await delivery.are_of(connection, {each: told.person_id for each, told in news.items()})
+        async with db.unit_of_work() as connection:
+            fresh = await delivery.take(
+                connection, integration_id=self.integration_id, action=self.table.form, told=taken
+            )
+            news = {each: told for each, told in news.items() if each in fresh}
+            await intake_applications.take_in(connection, list(news.values()))
+            await delivery.are_of(connection, {each: told.person_id for each, told in news.items()})
         return len(news)
 
 
