@@ -18,7 +18,7 @@ from api import ats, intake_apply, letters
 from api import mail as post
 from api.intake_people import TooEarly
 from api.settings import Settings
-from models import agreement, delivery, idempotency, invitation, mail, outbox, referral, relay, slot
+from models import agreement, delivery, idempotency, invitation, mail, outbox, outcome, referral, relay, slot
 from models.db import retried, unit_of_work
 from models.errors import Refusal
 from models.mail import Connection
@@ -197,6 +197,8 @@ class Courier:
             sent = await mail.sent(connection, lent)
             if sent and lent.kind in CARRY_URL and lent.invitation_id:
                 await invitation.sent(connection, invitation_id=lent.invitation_id, at=datetime.now(UTC))
+            if sent and lent.survey_id:
+                await outcome.survey_sent(connection, survey_id=lent.survey_id)
         return sent
 
     async def _not_sent(self, lent: mail.Mail, error: post.NotSent) -> None:

@@ -1,8 +1,8 @@
 """Figures (KPI): kept by the database in every writing transaction, and reproducible from the rows themselves.
 
-The definitions live in SQL (`0003_figures.sql`, restated by `0043_small_cells.sql`): one function per table says what a
-row adds to which figure, triggers book the difference, and `kpi_raw` adds everything up anew. `kpi_figures` answers
-under the small-cell rules.
+The definitions live in SQL (`0003_figures.sql`, restated by `0043_small_cells.sql` and `0047_satisfaction.sql`): one
+function per table says what a row adds to which figure, triggers book the difference, and `kpi_raw` adds everything up
+anew. `kpi_figures` answers under the small-cell rules.
 """
 
 from __future__ import annotations

@@ -155,6 +155,11 @@ async def record_retention(
     return event_id
 
 
+async def survey_sent(connection: Connection, *, survey_id: UUID) -> None:
+    """Notes that a survey's letter went out: from then on it counts as asked."""
+    await queries("outcome").survey_sent(connection, id=survey_id)
+
+
 async def answer_survey(connection: Connection, *, survey_id: UUID, score: int, comment: str | None = None) -> None:
     """A candidate's answer, 1 to 5 (満足度), given once; the comment is sealed. Raises INVALID, TOKEN_INVALID."""
     text = (comment or "").strip()
@@ -214,7 +219,7 @@ async def _ask(connection: Connection, application_id: UUID, said: Said) -> None
     if not await invitation.may_write(connection, company_id=said.by, person_id=person_id):
         return
     due = now + timedelta(days=SURVEY_AFTER_DAYS)
-    survey_id = await sql.add_survey(connection, id=uuid7(), application_id=application_id, due=due)
+    survey_id = await sql.add_survey(connection, id=uuid7(), application_id=application_id)
     if survey_id is not None:
         await sql.queue_survey(connection, id=uuid7(), survey_id=survey_id, due=due)
 

@@ -1,6 +1,6 @@
 """Rows of a relay network, laid down as the owner by plain SQL, so that the ledger can be tried on its own."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -87,15 +87,23 @@ class World:
                 await self.owner.execute("insert into agreement_party values ($1, $2)", agreement_id, party)
         return agreement_id
 
-    async def share(self, giver: UUID, receiver: UUID, agreement_id: UUID, granularity: str = "FIELDS") -> None:
+    async def share(
+        self,
+        giver: UUID,
+        receiver: UUID,
+        agreement_id: UUID,
+        granularity: str = "FIELDS",
+        categories: Sequence[str] = ("OUTCOMES", "HANDOVERS", "JOBS"),
+    ) -> None:
         await self.owner.execute(
             "insert into agreement_share (giver_id, receiver_id, category, granularity, agreement_id, kind, starts_on) "
-            "select $1, $2, c, $3, $4, 'INFORMATION_SHARING', $5 from unnest(array['OUTCOMES', 'HANDOVERS', 'JOBS']) c",
+            "select $1, $2, c, $3, $4, 'INFORMATION_SHARING', $5 from unnest($6::text[]) c",
             giver,
             receiver,
             granularity,
             agreement_id,
             START.date(),
+            categories,
         )
 
     async def person(self, *partners: UUID) -> UUID:

@@ -120,6 +120,25 @@ async def test_a_recipient_who_does_not_exist_bounces(edge: Edge) -> None:
     assert await edge.value("select status || ' ' || failure from mail where kind = 'REJECTION'") == "FAILED SMTP_550"
 
 
+async def test_a_survey_counts_as_sent_when_its_letter_is_out_and_not_when_it_failed(edge: Edge) -> None:
+    company_id = await edge.company()
+    await edge.rejected(company_id)
+    await edge.owner.execute("update mail set due_at = now() where kind = 'SURVEY'")
+    box = Box()
+    box.refuse = "450 later"
+    async with smtp(box) as port:
+        sender = Courier(replace(edge.settings, smtp_url=f"smtp://127.0.0.1:{port}"))
+        await sender.send_mail()
+        assert await edge.value("select sent_at from survey") is None
+        box.refuse = None
+        await edge.owner.execute("update mail set due_at = now() where status = 'QUEUED'")
+        await sender.send_mail()
+    sent = "select s.sent_at >= m.sent_at from survey s join mail m on m.survey_id = s.id"
+    assert await edge.value(sent)
+    booked = "select numerator, denominator from kpi_month where measure = 'CANDIDATE_SATISFACTION_REJECTED_RESPONSE'"
+    assert await edge.rows(booked) == [{"numerator": 0, "denominator": 1}]
+
+
 async def test_a_mail_that_was_taken_back_is_not_sent(edge: Edge) -> None:
     company_id = await edge.company()
     await edge.relay(company_id)

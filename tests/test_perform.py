@@ -225,10 +225,11 @@ async def test_a_survey_is_read_by_the_call_that_answers_it_alone(served: Served
         await outcome.reject(connection, application_id=application_id, acting=company, said=said)
         survey_id = await connection.fetchval("select id from survey")
     answer = """mutation ($token: String!) { answerSurvey(input: {clientMutationId: "1", token: $token, score: 4})
-      { userErrors { code } survey { id score answeredAt } } }"""
+      { userErrors { code } survey { id score sentAt answeredAt } } }"""
     given = {"token": seal.survey_token(survey_id)}
     data = (await served.ask(company, answer, given))["answerSurvey"]
     assert (data["userErrors"], data["survey"]["id"], data["survey"]["score"]) == ([], f"sur_{survey_id}", 4)
+    assert data["survey"]["sentAt"]  # whoever answers has the letter
     assert (await served.ask(company, f'{{ node(id: "sur_{survey_id}") {{ id }} }}'))["node"] is None
     assert (await served.ask(company, answer, given))["answerSurvey"] == {"userErrors": [], "survey": None}
 

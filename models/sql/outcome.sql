@@ -41,11 +41,11 @@ on conflict (hire_id, day) do update set status = excluded.status, checked_at = 
 select person_id from application where id = :application_id;
 
 -- name: add_survey$
--- The survey of an application, unless it was asked before; one whose mail was cancelled is asked anew.
-insert into survey as s (id, application_id, company_id, person_id, stage, sent_at)
-select :id, a.id, a.company_id, a.person_id, a.stage, :due from application a where a.id = :application_id
-on conflict (application_id) do update set stage = excluded.stage, sent_at = excluded.sent_at
-where s.answered_at is null and not exists (select from mail m where m.survey_id = s.id and m.status in ('QUEUED', 'SENT'))
+-- The survey of an application's decision, unless it was asked before; one whose mail was cancelled is asked anew.
+insert into survey as s (id, application_id, company_id, person_id, stage, decision)
+select :id, a.id, a.company_id, a.person_id, a.stage, a.status from application a where a.id = :application_id
+on conflict (application_id) do update set stage = excluded.stage, decision = excluded.decision
+where s.sent_at is null and not exists (select from mail m where m.survey_id = s.id and m.status = 'QUEUED')
 returning id;
 
 -- name: queue_survey!
@@ -58,9 +58,14 @@ select :id, 'SURVEY', s.company_id, s.person_id, s.id, 'JA', 'QUEUED', :due from
 update mail m set status = 'CANCELLED' from survey s
 where s.application_id = :application_id and m.survey_id = s.id and m.status = 'QUEUED';
 
+-- name: survey_sent!
+-- The letter is out.
+update survey set sent_at = clock_timestamp() where id = :id and sent_at is null;
+
 -- name: answer_survey$
--- The answer, given once.
-update survey set score = :score, comment_sealed = :comment_sealed, answered_at = clock_timestamp()
+-- The answer, given once. Whoever answers has the letter, noted or not.
+update survey set score = :score, comment_sealed = :comment_sealed, answered_at = clock_timestamp(),
+  sent_at = coalesce(sent_at, clock_timestamp())
 where id = :id and answered_at is null returning id;
 
 -- name: decision_known$
