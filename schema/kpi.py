@@ -27,6 +27,30 @@ class KpiName(enum.Enum):
     PARTNER_CONTRIBUTION = strawberry.enum_value(
         "PARTNER_CONTRIBUTION", description="Partner contribution (パートナー貢献度)"
     )
+    CANDIDATE_SATISFACTION_HIRED_MEAN = strawberry.enum_value(
+        "CANDIDATE_SATISFACTION_HIRED_MEAN",
+        description="Candidate satisfaction (候補者満足度): mean of the answers, of the hired (採用者の平均点)",
+    )
+    CANDIDATE_SATISFACTION_HIRED_TOP_TWO = strawberry.enum_value(
+        "CANDIDATE_SATISFACTION_HIRED_TOP_TWO",
+        description="Candidate satisfaction: share of the answers that are 4 or 5, of the hired (採用者の満足回答率)",
+    )
+    CANDIDATE_SATISFACTION_HIRED_RESPONSE = strawberry.enum_value(
+        "CANDIDATE_SATISFACTION_HIRED_RESPONSE",
+        description="Candidate satisfaction: share of those asked who answered, of the hired (採用者の回答率)",
+    )
+    CANDIDATE_SATISFACTION_REJECTED_MEAN = strawberry.enum_value(
+        "CANDIDATE_SATISFACTION_REJECTED_MEAN",
+        description="Candidate satisfaction (候補者満足度): mean of the answers, of the rejected (不採用者の平均点)",
+    )
+    CANDIDATE_SATISFACTION_REJECTED_TOP_TWO = strawberry.enum_value(
+        "CANDIDATE_SATISFACTION_REJECTED_TOP_TWO",
+        description="Candidate satisfaction: share of the answers that are 4 or 5, of the rejected (不採用者の満足回答率)",
+    )
+    CANDIDATE_SATISFACTION_REJECTED_RESPONSE = strawberry.enum_value(
+        "CANDIDATE_SATISFACTION_REJECTED_RESPONSE",
+        description="Candidate satisfaction: share of those asked who answered, of the rejected (不採用者の回答率)",
+    )
 
 
 @strawberry.enum(description="Unit of a figure (単位)")
@@ -42,7 +66,8 @@ class KpiUnit(enum.Enum):
 @strawberry.enum(description="Why a figure is withheld (秘匿理由)")
 class SuppressionReason(enum.Enum):
     FEW_PEOPLE = strawberry.enum_value(
-        "FEW_PEOPLE", description="The fiscal year that it lies in, or is, holds fewer than 10 people (10人未満)"
+        "FEW_PEOPLE",
+        description="The fiscal year that it lies in, or is, holds fewer than 10 people; of CANDIDATE_SATISFACTION, no 10 are together in any of its months (10人未満)",
     )
     FEW_PARTNERS = strawberry.enum_value(
         "FEW_PARTNERS", description="Fewer than 3 contributing partners that may be shown alone (3社未満)"
@@ -76,7 +101,7 @@ class KpiFilter:
 @table("kpi", prefix="kpi", key="key", source="kpi_by_key({viewer.partner}, {key})")
 @strawberry.federation.type(
     keys=["id"],
-    description="Figure (KPI) that raw events reproduce, under small-cell rules. Seen by its subject; by others under an agreement that shares outcomes.",
+    description="Figure (KPI) that raw events reproduce, under small-cell rules. Seen by its subject; by others under an agreement that shares outcomes, or surveys for CANDIDATE_SATISFACTION.",
 )
 class Kpi(Node):
     name: KpiName = column("Which figure", total=True, scopes=[["outcomes:read"]])
@@ -92,7 +117,9 @@ class Kpi(Node):
         scopes=[["outcomes:read"]],
     )
     interval: Interval | None = embedded(
-        "95 % interval (信頼区間)", present="{row}.low is not null", scopes=[["outcomes:read"]]
+        "95 % interval (信頼区間), of shares of people only",
+        present="{row}.low is not null",
+        scopes=[["outcomes:read"]],
     )
     definition_version: int = column("Version of the definition, 1, 2, 3 …", total=True, scopes=[["outcomes:read"]])
     revision: int = column(

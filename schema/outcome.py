@@ -205,5 +205,5 @@ class OutcomeEventEdge:
 class Survey(Node):
     stage: Stage = column("At which stage", scopes=[["outcomes:read"]])
     score: int | None = column("Satisfaction from 1 to 5 (満足度); null until answered", scopes=[["outcomes:read"]])
-    sent_at: DateTime = column("Sent", scopes=[["outcomes:read"]])
+    sent_at: DateTime = column("Its letter went out", scopes=[["outcomes:read"]])
     answered_at: DateTime | None = column("Answered", scopes=[["outcomes:read"]])

@@ -48,7 +48,7 @@ async def get(bundle: Path, path: str, issuer: str = ISSUER, accept_encoding: st
         return await client.get(path, headers={"accept-encoding": accept_encoding})
 
 
-def test_there_are_seven_samples() -> None:
+def test_there_are_eight_samples() -> None:
     assert [path.stem for path in SAMPLES] == [
         "contributions",
         "handovers",
@@ -56,6 +56,7 @@ def test_there_are_seven_samples() -> None:
         "neighbourhood",
         "outcome_events",
         "relay",
+        "satisfaction",
         "viewer",
     ]
 

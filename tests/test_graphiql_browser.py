@@ -285,11 +285,11 @@ async def test_when_the_grant_ends_the_page_says_so_and_keeps_the_work(browser: 
     await expect(page.locator(".notice")).to_contain_text("ログインの期限が切れました", timeout=WAIT_MS)
     await expect(answer(page)).to_contain_text("ログインの期限が切れました")
     await expect(answer(page)).not_to_contain_text(COMPANY)
-    await expect(page.get_by_role("tab")).to_have_count(7)
+    await expect(page.get_by_role("tab")).to_have_count(8)
     await page.get_by_role("button", name="もう一度ログイン").click()
     await page.get_by_role("button", name=re.compile("^許可する")).click()
     await expect(page.get_by_role("button", name=COMPANY)).to_be_visible(timeout=WAIT_MS)
-    await expect(page.get_by_role("tab")).to_have_count(7, timeout=WAIT_MS)
+    await expect(page.get_by_role("tab")).to_have_count(8, timeout=WAIT_MS)
 
 
 async def test_a_denied_consent_is_said_plainly(browser: Browser, world: World) -> None:

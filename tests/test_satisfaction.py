@@ -11,12 +11,13 @@ import asyncpg
 import pytest
 
 from models import candidate, kpi, outcome
-from models.db import unit_of_work
+from models.db import credentials, unit_of_work
 from tests import builders
 from tests.relay_world import DAY, World
+from tests.served import Served, running
 from tests.test_kpi import APRIL, figures, month, world
 
-__all__ = ["world"]
+__all__ = ["running", "world"]
 
 PARTS = ("MEAN", "TOP_TWO", "RESPONSE")
 REJECTED = [f"CANDIDATE_SATISFACTION_REJECTED_{part}" for part in PARTS]
@@ -284,3 +285,34 @@ async def test_an_erased_persons_answer_stays_in_the_figure_and_their_words_do_n
     assert await told(company_id, number, number) == before
     assert await world.owner.fetchval("select count(*) from survey where comment_sealed is null") == 1
     assert await kpi.differences(world.owner) == []
+
+
+async def test_satisfaction_is_read_in_graphql_by_its_company_and_is_found_by_its_id(
+    served: Served, database: str
+) -> None:
+    async with unit_of_work() as connection:
+        company, stranger = [await builders.company(connection) for _ in range(2)]
+    owner = await asyncpg.connect(**credentials(database))
+    await answered(World(owner), company, {0: [5] * 8 + [1] * 2 + [None] * 10})
+    await owner.close()
+    kpis = """{ kpis(first: 10, filter: {names: [CANDIDATE_SATISFACTION_REJECTED_MEAN,
+      CANDIDATE_SATISFACTION_REJECTED_TOP_TWO, CANDIDATE_SATISFACTION_REJECTED_RESPONSE,
+      CANDIDATE_SATISFACTION_HIRED_MEAN], period: {from: "2025-04", to: "2025-04"}}) { edges { node {
+      id name unit value numerator denominator suppressionReason interval { low high } } } } }"""
+    nodes = {edge["node"]["name"]: edge["node"] for edge in (await served.ask(company, kpis))["kpis"]["edges"]}
+    assert {name: (node["unit"], node["value"]) for name, node in nodes.items()} == {
+        MEAN: ("POINTS", 4.2),
+        TOP_TWO: ("RATIO", 0.8),
+        RESPONSE: ("RATIO", 0.5),
+        HIRED[0]: ("POINTS", None),
+    }
+    assert (nodes[MEAN]["interval"], nodes[HIRED[0]]["suppressionReason"]) == (None, "FEW_PEOPLE")
+    assert nodes[RESPONSE]["interval"]["low"] == pytest.approx(0.2993, abs=1e-4)
+    node = "query ($id: ID!) { node(id: $id) { ... on Kpi { numerator } } }"
+    for kpi_id in (nodes[MEAN]["id"], nodes[RESPONSE]["id"]):
+        assert (await served.ask(company, node, {"id": kpi_id}))["node"]["numerator"] > 0
+        assert (await served.ask(stranger, node, {"id": kpi_id}))["node"] is None
+    of = f"""{{ partner(id: "par_{company}") {{ kpis(first: 1, names: [{MEAN}],
+      period: {{from: "2025-04", to: "2025-04"}}) {{ edges {{ node {{ value }} }} }} }} }}"""
+    for who, values in ((company, [{"node": {"value": 4.2}}]), (stranger, [])):
+        assert (await served.ask(who, of))["partner"]["kpis"]["edges"] == values

@@ -5,10 +5,12 @@ import kpis from './kpis.graphql?raw';
 import neighbourhood from './neighbourhood.graphql?raw';
 import outcomeEvents from './outcome_events.graphql?raw';
 import relay from './relay.graphql?raw';
+import satisfaction from './satisfaction.graphql?raw';
 import viewer from './viewer.graphql?raw';
 import type { Viewer } from '../session';
 
 const KPI_MONTHS = 24;
+const SURVEY_MONTHS = 12;
 
 export type Sample = {
   query: string;
@@ -38,6 +40,12 @@ export const SAMPLES: readonly Sample[] = [
     title: ['直近24か月のKPI', 'KPIs of 24 months'],
     scopes: ['outcomes:read'],
     variables: () => ({ period: lastMonths(KPI_MONTHS, new Date()) }),
+  },
+  {
+    query: satisfaction,
+    title: ['直近12か月の候補者満足度', 'Candidate satisfaction of 12 months'],
+    scopes: ['outcomes:read'],
+    variables: () => ({ period: lastMonths(SURVEY_MONTHS, new Date()) }),
   },
   {
     query: neighbourhood,
