@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -251,7 +251,7 @@ async def test_states_are_what_the_events_tell(connection: asyncpg.Connection) -
 
 async def test_figures_equal_the_rows(connection: asyncpg.Connection) -> None:
     assert await kpi.differences(connection) == []
-    assert await connection.fetchval("select count(distinct measure) from kpi_month") == 11
+    assert await connection.fetchval("select count(distinct measure) from kpi_month") == 17
     kept = await connection.fetchval(
         "select count(*) from referral r where hired_at is distinct from (select min(h.decided_at) from application a "
         "join hire h on h.application_id = a.id where a.referral_id = r.id and h.reverted_at is null)"
@@ -261,6 +261,31 @@ async def test_figures_equal_the_rows(connection: asyncpg.Connection) -> None:
         "where (i.accepted_at, i.counted_at, i.placed_at) is distinct from (m.accepted_at, m.counted_at, m.placed_at)"
     )
     assert (kept, passed) == (0, 0)
+
+
+async def test_surveys_ask_about_a_decision_that_stood_and_are_answered_later(connection: asyncpg.Connection) -> None:
+    wrong = await connection.fetchval(
+        """
+        select count(*) from survey s where s.answered_at <= s.sent_at or s.answered_at >= $1 or s.sent_at >= $1
+          or s.decision is distinct from (select case when e.kind like '%REVERTED' then null else e.kind end
+            from outcome_event e where e.application_id = s.application_id and e.occurred_at < s.sent_at
+              and e.kind in ('HIRED', 'REJECTED', 'HIRE_REVERTED', 'REJECTION_REVERTED')
+            order by e.occurred_at desc limit 1)
+        """,
+        UNTIL,
+    )
+    rates = await connection.fetch(
+        "select decision, count(score)::float / count(*) as answered, avg(score)::float as mean, "
+        "count(*) filter (where answered_at > sent_at + interval '30 days') as late from survey group by 1 order by 1"
+    )
+    hired, rejected = rates
+    decided = "select count(*) from application where status in ('HIRED', 'REJECTED') and decided_at < $1"
+    assert wrong == 0
+    assert (hired["answered"], rejected["answered"]) == (pytest.approx(0.47, abs=0.04), pytest.approx(0.2, abs=0.03))
+    assert hired["mean"] > 4 > rejected["mean"] > 2.5
+    assert rejected["late"] > 0
+    asked = await connection.fetchval("select count(*) from survey")
+    assert asked >= await connection.fetchval(decided, UNTIL - timedelta(days=4))
 
 
 async def test_events_stand_in_order_of_time(connection: asyncpg.Connection) -> None:

@@ -18,6 +18,7 @@ from bench.network.referring import REFERRED, Origin, Referring
 from bench.network.rows import DAY, HOUR, Field, sheets, uuid
 from bench.network.selecting import Selecting
 from bench.network.story import Count, Handover, Offer, Plan
+from bench.network.surveying import Surveying
 from bench.network.world import Region, World
 
 PEOPLE_AT_ONCE = 5_000
@@ -53,7 +54,8 @@ class Crowd:
         self._people = People(chance, self._sheets, size.until)
         self._hiring = Hiring(world, chance, self._sheets, self._events)
         self._passing = Passing(world, chance, self._sheets, self._events, self._people)
-        selecting = Selecting(world, chance, self._sheets, self._events, self._hiring, self._passing)
+        surveying = Surveying(world, Chance(world.seed, f"surveys {first}"), self._sheets)
+        selecting = Selecting(world, chance, self._sheets, self._events, self._hiring, self._passing, surveying)
         self._referring = Referring(world, chance, self._sheets, self._events, self._people, selecting)
         self._until = size.until
         referrals = size.referrals * last // size.candidates - size.referrals * first // size.candidates

@@ -185,6 +185,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "ledger_transfer": "id account_id company_id agency_id kind unit amount debit credit occurred_at posted_at"
         " handover_id slot_id reverses_id",
         "hire": "id company_id application_id person_id route decided_at starts_on handover_id reverted_at",
+        "survey": "id application_id company_id person_id stage decision score sent_at answered_at",
         "retention_check": "hire_id day status checked_at",
         "outcome_event": "id kind category occurred_at recorded_at reported_by source source_event_id stage"
         " company_id parties referral_id application_id handover_id invitation_id slot_id hire_id corrects_id",

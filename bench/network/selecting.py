@@ -9,6 +9,7 @@ from bench.network.partners import JOBS_OPEN_AT_ONCE
 from bench.network.passing import Passing
 from bench.network.rows import DAY, HOUR, NULL, Field, instant, optional_instant, text, word
 from bench.network.story import Applicant, Plan
+from bench.network.surveying import Surveying
 from bench.network.world import Company, Sheets, World
 
 STAGES_TO_HIRE = ("INTERVIEW", "OFFER", "OFFER_ACCEPTED")
@@ -20,10 +21,17 @@ REASONS = ("経験年数が要件に届かないため", "勤務地の希望が�
 
 class Selecting:
     def __init__(
-        self, world: World, chance: Chance, sheets: Sheets, events: Events, hiring: Hiring, passing: Passing
+        self,
+        world: World,
+        chance: Chance,
+        sheets: Sheets,
+        events: Events,
+        hiring: Hiring,
+        passing: Passing,
+        surveying: Surveying,
     ) -> None:
         self._chance, self._sheets, self._events = chance, sheets, events
-        self._hiring, self._passing = hiring, passing
+        self._hiring, self._passing, self._surveying = hiring, passing, surveying
         self._until = world.size.until
         self._rejection: tuple[Field, Company] | None = None
 
@@ -78,7 +86,7 @@ class Selecting:
             at += chance.between(2 * DAY, 14 * DAY)
             if at < self._until:
                 reason = word(chance.one(REASONS)) if chance.random() < 0.4 else NULL
-                self._reject(applicant, at, source)
+                self._reject(applicant, stage, at, source)
                 return stage, reason, at
         elif plan is Plan.WITHDRAW:
             stages = STAGES_TO_HIRE[: 1 + (chance.random() < 0.35)]
@@ -107,12 +115,14 @@ class Selecting:
         reverted = decided + chance.between(3 * DAY, 20 * DAY) if chance.random() < REVERTED_HIRES else None
         if reverted is not None and reverted < self._until - DAY:
             self._hiring.hire(applicant, reached["OFFER"], decided, source, reverted)
+            self._surveying.ask(applicant, stage, "HIRED", decided, reverted)
             applicant.outcome, applicant.hire = "WITHDRAWN", NULL
             left = reverted + chance.between(HOUR, DAY)
             self._say("WITHDRAWN", applicant, left, CANDIDATE)
             return stage, NULL, left
         applicant.outcome, applicant.hired_at = "HIRED", decided
         self._hiring.hire(applicant, reached["OFFER"], decided, source, None)
+        self._surveying.ask(applicant, stage, "HIRED", decided, None)
         return stage, NULL, decided
 
     def _mistake(self, applicant: Applicant, rejected: int, source: Field) -> int:
@@ -122,14 +132,16 @@ class Selecting:
             return rejected
         event = self._say("REJECTED", applicant, rejected, source)
         self._passing.invite(applicant, rejected, reverted)
+        self._surveying.ask(applicant, "APPLIED", "REJECTED", rejected, reverted)
         self._say("REJECTION_REVERTED", applicant, reverted, source, corrects=event)
         return reverted
 
-    def _reject(self, applicant: Applicant, at: int, source: Field) -> None:
+    def _reject(self, applicant: Applicant, stage: str, at: int, source: Field) -> None:
         applicant.outcome = "REJECTED"
         self._say("REJECTED", applicant, at, source)
         self._rejection = (applicant.person.id, applicant.company)
         self._passing.invite(applicant, at, None)
+        self._surveying.ask(applicant, stage, "REJECTED", at, None)
 
     def _advance(
         self, applicant: Applicant, at: int, stages: tuple[str, ...], source: Field

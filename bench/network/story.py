@@ -62,6 +62,7 @@ class Applicant:
     outcome: str = "ACTIVE"
     hire: Field = NULL
     hired_at: int | None = None
+    asked: bool = False
 
 
 @dataclass(eq=False, slots=True)
