@@ -147,7 +147,7 @@ begin
   end loop;
 end $$;
 
--- Whose rows a figure adds up, for this viewer: as in 0003, of whoever shares that category.
+-- Whose rows a figure adds up, for this viewer: as in 0003, of whoever shares that category, and of agreements in force.
 drop function kpi_subjects(uuid, uuid, uuid);
 create function kpi_subjects(viewer uuid, subject uuid, agreement uuid, asked text)
 returns table (partner_id uuid, kind text)
@@ -162,7 +162,7 @@ language sql stable parallel safe as $$
   union all
   select p.id, p.kind
   from agreement a join agreement_party t on t.agreement_id = a.id join partner p on p.id = t.partner_id
-  where a.id = agreement and a.status = 'ACTIVE'
+  where a.id = agreement and in_force(a.id)
     and exists (select from agreement_party me where me.agreement_id = a.id and me.partner_id = viewer)
     and (p.id = viewer or exists (
       select from agreement_share s
@@ -229,7 +229,7 @@ begin
 end
 $$;
 
--- As in 0043, and satisfaction beside it.
+-- As in 0043, by the weights of the version in force, and satisfaction beside it.
 create or replace function kpi_figures(viewer uuid, names text[], since date, until date, granularity text, subject uuid, agreement uuid)
 returns table (key text, name text, partner_id uuid, from_month date, to_month date, follow_up_days int, mature boolean,
   value float8, unit text, numerator float8, denominator float8, low float8, high float8, definition_version int,
@@ -254,7 +254,7 @@ begin
   ),
   weights as (
     select coalesce(v.weight_handover, 1) as handover, coalesce(v.weight_hire, 10) as hire, coalesce(v.weight_retained, 5) as retained
-    from (select) one left join agreement a on a.id = kpi_figures.agreement left join agreement_version v on v.id = a.version_id
+    from (select) one left join version_in_force(kpi_figures.agreement, now()) v on true
   ),
   everybody as (select * from kpi_subjects(kpi_figures.viewer, kpi_figures.subject, kpi_figures.agreement, 'OUTCOMES')),
   subjects as (
