@@ -671,3 +671,30 @@ async def test_a_survey_is_answered_once(owner: asyncpg.Connection) -> None:
     row = await owner.fetchrow("select score, comment_sealed from survey")
     assert row["score"] == 4
     assert "丁寧".encode() not in row["comment_sealed"]
+
+
+async def test_an_answer_that_meets_an_erasure_waits_for_it_and_is_kept_no_more(owner: asyncpg.Connection) -> None:
+    company_id, _ = await network()
+    await rejected(company_id)
+    survey = await owner.fetchrow("select id, person_id from survey")
+
+    async def answer() -> None:
+        async with unit_of_work() as connection:
+            await outcome.answer_survey(connection, survey_id=survey["id"], score=4, comment="丁寧でした")
+
+    erased = asyncio.Event()
+
+    async def erase() -> None:
+        async with unit_of_work() as connection:
+            await candidate.erase(connection, survey["person_id"])
+            erased.set()
+            await asyncio.sleep(0.2)
+            assert not answering.done()
+
+    erasing = asyncio.create_task(erase())
+    await erased.wait()
+    answering = asyncio.create_task(answer())
+    await erasing
+    with pytest.raises(Refusal, match="TOKEN_INVALID"):
+        await answering
+    assert await owner.fetchval("select answered_at is null and comment_sealed is null from survey")

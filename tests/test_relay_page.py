@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from api.letters import day
-from models import handover, job, referral, relay, seal
-from models.db import retried
+from models import candidate, handover, job, referral, relay, seal
+from models.db import retried, unit_of_work
 from models.outbox import Said
 from tests import builders
 from tests.deadlock import undone_once
@@ -446,6 +446,16 @@ async def test_a_survey_is_answered_once(edge: Edge) -> None:
     assert "丁寧" not in str(await edge.rows("select * from survey"))
     assert (await edge.http.post(url, data={"score": "1"})).status_code == 409
     assert "ありがとうございました" in (await edge.http.get(url)).text
+
+
+async def test_an_erased_persons_survey_is_gone(edge: Edge) -> None:
+    await edge.rejected(await edge.company())
+    url = f"/survey/{seal.survey_token(await edge.value('select id from survey'))}"
+    async with unit_of_work() as connection:
+        await candidate.erase(connection, await edge.value("select person_id from survey"))
+    assert (await edge.http.get(url)).status_code == 404
+    assert (await edge.http.post(url, data={"score": "4", "comment": "丁寧でした"})).status_code == 404
+    assert await edge.value("select answered_at is null and comment_sealed is null from survey")
 
 
 async def test_the_companys_no_is_noted_and_may_become_a_yes(edge: Edge) -> None:

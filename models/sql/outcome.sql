@@ -63,10 +63,13 @@ where s.application_id = :application_id and m.survey_id = s.id and m.status = '
 update survey set sent_at = clock_timestamp() where id = :id and sent_at is null;
 
 -- name: answer_survey$
--- The answer, given once. Whoever answers has the letter, noted or not.
+-- The answer, given once. Whoever answers has the letter, noted or not; an erased person's words are kept no more.
+with asked as (
+  select p.id from survey s join person p on p.id = s.person_id where s.id = :id and p.erased_at is null for share of p
+)
 update survey set score = :score, comment_sealed = :comment_sealed, answered_at = clock_timestamp(),
   sent_at = coalesce(sent_at, clock_timestamp())
-where id = :id and answered_at is null returning id;
+from asked where survey.id = :id and answered_at is null returning survey.id;
 
 -- name: decision_known$
 -- Whether this very decision is on record.

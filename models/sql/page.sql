@@ -31,7 +31,9 @@ where r.id = :id;
 
 -- name: survey^
 -- What a candidate is asked about a selection.
-select s.id, s.answered_at, c.name as company from survey s join partner c on c.id = s.company_id where s.id = :id;
+select s.id, s.answered_at, c.name as company
+from survey s join partner c on c.id = s.company_id join person p on p.id = s.person_id and p.erased_at is null
+where s.id = :id;
 
 -- name: person^
 -- Whose page it is: the whole of it, for letters to these addresses, or the part of it that one partner gave.
