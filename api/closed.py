@@ -12,9 +12,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from api import page
 from api.consent import CONSENT_PATH
-from api.graphql import LOST, RETRY_SECONDS
+from api.graphql import RETRY_SECONDS
 from api.login import AUTHORIZE_PATH, DEVELOPER_PATH, SECURITY_PATH, TEAM_PATH
 from auth.server import NO_STORE
+from models.db import LOST
 
 PROGRAMS, PEOPLES = ("/oauth/", "/.well-known/"), (AUTHORIZE_PATH, CONSENT_PATH)
 """Whose addresses are programs', whatever they accept, and which of those are people's all the same."""

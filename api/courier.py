@@ -19,9 +19,8 @@ from api import mail as post
 from api.intake_people import TooEarly
 from api.settings import Settings
 from models import agreement, delivery, idempotency, invitation, mail, outbox, outcome, referral, relay, slot
-from models.db import retried, unit_of_work
+from models.db import Connection, retried, unit_of_work
 from models.errors import Refusal
-from models.mail import Connection
 
 POLL_SECONDS = 5.0
 CLOCK_SECONDS = 60.0

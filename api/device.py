@@ -14,8 +14,7 @@ from auth import scopes, session
 from auth.device import read_user_code, shown_user_code, user_hash
 from auth.server import NO_STORE
 from models import attempt, audit, device, oauth, refusal
-from models.audit import Connection
-from models.db import unit_of_work
+from models.db import Connection, unit_of_work
 from models.device import Waiting
 from models.member import Member
 from models.oauth import Client

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Flag, auto
-from typing import TypeAlias
 from uuid import UUID
-
-import asyncpg
 
 from api import intake_people as people
 from api.intake import JAPAN, JobState, Told, overrides
@@ -17,9 +14,7 @@ from api.intake_people import News
 from models import application, ats, outcome
 from models.application import STAGES, Received, Step
 from models.ats import Asked, Known, Newest
-from models.db import queries
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+from models.db import Connection, queries
 
 TAKEN_BACK = (Told.REJECTED, Told.HIRED)  # may be, by a later event; a withdrawal never is
 DECISIONS = (*TAKEN_BACK, Told.WITHDRAWN)

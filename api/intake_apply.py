@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import TypeAlias
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from api import intake_applications, intake_jobs
@@ -35,9 +33,8 @@ from api.intake_applications import further
 from api.intake_people import News, Source, TooEarly
 from models import application, ats, delivery
 from models.ats import Newest
+from models.db import Connection
 from models.delivery import Delivery, Settled
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 @dataclass(slots=True)

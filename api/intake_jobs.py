@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
 from uuid import UUID
-
-import asyncpg
 
 from api import intake_people as people
 from api.intake import JobDeleted, JobState
 from api.intake_people import EPOCH, Source
 from models import job
-from models.db import queries
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+from models.db import Connection, queries
 
 
 async def post(connection: Connection, source: Source, told: JobState) -> UUID | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
@@ -14,11 +14,9 @@ from api.intake import Applicant, ApplicantChanged, ApplicantErased, ApplicantMe
 from models import ats, candidate, invitation, mail, partner, referral
 from models.ats import Known, Mark, Seen, System
 from models.candidate import Wanted
-from models.db import queries
+from models.db import Connection, queries
 from models.outbox import Said
 from models.referral import Credited
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 EPOCH = datetime.fromtimestamp(0, UTC)  # before anything that a system could tell
 

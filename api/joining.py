@@ -13,8 +13,7 @@ from api.security import asked
 from api.team import is_administrator, team_page
 from auth import session
 from models import attempt, audit, joining, seal
-from models.audit import Connection
-from models.db import pool, unit_of_work
+from models.db import Connection, pool, unit_of_work
 from models.joining import NAME_CHARACTERS_MAX, Joining, KnownAddressError
 from models.member import Hash, find_member, hash_password
 from models.password import CHARACTERS_MAX, CHARACTERS_MIN, WeakPasswordError

@@ -14,7 +14,8 @@ from api.intake import JAPAN
 from api.mail import Letter
 from models import mail, seal
 from models.candidate import is_address_of, read_items
-from models.mail import Connection, Mail
+from models.db import Connection
+from models.mail import Mail
 from models.rejection_mail import render_rejection_mail
 
 TEMPLATES = {

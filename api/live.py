@@ -16,11 +16,10 @@ from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable, Sequ
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-import asyncpg
 import orjson
 import structlog
 
@@ -30,7 +29,7 @@ from api.place import START, Place, place_of, read_place
 from api.subscriber import Group, Subscriber, Wish
 from auth.policy import seers
 from auth.viewer import Viewer
-from models.db import pool, queries
+from models.db import Connection, pool, queries
 from models.news import follow
 from models.outbox import CHANNEL
 from planner import Acquire, InvalidRequestError, Planner, Request, Stream
@@ -60,7 +59,6 @@ PAST = f"""query ($after: String!, $kinds: [OutcomeKind!], $agreement: ID) {{
 NOBODY: dict[str, None] = {"cursor": None, "event_id": None, "live": None, "sent_at": None}
 """A delivery of nothing: with it, plans of equal documents differ only by who asks and what was asked."""
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 log = structlog.get_logger()
 
 

@@ -18,8 +18,7 @@ from api.oauth import Door, FormError, read_form
 from auth import passkey, session
 from auth.identity_provider import FEDERATED
 from models import attempt, audit, identity_provider, member, openid, refusal
-from models.audit import Connection
-from models.db import pool, unit_of_work
+from models.db import Connection, pool, unit_of_work
 from models.factor import factors
 from models.member import Login, Member
 from models.password import CHARACTERS_MAX

@@ -20,8 +20,7 @@ from auth.keys import ALGORITHM, Keyring, derive
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, NO_STORE, Answer, Request, Server
 from auth.tokens import Tokens
 from models import oauth
-from models.audit import Connection
-from models.db import unit_of_work
+from models.db import Connection, unit_of_work
 
 FORM_BYTES_MAX = 16 * 1024
 FORM_FIELDS_MAX = 40

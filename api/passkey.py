@@ -14,8 +14,7 @@ from auth import passkey, session
 from auth.passkey import PasskeyError
 from models import passkey as passkeys
 from models import refusal
-from models.audit import Connection
-from models.db import unit_of_work
+from models.db import Connection, unit_of_work
 from models.factor import forget_unneeded_codes
 from models.member import Member, find_member
 from models.passkey import NAME_CHARACTERS_MAX, Passkey

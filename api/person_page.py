@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -16,14 +15,13 @@ from api import mail as post
 from api.candidate_page import Throttle, again, gone, language_of, page_url_of, show, too_many, unknown, with_form
 from api.settings import Settings
 from models import candidate, consent, handover, mail, outcome, referral, relay, seal
-from models.db import queries, unit_of_work
+from models.db import Connection, queries, unit_of_work
 from models.errors import Refusal, RefusalCode
 from models.outbox import Said
 
 COMMENT_CHARACTERS_MAX = 1_000
 SCORES = {"1", "2", "3", "4", "5"}
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Find = Callable[[Connection, str], Awaitable[asyncpg.Record | None]]
 
 

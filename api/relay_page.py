@@ -10,7 +10,6 @@ from collections.abc import Mapping, Set
 from dataclasses import fields
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -33,7 +32,7 @@ from api.candidate_page import (
 )
 from api.settings import Settings
 from models import candidate, invitation, registration, relay, seal
-from models.db import queries, unit_of_work
+from models.db import Connection, queries, unit_of_work
 from models.errors import Refusal, RefusalCode
 from models.invitation import Invitation
 from models.mailbox import plain_email
@@ -45,8 +44,6 @@ TEXT_VERSION = "relay-1"
 
 MAILS_ASKED_MAX = 10  # per address and window, at the company's URL
 NAME_CHARACTERS_MAX = 100
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 def routes(settings: Settings) -> list[Route]:

@@ -14,8 +14,7 @@ from auth import passkey, session
 from auth import totp as codes
 from models import attempt, refusal, totp
 from models import passkey as passkeys
-from models.audit import Connection
-from models.db import pool, unit_of_work
+from models.db import Connection, pool, unit_of_work
 from models.factor import Factors, factors
 from models.member import Member, find_member
 

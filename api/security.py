@@ -15,8 +15,7 @@ from auth import passkey, session
 from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import audit, member, oauth, totp
 from models import passkey as passkeys
-from models.audit import Connection
-from models.db import pool, unit_of_work
+from models.db import Connection, pool, unit_of_work
 from models.factor import factors
 from models.member import Login
 from models.passkey import NAME_CHARACTERS_MAX, PASSKEYS_MAX

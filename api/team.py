@@ -16,8 +16,7 @@ from api.session import day
 from auth import session
 from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import audit, joining, team
-from models.audit import Connection
-from models.db import pool, unit_of_work
+from models.db import Connection, pool, unit_of_work
 from models.member import ROLES, Login
 from models.team import LastAdministratorError
 

@@ -16,7 +16,7 @@ from auth.signed import UnacceptableError
 from auth.tokens import REVOCATION_KEPT_SECONDS, InvalidTokenError, Tokens
 from auth.viewer import NOBODY, Viewer
 from models import audit, client, oauth
-from models.audit import Connection
+from models.db import Connection
 from models.oauth import Client, Credentials
 
 ADMIN_SCOPE = "partner:admin"

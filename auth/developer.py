@@ -7,7 +7,7 @@ from auth import client as rules
 from auth import scopes
 from auth.tokens import REVOCATION_KEPT_SECONDS, Tokens
 from models import audit, client, oauth
-from models.audit import Connection
+from models.db import Connection
 from models.member import Member
 from models.oauth import Client, Credentials
 

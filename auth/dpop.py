@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from auth import signed
 from auth.signed import UnacceptableError
 from models import replay
-from models.audit import Connection
+from models.db import Connection
 
 PROOF_SECONDS = 60
 """How far the `iat` of a proof may lie from our clock, either way."""

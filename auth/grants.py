@@ -23,8 +23,7 @@ from auth.openid import Identity
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, RegisteredClient, Request, Server
 from auth.tokens import REVOCATION_KEPT_SECONDS, Tokens
 from models import oauth
-from models.audit import Connection
-from models.db import uuid7
+from models.db import Connection, uuid7
 from models.member import Member
 from models.oauth import Client, Code, RefreshToken
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc.jwk import ECKey
 
 from models import audit, oauth
-from models.audit import Connection
+from models.db import Connection
 
 ALGORITHM, CURVE = "ES256", "P-256"
 NONCE_BYTES, DERIVED_KEY_BYTES = 12, 32

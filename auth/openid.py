@@ -30,7 +30,7 @@ from auth.keys import ALGORITHM
 from auth.server import Request, Server
 from auth.signed import UnacceptableError
 from auth.tokens import Tokens
-from models.audit import Connection
+from models.db import Connection
 from models.member import Login
 from models.oauth import LOOPBACK_HOSTS, Client
 from models.openid import Claims, clock, granted, login_of_grant

@@ -24,7 +24,7 @@ from webauthn.helpers.structs import (
 
 from auth import session
 from models import replay
-from models.audit import Connection
+from models.db import Connection
 from models.passkey import Passkey
 
 NAME = "Kyoso 共創"

@@ -16,7 +16,7 @@ import asyncpg
 from auth import confined
 from auth.confined import ONE_AGREEMENT
 from auth.gate import Standing
-from models.audit import Connection
+from models.db import Connection
 from models.outbox import CATEGORIES
 
 Statement = tuple[str, Sequence[Any]]
@@ -142,9 +142,7 @@ async def all_visible(
     return found
 
 
-async def seers(
-    connection: asyncpg.Connection[asyncpg.Record], event_ids: list[UUID], partner_ids: list[UUID]
-) -> set[tuple[UUID, UUID]]:
+async def seers(connection: Connection, event_ids: list[UUID], partner_ids: list[UUID]) -> set[tuple[UUID, UUID]]:
     """Which of these partners may see which of these outcome events, now: pairs of (partner, event).
 
     The same predicate that a read of the event goes through; a subscription asks it again for every event.

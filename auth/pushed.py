@@ -10,7 +10,7 @@ from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from auth.bridge import wait
 from auth.server import CLIENT_METHODS, NO_STORE, Answer, Request, Server
 from models import attempt, pushed
-from models.audit import Connection
+from models.db import Connection
 
 REFERENCE = "urn:ietf:params:oauth:request_uri:"
 REFERENCE_BYTES = 32

@@ -25,7 +25,7 @@ from auth.dpop import InvalidProofError
 from auth.signed import UnacceptableError
 from auth.tokens import Tokens
 from models import oauth, refusal, replay
-from models.audit import Connection
+from models.db import Connection
 from models.member import Member
 from models.oauth import Client
 

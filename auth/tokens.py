@@ -22,8 +22,7 @@ from auth.keys import ALGORITHM, Keyring
 from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
 from models import device, identity_provider, oauth, pushed, replay
 from models import member as people
-from models.audit import Connection
-from models.db import pool, unit_of_work, uuid7
+from models.db import Connection, pool, unit_of_work, uuid7
 from models.member import Member
 from models.news import follow
 from models.oauth import Client

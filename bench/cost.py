@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
+from models.db import Connection
 
 PROC = Path("/proc")
 GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
@@ -30,7 +30,7 @@ class Spent:
         return _since(self.database, before.database)
 
 
-async def spent(pid: int, database: asyncpg.Connection[asyncpg.Record]) -> Spent:
+async def spent(pid: int, database: Connection) -> Spent:
     """Up to now. Servers are loaded in turns, so what all backends spend meanwhile is the one server's."""
     backends = [row["pid"] for row in await database.fetch(BACKENDS)]
     return Spent({one: _seconds(one) for one in family(pid)}, {one: _seconds(one) for one in backends})

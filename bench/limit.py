@@ -48,7 +48,7 @@ def application(url: str, viewer: UUID, search_path: str = "public") -> Starlett
             **db.credentials(url),
             min_size=2,
             max_size=POOL,
-            connection_class=db.Connection,
+            connection_class=db.Pooled,
             server_settings=settings,
             max_cached_statement_lifetime=0,
         )

@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass
 from statistics import median
 
-import asyncpg
 import httpx
 
 from bench.cost import Spent, spent
 from bench.load import Request
 from bench.same import Different
+from models.db import Connection
 
 DOCUMENTS = 15
 ROOT_FIELD = re.compile(r"(\{\s*)(?:\w+: )?(\w+)\(")
@@ -30,7 +30,7 @@ class FirstUse:
     database_ms: float
 
 
-async def first_use(asked: Request, pid: int, watching: asyncpg.Connection[asyncpg.Record]) -> FirstUse:
+async def first_use(asked: Request, pid: int, watching: Connection) -> FirstUse:
     """Asks the server that is process `pid`. Raises Different when a new document has another answer."""
     app: list[float] = []
     database: list[float] = []

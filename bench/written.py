@@ -7,15 +7,11 @@ from collections import Counter
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import asyncpg
+from typing import Any
 
 from bench.subject import Subject
 from models import named
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-
+from models.db import Connection
 
 TABLES = (
     *("idempotency_key", "mail", "outcome_event", "referral"),

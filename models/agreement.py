@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from models import audit
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode, invalid, not_found
 from models.outbox import Said
 from models.partner import JAPAN, require_licenses, today
@@ -32,8 +31,6 @@ from models.terms import (
     succession,
     version_hash,
 )
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 REASON_CHARACTERS = 1_000
 DUE_AT_ONCE = 100  # agreements per transaction

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from models.audit import Connection
-from models.db import queries
+from models.db import Connection, queries
 
 BECAUSE = "the person ended it"
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from models.db import queries, recordset, uuid7
+from models.db import Connection, queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, invalid, not_found, not_yours, too_long
 from models.outbox import Event, Said, publish_all
 from models.partner import today
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 STAGES = ("APPLIED", "SCREENING", "TEST", "INTERVIEW", "FINAL_INTERVIEW", "OFFER", "OFFER_ACCEPTED")
 ROUTES = (

@@ -7,16 +7,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
 
 from models import seal
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 System = Literal["GREENHOUSE", "CSV"]
 Mark = Literal["USER", "EMPLOYEE", "EMAIL", "NAME"]
 

@@ -1,7 +1,6 @@
 """Attempts (試行): what can be tried again and again is counted first, so that guesses side by side are too."""
 
-from models.audit import Connection
-from models.db import queries
+from models.db import Connection, queries
 
 WINDOW_SECONDS = 15 * 60
 """How long attempts add up, from the first of them on."""

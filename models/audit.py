@@ -1,15 +1,12 @@
 """What was granted, refused, revoked and consented to: an append-only record, without anybody's name or address."""
 
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
-from asyncpg.pool import PoolConnectionProxy
 
-from models.db import queries
+from models.db import Connection, queries
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 CLIENT_ID_CHARACTERS = 200
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 

@@ -10,12 +10,12 @@ from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypedDict
 from uuid import UUID
 
 import asyncpg
 
-from models.db import queries, recordset, uuid7
+from models.db import Connection, queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.mailbox import plain_email
 from models.partner import alias_of
@@ -27,8 +27,6 @@ from models.seal import (
     seal_items,
     unseal_item,
 )
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # Items of personal data that are kept; KANA travels with NAME and is never consented to on its own.
 KEPT_ITEMS = ("NAME", "KANA", "EMAIL", "PHONE", "PREFECTURE", "RECOMMENDATION")

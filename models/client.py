@@ -10,8 +10,7 @@ from uuid import UUID
 import orjson
 
 from models import oauth
-from models.audit import Connection
-from models.db import queries
+from models.db import Connection, queries
 from models.oauth import Client
 
 SECRET_OVERLAP_SECONDS = 24 * 3600

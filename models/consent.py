@@ -9,17 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 from uuid import UUID
 
-import asyncpg
-
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said
 from models.partner import alias_of
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 ITEMS = ("NAME", "EMAIL", "PHONE", "PREFECTURE", "RECOMMENDATION", "RESUME", "STAGES", "OUTCOME")
 PURPOSE_CHARACTERS = 1_000

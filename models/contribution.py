@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
 
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Role = Literal["REFERRED", "EDUCATED", "RELAYED", "PLACED", "HOSTED", "HIRED_THROUGH"]
 
 SHARE_DIGITS = 6

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
@@ -65,11 +65,15 @@ LOST = (
 asyncpg raise AttributeError too, which may as well be a mistake of ours: only who goes on after either takes it so."""
 
 
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+"""Whatever a statement runs on: in a unit of work, or one of its own."""
+
+
 class UnfitError(Exception):
     """The database answers, but not in a way in which the application may use it; the message says what to do."""
 
 
-class Connection(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgument]  (generic in its stubs only)
+class Pooled(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgument]  (generic in its stubs only)
     """A pooled connection that needs no reset: nothing here ever sets session state outside a transaction."""
 
     def get_reset_query(self) -> str:
@@ -109,7 +113,7 @@ def options(role: str | None, *, pooled: bool = False) -> dict[str, Any]:
     if not pooled:
         settings |= {"role": role, **SESSION} if role else {"statement_timeout": "0"}
     return {
-        "connection_class": Connection,
+        "connection_class": Pooled,
         # Behind a pooler the next transaction may meet another session, which knows no statement of this one.
         "statement_cache_size": 0 if pooled else STATEMENT_CACHE,
         "max_cached_statement_lifetime": 0,
@@ -170,7 +174,7 @@ async def _connect(pooled: bool) -> None:
         await _refuse_other_sessions(connection, pooled)
 
 
-async def refuse_powers(connection: asyncpg.Connection[asyncpg.Record], *, of_login: bool) -> None:
+async def refuse_powers(connection: Connection, *, of_login: bool) -> None:
     """Raises PermissionError where a role, or one that it may become, owns tables or steps around row-level security.
 
     `of_login`: asks about the login, to which `reset role` leads back, instead of the role that the session has become.
@@ -185,7 +189,7 @@ async def refuse_powers(connection: asyncpg.Connection[asyncpg.Record], *, of_lo
         )
 
 
-async def _refuse_other_sessions(connection: asyncpg.Connection[asyncpg.Record], pooled: bool) -> None:
+async def _refuse_other_sessions(connection: Connection, pooled: bool) -> None:
     stored = await connection.fetch("select name, setting from pg_settings where name = any($1::text[])", [*SESSION])
     login, role = await connection.fetchrow("select session_user::text, current_user::text") or ("", "")
     found = {row["name"]: row["setting"] for row in stored} | {"role": role}
@@ -208,8 +212,8 @@ async def disconnect() -> None:
 
 
 class Borrowed(
-    AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"],
-    Awaitable["asyncpg.Connection[asyncpg.Record]"],
+    AbstractAsyncContextManager[Connection],
+    Awaitable[Connection],
     Protocol,
 ):
     """A connection on its way: `async with` gives it back at the end, `await` leaves that to `Pool.release`."""
@@ -222,12 +226,12 @@ class Pool(Protocol):
         """A connection, waiting for a free one for `timeout` seconds at most."""
         ...
 
-    async def release(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    async def release(self, connection: Connection) -> None:
         """Takes back what was awaited."""
         ...
 
 
-Acquire = Callable[[], AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]]
+Acquire = Callable[[], AbstractAsyncContextManager[Connection]]
 """Gives a connection for a while."""
 
 Result = TypeVar("Result")
@@ -245,7 +249,7 @@ def pool() -> Pool:
 
 _settle: Callable[[], Awaitable[None]] | None = None
 _together: ContextVar[bool] = ContextVar("settled_together", default=False)
-_within: ContextVar[asyncpg.Connection[asyncpg.Record] | None] = ContextVar("unit_of_work", default=None)
+_within: ContextVar[Connection | None] = ContextVar("unit_of_work", default=None)
 
 
 def after_commit(settle: Callable[[], Awaitable[None]] | None) -> None:
@@ -255,7 +259,7 @@ def after_commit(settle: Callable[[], Awaitable[None]] | None) -> None:
 
 
 @asynccontextmanager
-async def unit_of_work(acquire: Acquire | None = None) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
+async def unit_of_work(acquire: Acquire | None = None) -> AsyncGenerator[Connection]:
     """One transaction; inside another it is a savepoint. The edge opens it, verbs never commit.
 
     `acquire`: gives the connection for it; the pool does where it is left out.
@@ -277,7 +281,7 @@ async def unit_of_work(acquire: Acquire | None = None) -> AsyncGenerator[asyncpg
 
 
 @asynccontextmanager
-async def one_statement() -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
+async def one_statement() -> AsyncGenerator[Connection]:
     """A connection for one statement, which is a transaction of its own: three ways to PostgreSQL less than a unit of
     work, and as settled when it ends. Not to be opened within one.
     """

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 from uuid import UUID
-
-import asyncpg
 
 from models import seal
 from models.ats import System
-from models.db import queries, uuid7
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+from models.db import Connection, queries, uuid7
 
 KEPT_DAYS = 30
 REDUCED_AT_ONCE = 500

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from models.audit import Connection
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.oauth import revoke_subject
 
 REMEMBERED_SECONDS = 24 * 3600  # how long a second use of a device code is recognised as one

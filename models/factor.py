@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from models.audit import Connection
-from models.db import queries
+from models.db import Connection, queries
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ from uuid import UUID
 import asyncpg
 
 from models import invitation, ledger
-from models.db import queries
+from models.db import Connection, queries
 from models.errors import Refusal, RefusalCode, not_found
 from models.invitation import Invitation
 from models.outbox import Said, publish
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Record: TypeAlias = asyncpg.Record
 
 

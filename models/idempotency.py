@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
 import orjson
 
-from models.db import queries
+from models.db import Connection, queries
 from models.named import unended
 
 KEPT_DAYS = 30
@@ -56,7 +55,7 @@ def claim(key: Key, answer: Mapping[str, Any]) -> tuple[str, list[Any]]:
     return unended(queries("idempotency").claim), values
 
 
-async def find(connection: asyncpg.Connection[asyncpg.Record], key: Key) -> Mapping[str, Any] | None:
+async def find(connection: Connection, key: Key) -> Mapping[str, Any] | None:
     """The result that a key was taken with; None for one that is free. Raises ConflictError."""
     found = await queries("idempotency").find(
         connection, client_id=key.client_id, client_mutation_id=key.client_mutation_id
@@ -68,6 +67,6 @@ async def find(connection: asyncpg.Connection[asyncpg.Record], key: Key) -> Mapp
     return orjson.loads(found["answer"])
 
 
-async def sweep(connection: asyncpg.Connection[asyncpg.Record], now: datetime) -> None:
+async def sweep(connection: Connection, now: datetime) -> None:
     """Forgets keys that no client retries any more."""
     await queries("idempotency").sweep(connection, before=now - timedelta(days=KEPT_DAYS))

@@ -7,8 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from models import seal
-from models.audit import Connection
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.member import Member, find_member, folded
 
 REQUEST_SECONDS = 600

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
 
 from models.candidate import keep
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said, publish
 from models.rejection_mail import Language
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 URL_DAYS = 90
 CONFIRM_DAYS = 14

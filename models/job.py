@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
 from uuid import UUID
 
-import asyncpg
-
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import invalid, not_found, not_yours, too_long
 from models.outbox import Said
 from models.registry import PREFECTURES
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 JOB_STATUSES = ("DRAFT", "OPEN", "CLOSED")
 TITLE_CHARACTERS, REQUIREMENTS_CHARACTERS, CHALLENGE_CHARACTERS = 200, 10_000, 2_000

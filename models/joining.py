@@ -5,8 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from models import factor
-from models.audit import Connection
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.member import ROLES, Hash, address, create_member
 
 INVITATION_SECONDS = 7 * 24 * 3600

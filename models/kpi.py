@@ -7,14 +7,11 @@ anew. `kpi_figures` answers under the small-cell rules.
 
 from __future__ import annotations
 
-from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
 
-from models.db import queries
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+from models.db import Connection, queries
 
 NETWORK = UUID(int=0)  # stands for the whole network where cells are compared
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 
-from models.db import POOL_MAX, Pool
+from models.db import POOL_MAX, Connection, Pool
 
 LANE_CONNECTIONS = POOL_MAX - 4
 """Of the pool's: four are left for logins, the clock, live events and health."""
@@ -23,8 +23,6 @@ VERBS_AT_ONCE = LANE_CONNECTIONS // 2
 WAIT_SECONDS = 0.8
 """Who finds no connection for so long is refused: the next would only wait longer."""
 
-Held: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-
 
 class Lane:
     """At most `connections` of a pool's, for work that leaves no state behind. Belongs to one event loop."""
@@ -32,9 +30,9 @@ class Lane:
     def __init__(self, pool: Pool, connections: int = LANE_CONNECTIONS) -> None:
         self.pool = pool
         self.connections = connections
-        self._idle: list[Held] = []
+        self._idle: list[Connection] = []
         self._taken = 0
-        self._waiting: deque[tuple[float, asyncio.Future[Held]]] = deque()
+        self._waiting: deque[tuple[float, asyncio.Future[Connection]]] = deque()
         self._watched = False
         self._growing: set[asyncio.Task[None]] = set()
 
@@ -51,7 +49,7 @@ class Lane:
             self._taken -= 1
             await self.pool.release(self._idle.pop())
 
-    async def take(self) -> Held:
+    async def take(self) -> Connection:
         """An idle connection that still stands; another one, or the next that is given back, where there is none."""
         while self._idle:
             found = self._idle.pop()
@@ -61,7 +59,7 @@ class Lane:
             await self.pool.release(found)
         self._ask()
         loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[Held] = loop.create_future()
+        waiting: asyncio.Future[Connection] = loop.create_future()
         self._waiting.append((loop.time() + WAIT_SECONDS, waiting))
         if not self._watched:  # one timer for all who wait
             self._watched = True
@@ -83,7 +81,7 @@ class Lane:
         if self._watched:
             loop.call_at(self._waiting[0][0], self._refuse_late)
 
-    def give(self, connection: Held) -> None:
+    def give(self, connection: Connection) -> None:
         """To whoever has waited longest; else it stays for the next."""
         while self._waiting:
             _, waiting = self._waiting.popleft()
@@ -92,7 +90,7 @@ class Lane:
                 return
         self._idle.append(connection)
 
-    async def give_up(self, connection: Held) -> None:
+    async def give_up(self, connection: Connection) -> None:
         """Back to the pool: what happened on it is the pool's to clean up."""
         self._taken -= 1
         try:
@@ -131,7 +129,7 @@ class Turn:
         self._lane = lane
         self._connection: Any = None
 
-    async def __aenter__(self) -> Held:
+    async def __aenter__(self) -> Connection:
         self._connection = await self._lane.take()
         return self._connection
 
@@ -144,7 +142,7 @@ class Turn:
             await self._lane.give_up(self._connection)
 
 
-def _stands(connection: Held) -> bool:
+def _stands(connection: Connection) -> bool:
     try:
         return not connection.is_closed()
     except asyncpg.InterfaceError:  # the pool has taken a broken one back already

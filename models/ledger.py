@@ -11,15 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Literal, TypeAlias
+from typing import Literal
 from uuid import UUID
 
-import asyncpg
-
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import not_found
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 WHOLE = 100  # hundredths
 

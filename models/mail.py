@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
 
-from models.db import queries
+from models.db import Connection, queries
 from models.rejection_mail import DEFAULTS
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Kind = Literal[
     "REJECTION",
     "RELAY_LINK",

@@ -18,8 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from models import attempt
-from models.audit import Connection
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.mailbox import plain_email
 from models.password import check
 

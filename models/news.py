@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import structlog
 
-from models.db import credentials
+from models.db import Connection, credentials
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ async def follow(database_url: str, channel: str, look: Callable[[], Awaitable[N
     the kind, it listens anew when the poll comes round, and that look tells what was missed.
     """
     news = asyncio.Event()
-    listener: asyncpg.Connection[asyncpg.Record] | None = None
+    listener: Connection | None = None
     try:
         while True:
             news.clear()

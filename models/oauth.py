@@ -16,8 +16,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from models.audit import Connection
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 CLIENT_ID_BYTES = 12

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from models.audit import Connection
-from models.db import queries
+from models.db import Connection, queries
 from models.oauth import digest
 
 

@@ -1,7 +1,6 @@
 """The sites of clients: where the browser programs live that people are sent back to."""
 
-from models.audit import Connection
-from models.db import queries
+from models.db import Connection, queries
 
 
 async def redirect_uris(connection: Connection) -> list[str]:

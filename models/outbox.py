@@ -12,9 +12,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-import asyncpg
-
-from models.db import queries, recordset, uuid7
+from models.db import Connection, queries, recordset, uuid7
 
 CHANNEL = "kyoso_outbox"
 
@@ -83,7 +81,7 @@ class Event:
 
 
 async def publish(
-    connection: asyncpg.Connection[asyncpg.Record],
+    connection: Connection,
     kind: str,
     said: Said,
     *,
@@ -113,7 +111,7 @@ async def publish(
     return event.id
 
 
-async def publish_all(connection: asyncpg.Connection[asyncpg.Record], events: Sequence[Event]) -> None:
+async def publish_all(connection: Connection, events: Sequence[Event]) -> None:
     """Records events in this order and wakes the readers at commit."""
     if events:
         await queries("outbox").publish(connection, events=recordset(_row(event) for event in events))
@@ -141,7 +139,7 @@ def _row(event: Event) -> dict[str, object]:
     }
 
 
-async def mark(connection: asyncpg.Connection[asyncpg.Record], now: datetime) -> None:
+async def mark(connection: Connection, now: datetime) -> None:
     """Notes how far the record has come, once an hour: what is recorded between two marks is found by an index.
 
     In a transaction of its own, since what others recorded meanwhile is to stand before what this one is numbered.
@@ -149,6 +147,6 @@ async def mark(connection: asyncpg.Connection[asyncpg.Record], now: datetime) ->
     await queries("outbox").mark(connection, now=now)
 
 
-async def rebuild_marks(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def rebuild_marks(connection: Connection) -> None:
     """A mark for each day of the events there are, as the tables' owner; for a record that was loaded at once."""
     await queries("outbox").rebuild_marks(connection)

@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
 
 from models import application, contribution, handover, invitation, placement, relay, seal, slot
 from models.application import Step
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found, not_yours
 from models.outbox import Said, publish
 from models.partner import today
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 RetentionStatus = Literal["EMPLOYED", "LEFT", "LEFT_BY_COMPANY", "UNKNOWN"]
 
 SURVEY_AFTER_DAYS = 3  # what is asked right after a refusal is not an answer

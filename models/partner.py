@@ -7,17 +7,16 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import asyncpg
 import jaconv
 from tortoise import fields
 from tortoise.models import Model
 
 from models import audit
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode, invalid, not_found
 from models.registry import (
     PREFECTURES,
@@ -27,8 +26,6 @@ from models.registry import (
     plain,
     school_code_ok,
 )
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 JAPAN = timezone(timedelta(hours=9), "JST")
 NAME_CHARACTERS = 200

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import TypeAlias
 from uuid import UUID
-
-import asyncpg
 
 from models import consent
 from models.application import may_start
-from models.db import queries
+from models.db import Connection, queries
 from models.errors import invalid
 from models.handover import Record, find, hold, must_act, tell, wrong_state
 from models.outbox import Said, publish
 from models.partner import today
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def record_placement(

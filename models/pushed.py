@@ -5,8 +5,7 @@ from uuid import UUID
 
 import orjson
 
-from models.audit import Connection
-from models.db import queries
+from models.db import Connection, queries
 from models.oauth import digest
 
 

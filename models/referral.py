@@ -6,22 +6,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from models import candidate, consent
 from models.candidate import Wanted
-from models.db import queries, recordset, uuid7
+from models.db import Connection, queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, invalid, not_found
 from models.mailbox import plain_email
 from models.named import unended
 from models.outbox import CATEGORY, Event, Said, publish, publish_all
 from models.partner import require_licenses, today
 from models.seal import fold_email
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 RELATIONSHIPS = ("COLLEAGUE", "FORMER_COLLEAGUE", "FRIEND", "TEACHER", "CLIENT", "OTHER")
 CONFIRM_DAYS = 14

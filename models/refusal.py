@@ -4,8 +4,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from models import attempt, audit
-from models.audit import Connection
-from models.db import queries
+from models.db import Connection, queries
 
 EACH = 20
 """So many alike within models.attempt.WINDOW_SECONDS are a line each; after that the 32nd, the 64th and so on are."""

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
 from uuid import UUID
 
-import asyncpg
-
 from models import consent, invitation
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode
 from models.invitation import Invitation
 from models.outbox import Said, publish
 from models.rejection_mail import Language
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 OFFERED_ITEMS = ("NAME", "EMAIL", "PHONE", "PREFECTURE")  # what the page lets a candidate tick
 PURPOSE_AGENCY: dict[Language, str] = {

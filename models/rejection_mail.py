@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal
 from uuid import UUID
 
-import asyncpg
-
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import invalid
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Language = Literal["JA", "EN"]
 
 SUBJECT_CHARACTERS = 200

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal
 from uuid import UUID
 
-import asyncpg
-
 from models import invitation, ledger
-from models.db import queries
+from models.db import Connection, queries
 from models.errors import Refusal, RefusalCode
 from models.handover import Record, find, hold, hold_accounts, hold_all, must_act, tell, wrong_state
 from models.invitation import Invitation
@@ -34,7 +32,6 @@ __all__ = [
     "withdrawn",
 ]
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 SILENT_AT_ONCE = 100  # handovers per transaction
 

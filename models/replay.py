@@ -2,8 +2,7 @@
 
 from hashlib import sha256
 
-from models.audit import Connection
-from models.db import queries
+from models.db import Connection, queries
 
 
 async def first_use(connection: Connection, *words: str, keep_seconds: float) -> bool:

@@ -29,6 +29,7 @@ from models.db import (
     LOST,
     POOL_MAX,
     POOL_MIN,
+    Connection,
     Pool,
     UnfitError,
     after_commit,
@@ -69,7 +70,7 @@ class Replica:
         self._leased_until = self._heard_at = 0.0
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._lane: Lane | None = None
-        self._watch: asyncpg.Connection[asyncpg.Record] | None = None
+        self._watch: Connection | None = None
         self._looking = asyncio.Lock()
         self._told = ""
 
@@ -96,7 +97,7 @@ class Replica:
             await asyncio.sleep(RENEW_SECONDS)
 
     @asynccontextmanager
-    async def _primary(self, url: str) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
+    async def _primary(self, url: str) -> AsyncGenerator[Connection]:
         async with asyncio.timeout(CONNECT_SECONDS):
             connection = await asyncpg.connect(**credentials(url), **options(APP_ROLE))
         # A primary that restarts forgets its leases: whoever held one knows of it first.
@@ -106,7 +107,7 @@ class Replica:
         finally:
             connection.terminate()
 
-    async def _renew(self, primary: asyncpg.Connection[asyncpg.Record]) -> None:
+    async def _renew(self, primary: Connection) -> None:
         try:
             await self._connect()
         except UNANSWERED as error:

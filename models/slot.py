@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found
 from models.ledger import (
     WHOLE,
@@ -28,8 +28,6 @@ from models.ledger import (
     transfer_id,
 )
 from models.outbox import Said, publish
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 SLOT_MONTHS = 12  # of a slot made of parts, when no agreement is left to say
 EXPIRE_AT_ONCE = 200  # slots per transaction

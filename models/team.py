@@ -8,8 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from models import factor, oauth
-from models.audit import Connection
-from models.db import queries, uuid7
+from models.db import Connection, queries, uuid7
 from models.member import ROLES
 
 

@@ -5,8 +5,7 @@ import unicodedata
 from uuid import UUID
 
 from models import seal
-from models.audit import Connection
-from models.db import queries
+from models.db import Connection, queries
 
 RECOVERY_CODES = 10
 RECOVERY_CHARACTERS = 10  # of 30 signs: 49 bits, behind the brake on guessing

@@ -13,6 +13,7 @@ from strawberry.types.unset import UnsetType
 
 from auth.policy import NO_FACTS, Statement, all_visible, visible
 from auth.viewer import Viewer
+from models.db import Connection
 from models.errors import Refusal, RefusalCode, not_found
 from models.outbox import Said
 from planner.codec import key_value, read_global_id
@@ -37,7 +38,7 @@ class Act:
     """One verb at work. `connection` is the transaction in which it runs."""
 
     viewer: Viewer
-    connection: asyncpg.Connection[asyncpg.Record]
+    connection: Connection
 
     @property
     def partner_id(self) -> UUID:

@@ -6,15 +6,13 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from api.app import ALL_SCOPES
 from auth.viewer import Viewer
 from models import agreement, candidate, consent, job, member, partner, seal
 from models import application as applications
 from models import referral as referrals
 from models.candidate import Kept
-from models.db import uuid7
+from models.db import Connection, uuid7
 from models.outbox import Said
 from models.registry import corporate_number_ok, school_code_ok
 from models.terms import RelayTerms, Sharing, Terms
@@ -22,8 +20,6 @@ from models.terms import RelayTerms, Sharing, Terms
 MASTER_KEY = bytes(range(32))
 NOW = datetime(2026, 4, 1, 3, tzinfo=UTC)  # noon in Japan
 TODAY = date(2026, 4, 1)
-
-Connection = asyncpg.Connection
 
 seal.use(MASTER_KEY)
 _numbers = count(1)

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import asyncpg
-
 from models import application, ats, invitation, outcome, referral, registration, rejection_mail, relay, slot
+from models.db import Connection
 from models.terms import Sharing
 from tests import builders
-from tests.builders import Connection, said
+from tests.builders import said
 
 DAY = timedelta(days=1)
 CATEGORIES = ("JOBS", "REFERRALS", "APPLICATIONS", "HANDOVERS", "OUTCOMES")
@@ -144,7 +143,7 @@ async def relayed(
     return recorded.application_id, handover
 
 
-async def digest(owner: asyncpg.Connection) -> dict[str, str]:
+async def digest(owner: Connection) -> dict[str, str]:
     """A digest of every table but those of tokens, to assert that nothing changed; of mails, which they are: the
     courier sends them meanwhile."""
     tables = await owner.fetch("select tablename from pg_tables where schemaname = 'public' order by 1")

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from statistics import median, quantiles
@@ -82,6 +83,25 @@ def imports(file: Path) -> Iterator[str]:
             yield from (f"{module}.{name.name}" for name in node.names)
 
 
+@cache
+def defined(file: Path) -> set[str]:
+    """What a file names at its top level, and what it offers of others'."""
+    names = set[str]()
+    for node in parsed(file).body:
+        match node:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=offered):
+                names.update(ast.literal_eval(offered))
+            case ast.Assign(targets=targets):
+                names.update(each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name))
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+            case _:
+                pass
+    return names
+
+
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_imports_point_one_way(room: str) -> None:
     backwards = [
@@ -144,6 +164,21 @@ def test_every_file_has_a_name_that_says_what_it_is() -> None:
         if NO_ROOM_FOR.fullmatch(path.name)
     ]
     assert vague == []
+
+
+def test_a_name_is_imported_from_the_room_that_defines_it() -> None:
+    """Or from one that offers it (`__all__`)."""
+    elsewhere = [
+        f"{file.relative_to(ROOT)}: {node.module}.{name.name}"
+        for room in MAY_IMPORT
+        for file in files(room)
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.ImportFrom) and node.module
+        if (there := ROOT / f"{node.module.replace('.', '/')}.py").exists()
+        for name in node.names
+        if name.name not in defined(there)
+    ]
+    assert elsewhere == []
 
 
 def test_functions_are_small() -> None:

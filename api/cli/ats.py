@@ -7,10 +7,9 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
-import asyncpg
 import click
 
 from api.ats import ADAPTERS
@@ -19,10 +18,10 @@ from api.cli.installation import data_dir_option, installation
 from api.settings import Settings
 from models import db, delivery, seal
 from models.ats import connect as connect_ats
+from models.db import Connection
 
 SECRET_BYTES = 32
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Work = Callable[[Connection, UUID], Awaitable[Any]]
 
 _partner = click.option("--partner", required=True, metavar="SLUG", help="The company, by its short name.")

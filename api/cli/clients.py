@@ -14,8 +14,8 @@ from auth import developer, scopes
 from auth.developer import TwoSecretsError
 from models import client as clients
 from models import db, oauth
-from models.audit import Connection
 from models.client import Listed
+from models.db import Connection
 from models.oauth import Client
 
 Result = TypeVar("Result")

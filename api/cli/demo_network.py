@@ -17,6 +17,7 @@ from auth.scopes import PARTNER_SCOPES, join
 from bench.network.demo import Player, set_stage
 from bench.network.size import NATURAL
 from models import db
+from models.db import Connection
 from models.member import create_member, hash_password
 from models.oauth import Credentials, create_client
 
@@ -87,7 +88,7 @@ async def _register_people(settings: Settings) -> Card:
     return Card(client.client_id, client.client_secret or "", join(PARTNER_SCOPES), logins)
 
 
-async def _register_person(connection: asyncpg.Connection[asyncpg.Record], player: Player) -> Login:
+async def _register_person(connection: Connection, player: Player) -> Login:
     email = f"{player.kind.lower()}@demo.example"
     login = Login(player.kind, player.name, email, secrets.token_urlsafe(PASSWORD_BYTES), player.slug)
     await create_member(

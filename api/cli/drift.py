@@ -11,6 +11,7 @@ from tortoise.fields.relational import RelationalField
 
 from api.cli.migrate import applied
 from models import db
+from models.db import Connection
 
 SQL = Path(db.__file__).parent / "sql"
 MIGRATIONS = Path(db.__file__).parent / "migrations"
@@ -37,7 +38,7 @@ async def drift(url: str) -> list[str]:
     return found
 
 
-async def _refused(connection: asyncpg.Connection[asyncpg.Record], word: str) -> list[str]:
+async def _refused(connection: Connection, word: str) -> list[str]:
     """The named statements of models/sql/<word>.sql that PostgreSQL does not accept."""
     statements = db.queries(word)
     found: list[str] = []
@@ -51,7 +52,7 @@ async def _refused(connection: asyncpg.Connection[asyncpg.Record], word: str) ->
     return found
 
 
-async def _differences(connection: asyncpg.Connection[asyncpg.Record], model: Any) -> list[str]:
+async def _differences(connection: Connection, model: Any) -> list[str]:
     table = model._meta.db_table
     columns = {row["name"]: row async for row in db.queries("installation").columns(connection, table=table)}
     fields = {

@@ -17,7 +17,7 @@ from auth import guarded
 from auth.guarded import ForbiddenAddressError
 from auth.identity_provider import Providers
 from models import audit, db, identity_provider, seal
-from models.audit import Connection
+from models.db import Connection
 from models.identity_provider import Provider
 
 SECRET_CHARACTERS_MAX = 1000

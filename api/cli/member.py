@@ -15,7 +15,7 @@ from api.settings import Settings
 from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import audit, db, oauth, team
 from models import member as people
-from models.audit import Connection
+from models.db import Connection
 
 PASSWORD_BYTES = 12
 

@@ -20,7 +20,7 @@ from auth.keys import Keyring, derive
 from auth.server import CONFIDENTIAL_METHODS, Request
 from auth.tokens import Tokens
 from models import db, oauth
-from models.audit import Connection
+from models.db import Connection
 
 PAIRS = 500
 WARM_UP_PAIRS = 50

@@ -4,9 +4,9 @@ from uuid import UUID
 
 import click
 
-from models.audit import Connection
-from models.candidate import plain_email
+from models.db import Connection
 from models.joining import NAME_CHARACTERS_MAX
+from models.mailbox import plain_email
 from models.partner import by_slug, kind_of
 
 KINDS = {

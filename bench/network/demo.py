@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
-
 from bench.network.write import sql
 from models import registration, relay
+from models.db import Connection
 from models.outbox import Said
 
 PER_SLOT = 10
@@ -41,7 +40,7 @@ class Cast:
     handover_ids: list[UUID]
 
 
-async def set_stage(connection: asyncpg.Connection[asyncpg.Record], now: datetime) -> Cast:
+async def set_stage(connection: Connection, now: datetime) -> Cast:
     """Chooses the cast and brings their account to nine of ten, with handovers that wait for the agency's answer.
 
     Works on a simulated network that lived until `now`. Raises LookupError when it is too small to hold such a pair.
@@ -70,9 +69,7 @@ async def set_stage(connection: asyncpg.Connection[asyncpg.Record], now: datetim
     return Cast(pair["account_id"], {row["kind"]: Player(**row) async for row in players}, waiting)
 
 
-async def _register(
-    connection: asyncpg.Connection[asyncpg.Record], invitation: UUID, company: UUID, agency: UUID, at: datetime
-) -> UUID:
+async def _register(connection: Connection, invitation: UUID, company: UUID, agency: UUID, at: datetime) -> UUID:
     registered = await registration.register(
         connection,
         invitation_id=invitation,

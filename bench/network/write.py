@@ -25,6 +25,7 @@ from bench.network.rows import COLUMNS, SIGNATURE, TRAILER, sheets
 from bench.network.story import Count, Offer
 from bench.network.world import Sheets, Size, World
 from models import db, kpi, outbox
+from models.db import Connection
 from models.named import statements
 
 Progress = Callable[[str, float], None]
@@ -77,7 +78,7 @@ async def write(url: str, master_key: bytes, size: Size, seed: int, progress: Pr
 class _Load:
     def __init__(
         self,
-        connection: asyncpg.Connection[asyncpg.Record],
+        connection: Connection,
         master_key: bytes,
         size: Size,
         seed: int,
