@@ -10,7 +10,6 @@ from api import page
 from api.consent import grouped
 from api.login import ALLOWED_PATH, own_form, refused, visitor_of
 from api.oauth import Door
-from api.session import day
 from auth import session
 from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import allowed, audit
@@ -29,7 +28,7 @@ async def show(request: Request) -> Response:
         "oauth/allowed.html",
         apps=[(each, grouped(each.scope)) for each in found],
         person=visitor.member,
-        day=day,
+        day=page.day,
         done=request.query_params.get("done"),
         token=session.form_token(visitor.cookie, "allowed"),
     )

@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime
 from typing import Any, cast
 
 from api.intake import (
-    JAPAN,
     YEARS,
     Applicant,
     ApplicantChanged,
@@ -32,6 +31,7 @@ from api.intake import (
 )
 from api.intake_words import full_name, prefecture_in, route_of, stage_of
 from models.application import may_start
+from models.japan import today
 from models.mailbox import plain_email
 
 TITLE_CHARACTERS_MAX = 200
@@ -302,4 +302,4 @@ def _day(value: Any) -> date | None:
         except ValueError:
             continue
     at = _time(value)
-    return at.astimezone(JAPAN).date() if at else None
+    return today(at) if at else None

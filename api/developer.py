@@ -3,7 +3,6 @@
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -15,7 +14,6 @@ from api import page
 from api.consent import grouped
 from api.login import DEVELOPER_PATH, NEW_CLIENT_PATH, login_again, visitor_of
 from api.security import Change, asked
-from api.session import JAPAN, day
 from auth import developer, scopes, session
 from auth.client import CLIENTS_MAX, NAME_CHARACTERS_MAX, REDIRECT_URIS_MAX, MetadataError
 from auth.developer import NotYoursError, TwoSecretsError
@@ -183,8 +181,8 @@ async def _clients_page(
         person=person,
         full=len(found) >= CLIENTS_MAX,
         most=CLIENTS_MAX,
-        day=day,
-        hour=_hour,
+        day=page.day,
+        minute=page.minute,
         scope=scopes.join,
         token=session.form_token(cookie, "developer"),
     )
@@ -234,10 +232,6 @@ def _json(text: str) -> object:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         raise MetadataError("jwks: this is not JSON") from None
-
-
-def _hour(at: datetime) -> str:
-    return f"{at.astimezone(JAPAN):%Y-%m-%d %H:%M}"
 
 
 routes: list[Route] = [

@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
-JAPAN = ZoneInfo("Asia/Tokyo")
 YEARS = range(1900, 2200)
 """In which something can have happened: another year is a mistake, and the calendar's ends cannot be reckoned with."""
 

@@ -8,13 +8,14 @@ from enum import Flag, auto
 from uuid import UUID
 
 from api import intake_people as people
-from api.intake import JAPAN, JobState, Told, overrides
+from api.intake import JobState, Told, overrides
 from api.intake_jobs import post
 from api.intake_people import News
 from models import application, ats, outcome
 from models.application import STAGES, Received, Step
 from models.ats import Asked, Known, Newest
 from models.db import Connection, queries
+from models.japan import today
 
 TAKEN_BACK = (Told.REJECTED, Told.HIRED)  # may be, by a later event; a withdrawal never is
 DECISIONS = (*TAKEN_BACK, Told.WITHDRAWN)
@@ -196,7 +197,7 @@ async def _say(connection: Connection, news: Sequence[News]) -> None:
                 connection,
                 application_id=_id_of(each),
                 acting=each.source.company_id,
-                starts_on=each.told.starts_on or said.at.astimezone(JAPAN).date(),
+                starts_on=each.told.starts_on or today(said.at),
                 said=said,
             )
     if rejected:

@@ -8,12 +8,13 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime
 
-from api.intake import JAPAN, YEARS, Applicant, ApplicationState, Credit, JobState, Told
+from api.intake import YEARS, Applicant, ApplicationState, Credit, JobState, Told
 from api.intake_words import full_name, prefecture_in, route_of, stage_of
 from models import seal
 from models.application import may_start
+from models.japan import midnight
 from models.mailbox import plain_email
 
 ENCODINGS = ("utf-8-sig", "cp932")
@@ -275,7 +276,7 @@ class _Cells:
         found = self._day(word, required=True)
         if found is None:
             return None
-        instant = datetime.combine(found, time(), JAPAN)
+        instant = midnight(found)
         if instant > self._now:
             self._wrong(word, "lies in the future")
         return instant

@@ -10,11 +10,11 @@ from typing import Any
 import asyncpg
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.intake import JAPAN
 from api.mail import Letter
 from models import mail, seal
 from models.candidate import is_address_of, read_items
 from models.db import Connection
+from models.japan import JAPAN
 from models.mail import Mail
 from models.rejection_mail import render_rejection_mail
 

@@ -4,6 +4,7 @@ No page needs a script; two offer passkeys with one.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import sha256
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from pathlib import Path
@@ -15,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
+
+from models.japan import JAPAN
 
 IPV6_PREFIX_BITS = 64
 
@@ -97,6 +100,16 @@ def origin_of(uri: str) -> str:
     """Scheme, host and port of an absolute address."""
     parts = urlsplit(uri)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def day(at: datetime) -> str:
+    """An instant as the day it is in Japan, the same in both languages."""
+    return f"{at.astimezone(JAPAN):%Y-%m-%d}"
+
+
+def minute(at: datetime) -> str:
+    """An instant as the day and the minute that it is in Japan, the same in both languages."""
+    return f"{at.astimezone(JAPAN):%Y-%m-%d %H:%M}"
 
 
 routes = [Mount("/static", StaticFiles(directory=_HERE / "static"))]

@@ -10,7 +10,6 @@ from starlette.routing import Route
 from api import page
 from api.login import SECURITY_PATH, login_again, own_form, refused, visitor_of
 from api.oauth import Door
-from api.session import day
 from auth import passkey, session
 from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import audit, member, oauth, totp
@@ -129,7 +128,7 @@ async def _page(request: Request, login: Login, cookie: str, *, status: int = 20
         fresh=fresh,
         again=login_again(SECURITY_PATH),
         known=known,
-        keys=[(each, day(each.created_at), each.last_used_at and day(each.last_used_at)) for each in keys],
+        keys=[(each, page.day(each.created_at), each.last_used_at and page.day(each.last_used_at)) for each in keys],
         browsers=browsers,
         possible=passkey.is_possible(door.issuer),
         passkey=question,

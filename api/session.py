@@ -1,7 +1,5 @@
 """Where a person is logged in, and how they end it."""
 
-from datetime import datetime, timedelta, timezone
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -11,13 +9,6 @@ from api.login import SESSIONS_PATH, own_form, refused, visitor_of
 from auth import session
 from models import audit, member
 from models.db import pool, unit_of_work
-
-JAPAN = timezone(timedelta(hours=9))
-
-
-def day(at: datetime) -> str:
-    """An instant as the day it is in Japan, as these pages write it."""
-    return f"{at.astimezone(JAPAN):%Y-%m-%d}"
 
 
 async def show(request: Request) -> Response:
@@ -29,7 +20,7 @@ async def show(request: Request) -> Response:
         found = await member.sessions(connection, visitor.member.id, visitor.cookie)
     return page.render(
         "oauth/sessions.html",
-        sessions=[(each, f"{each.started_at.astimezone(JAPAN):%Y-%m-%d %H:%M}") for each in found],
+        sessions=[(each, page.minute(each.started_at)) for each in found],
         done=request.query_params.get("done"),
         token=session.form_token(visitor.cookie, "sessions"),
         logout_token=session.form_token(visitor.cookie, "logout"),

@@ -12,7 +12,6 @@ from starlette.routing import Route
 from api import page
 from api.login import TEAM_PATH, login_again, refused, visitor_of
 from api.security import Change, asked
-from api.session import day
 from auth import session
 from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import audit, joining, team
@@ -102,7 +101,7 @@ async def team_page(
         status=status,
         login=login,
         people=found,
-        invited=[(each, day(each.expires_at)) for each in invited],
+        invited=[(each, page.day(each.expires_at)) for each in invited],
         roles=ROLES,
         fresh=session.is_fresh(login.auth_time),
         again=login_again(TEAM_PATH),

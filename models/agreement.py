@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +18,9 @@ import orjson
 from models import audit
 from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode, invalid, not_found
+from models.japan import midnight, today
 from models.outbox import Said
-from models.partner import JAPAN, require_licenses, today
+from models.partner import require_licenses
 from models.terms import (
     KINDS,
     PURPOSE_CHARACTERS,
@@ -222,8 +223,8 @@ async def _put_in_force(connection: Connection, agreement_id: UUID, now: datetim
     sql = queries("agreement")
     turns = succession(await _accepted(connection, agreement_id), today(now))
     last_day = turns[-1].ends_on
-    ends_at = last_day and _midnight(last_day + timedelta(days=1))
-    next_at = _midnight(turns[1].starts_on) if turns[1:] else None
+    ends_at = last_day and midnight(last_day + timedelta(days=1))
+    next_at = midnight(turns[1].starts_on) if turns[1:] else None
     await sql.put_in_force(
         connection, id=agreement_id, version_id=turns[0].version_id, next_at=next_at, ends_at=ends_at
     )
@@ -286,11 +287,6 @@ def _version(version_id: UUID, terms: Terms, digest: str, said: Said) -> dict[st
         "starts_on": terms.starts_on,
         "ends_on": terms.ends_on,
     }
-
-
-def _midnight(day: date) -> datetime:
-    """When a day begins in Japan."""
-    return datetime.combine(day, time(), JAPAN)
 
 
 def _reason(reason: str) -> str:

@@ -15,8 +15,8 @@ import asyncpg
 
 from models.db import Connection, queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, invalid, not_found, not_yours, too_long
+from models.japan import today
 from models.outbox import Event, Said, publish_all
-from models.partner import today
 
 STAGES = ("APPLIED", "SCREENING", "TEST", "INTERVIEW", "FINAL_INTERVIEW", "OFFER", "OFFER_ACCEPTED")
 ROUTES = (

@@ -17,8 +17,8 @@ from models import application, contribution, handover, invitation, placement, r
 from models.application import Step
 from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found, not_yours
+from models.japan import today
 from models.outbox import Said, publish
-from models.partner import today
 
 RetentionStatus = Literal["EMPLOYED", "LEFT", "LEFT_BY_COMPANY", "UNKNOWN"]
 

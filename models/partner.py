@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -27,7 +27,6 @@ from models.registry import (
     school_code_ok,
 )
 
-JAPAN = timezone(timedelta(hours=9), "JST")
 NAME_CHARACTERS = 200
 SLUG_CHARACTERS = 40
 SLUG_TRIES = 5
@@ -64,11 +63,6 @@ class Partner(Model):
 
     class Meta(Model.Meta):
         table = "partner"
-
-
-def today(at: datetime | None = None) -> date:
-    """The calendar day in Japan of an instant, now when left out."""
-    return (at or datetime.now(UTC)).astimezone(JAPAN).date()
 
 
 def alias_of(row_id: UUID) -> str:

@@ -11,8 +11,8 @@ from models.application import may_start
 from models.db import Connection, queries
 from models.errors import invalid
 from models.handover import Record, find, hold, must_act, tell, wrong_state
+from models.japan import today
 from models.outbox import Said, publish
-from models.partner import today
 
 
 async def record_placement(

@@ -15,10 +15,11 @@ from models import candidate, consent
 from models.candidate import Wanted
 from models.db import Connection, queries, recordset, uuid7
 from models.errors import Refusal, RefusalCode, invalid, not_found
+from models.japan import today
 from models.mailbox import plain_email
 from models.named import unended
 from models.outbox import CATEGORY, Event, Said, publish, publish_all
-from models.partner import require_licenses, today
+from models.partner import require_licenses
 from models.seal import fold_email
 
 RELATIONSHIPS = ("COLLEAGUE", "FORMER_COLLEAGUE", "FRIEND", "TEACHER", "CLIENT", "OTHER")

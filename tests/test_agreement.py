@@ -20,7 +20,7 @@ from auth.viewer import Viewer
 from models import agreement, consent, ledger, referral
 from models.db import credentials, pool, unit_of_work
 from models.errors import Refusal, RefusalCode
-from models.partner import JAPAN, today
+from models.japan import JAPAN, today
 from models.terms import Accepted, RelayTerms, Sharing, Terms, Turn, Weights, succession, version_hash
 from planner import Request
 from tests import builders

@@ -18,9 +18,9 @@ from uuid import UUID
 import pytest
 
 from api.cli.imports import ROWS_AT_ONCE
-from api.intake import JAPAN
 from api.intake_rows import Unreadable, read_day, read_row, read_table
 from models import outcome
+from models.japan import JAPAN
 from models.outbox import Said
 from tests import builders
 from tests.deadlock import undone_once

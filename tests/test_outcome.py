@@ -16,6 +16,7 @@ from api.asker import Budget, asker
 from models import application, candidate, consent, invitation, outcome, referral, registration, relay, slot
 from models.db import credentials, pool, unit_of_work
 from models.errors import Refusal
+from models.japan import today
 from models.terms import Sharing
 from planner import Request
 from planner.codec import global_id
@@ -26,7 +27,7 @@ from tests.served import Served, running
 __all__ = ["running"]
 
 NOW = datetime.now(UTC)
-TODAY = (NOW + timedelta(hours=9)).date()  # in Japan
+TODAY = today(NOW)
 TEN_DAYS_AGO = NOW - timedelta(days=10)
 
 

@@ -11,7 +11,7 @@ import pytest
 from models import agreement, relay
 from models.db import credentials, unit_of_work
 from models.errors import Refusal, RefusalCode
-from models.partner import today
+from models.japan import today
 from models.relay import Answered
 from models.terms import RelayTerms, Terms
 from tests import relay_world

@@ -12,6 +12,7 @@ import pytest
 from api.letters import day
 from models import candidate, handover, job, referral, relay, seal
 from models.db import retried, unit_of_work
+from models.japan import today
 from models.outbox import Said
 from tests import builders
 from tests.deadlock import undone_once
@@ -530,8 +531,7 @@ async def test_a_consent_to_be_told_of_is_shown_and_taken_back_by_itself(edge: E
     handover_id = await edge.value("select id from handover")
     async with edge.work() as connection:
         await relay.accept(connection, handover_id=handover_id, acting=agency_id, said=said)
-    today = (datetime.now(UTC) + timedelta(hours=9)).date()
-    placement = {"handover_id": handover_id, "acting": agency_id, "starts_on": today, "said": said}
+    placement = {"handover_id": handover_id, "acting": agency_id, "starts_on": today(), "said": said}
     if told:
         async with edge.work() as connection:
             assert await relay.record_placement(connection, **placement)

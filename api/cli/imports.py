@@ -17,7 +17,7 @@ import click
 from api import intake_applications, intake_rows
 from api.cli import typed
 from api.cli.installation import data_dir_option, installation
-from api.intake import JAPAN, ApplicationState
+from api.intake import ApplicationState
 from api.intake_people import News, Source
 from api.intake_rows import Problem, Row, Table, Unreadable
 from api.settings import Settings
@@ -25,6 +25,7 @@ from models import ats, db, delivery, seal
 from models.ats import System
 from models.delivery import Taken
 from models.errors import Refusal
+from models.japan import JAPAN
 
 FILE_BYTES_MAX = 200 * 1024 * 1024
 PROBLEMS_SHOWN = 20
