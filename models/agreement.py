@@ -17,7 +17,7 @@ import orjson
 
 from models import audit
 from models.db import Connection, queries, uuid7
-from models.errors import Refusal, RefusalCode, invalid, not_found
+from models.errors import Refusal, RefusalCode, invalid, not_found, wrong_state
 from models.japan import midnight, today
 from models.outbox import Said
 from models.partner import require_licenses
@@ -137,7 +137,7 @@ async def accept(connection: Connection, *, said: Said, agreement_id: UUID, vers
     turns = await _put_in_force(connection, held.id, datetime.now(UTC))
     last_day = turns[-1].ends_on
     if last_day is not None and last_day < today():
-        raise _wrong_state("TERMINATED")
+        raise _not_while("TERMINATED")
     _must_have_its_turn(held.latest_id, turns, "versionHash")
     return True
 
@@ -165,7 +165,7 @@ async def resume(connection: Connection, *, said: Said, agreement_id: UUID) -> N
             en="Only the partner that suspended it can resume it.",
         )
     if held.ends_at is not None and held.ends_at <= datetime.now(UTC):
-        raise _wrong_state("TERMINATED")
+        raise _not_while("TERMINATED")
     await require_licenses(connection, held.party_ids, on=today())
     await queries("agreement").resume(connection, id=held.id)
     await _put_in_force(connection, held.id, datetime.now(UTC))
@@ -246,10 +246,9 @@ async def _follow(connection: Connection, held: _Held, at: datetime) -> None:
     if account["agreement_id"] == held.id:
         return
     if account["agreement_id"] and await sql.stands(connection, id=account["agreement_id"]):
-        raise Refusal(
-            RefusalCode.WRONG_STATE,
-            ja="この二者間には有効なリレー契約がすでにあります。そちらに対案を出すか、終了してください。",
-            en="These two have a relay agreement in force already. Counter that one, or end it first.",
+        raise wrong_state(
+            "この二者間には有効なリレー契約がすでにあります。そちらに対案を出すか、終了してください。",
+            "These two have a relay agreement in force already. Counter that one, or end it first.",
         )
     await sql.follow(connection, id=held.id, account_id=account["id"])
 
@@ -302,7 +301,7 @@ def _reason(reason: str) -> str:
 
 def _must_be(held: _Held, *statuses: str) -> None:
     if held.status not in statuses:
-        raise _wrong_state(held.status)
+        raise _not_while(held.status)
 
 
 def _must_have_read(held: _Held, digest: str) -> None:
@@ -324,9 +323,8 @@ def _must_have_its_turn(version_id: UUID, turns: Sequence[Turn], path: str) -> N
         )
 
 
-def _wrong_state(status: str) -> Refusal:
-    return Refusal(
-        RefusalCode.WRONG_STATE,
-        ja=f"契約が現在の状態({status})では、この操作はできません。",
-        en=f"The agreement is {status}, which does not allow this.",
+def _not_while(status: str) -> Refusal:
+    return wrong_state(
+        f"契約が現在の状態({status})では、この操作はできません。",
+        f"The agreement is {status}, which does not allow this.",
     )

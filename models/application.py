@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from models.db import Connection, queries, recordset, uuid7
-from models.errors import Refusal, RefusalCode, invalid, not_found, not_yours, too_long
+from models.errors import Refusal, RefusalCode, invalid, not_found, not_yours, too_long, wrong_state
 from models.japan import today
 from models.outbox import Event, Said, publish_all
 
@@ -331,10 +331,9 @@ async def _why_not(connection: Connection, application_id: UUID, by: UUID) -> Re
         return not_found("input", "applicationId")
     if seen["company_id"] != by:
         return not_yours()
-    return Refusal(
-        RefusalCode.WRONG_STATE,
-        ja=f"応募が現在の状態({seen['status']})では、この操作はできません。",
-        en=f"The application is {seen['status']}, which does not allow this.",
+    return wrong_state(
+        f"応募が現在の状態({seen['status']})では、この操作はできません。",
+        f"The application is {seen['status']}, which does not allow this.",
     )
 
 
@@ -344,10 +343,9 @@ async def _recorded_before(connection: Connection, company_id: UUID, external_id
     )
     if known:
         return Recorded(known, None)
-    raise Refusal(
-        RefusalCode.WRONG_STATE,
-        ja="この紹介による応募はすでに登録されています。",
-        en="An application by this referral has been recorded already.",
+    raise wrong_state(
+        "この紹介による応募はすでに登録されています。",
+        "An application by this referral has been recorded already.",
         path=("input", "referralId"),
     )
 

@@ -51,6 +51,11 @@ def not_yours() -> Refusal:
     )
 
 
+def wrong_state(ja: str, en: str, path: tuple[str, ...] | None = None) -> Refusal:
+    """The flow does not allow this step now."""
+    return Refusal(RefusalCode.WRONG_STATE, ja=ja, en=en, path=path)
+
+
 def too_long(path: str, most: int) -> Refusal:
     """A text of the input that is empty or longer than `most` characters."""
     return invalid(path, f"1〜{most}文字で入力してください。", f"Give 1 to {most} characters.")

@@ -88,8 +88,3 @@ def must_act(acting: UUID, owner: UUID) -> None:
             ja="この操作は相手の人材紹介会社だけが行えます。",
             en="Only the agency that received it may do this.",
         )
-
-
-def wrong_state(ja: str, en: str) -> Refusal:
-    """The refusal of a verb that the state does not allow."""
-    return Refusal(RefusalCode.WRONG_STATE, ja=ja, en=en)

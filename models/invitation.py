@@ -16,7 +16,7 @@ import asyncpg
 
 from models.candidate import keep
 from models.db import Connection, queries, uuid7
-from models.errors import Refusal, RefusalCode, not_found
+from models.errors import Refusal, RefusalCode, not_found, wrong_state
 from models.outbox import Said, publish
 from models.rejection_mail import Language
 
@@ -232,10 +232,9 @@ async def confirm(connection: Connection, *, invitation_id: UUID, said: Said) ->
     """The company says that it did reject this person. Raises WRONG_STATE when nobody asked, or too long ago."""
     invitation = await hold(connection, invitation_id)
     if invitation.company_confirm_by is None or invitation.company_confirm_by < said.at:
-        raise Refusal(
-            RefusalCode.WRONG_STATE,
-            ja=f"確認の期限（{CONFIRM_DAYS}日）を過ぎたか、確認の必要がありません。",
-            en=f"There is nothing to confirm, or the {CONFIRM_DAYS} days for it are over.",
+        raise wrong_state(
+            f"確認の期限（{CONFIRM_DAYS}日）を過ぎたか、確認の必要がありません。",
+            f"There is nothing to confirm, or the {CONFIRM_DAYS} days for it are over.",
         )
     if invitation.company_confirmed_at is None:
         await queries("invitation").confirm(connection, id=invitation_id, at=said.at)

@@ -16,7 +16,7 @@ import asyncpg
 from models import application, contribution, handover, invitation, placement, relay, seal, slot
 from models.application import Step
 from models.db import Connection, queries, uuid7
-from models.errors import Refusal, RefusalCode, not_found, not_yours
+from models.errors import Refusal, RefusalCode, not_found, not_yours, wrong_state
 from models.japan import today
 from models.outbox import Said, publish
 
@@ -225,10 +225,9 @@ async def _ask(connection: Connection, application_id: UUID, said: Said) -> None
 
 def _check_retention(held: asyncpg.Record, day: int, status: str, said: Said) -> None:
     if held["reverted_at"] is not None or (held["restored"] and held["known"] == "LEFT" and status != "LEFT"):
-        raise Refusal(
-            RefusalCode.WRONG_STATE,
-            ja="この採用は取り消されているか、返戻が済んでいるため、変更できません。",
-            en="This hire was reverted, or part of its slot was given back already.",
+        raise wrong_state(
+            "この採用は取り消されているか、返戻が済んでいるため、変更できません。",
+            "This hire was reverted, or part of its slot was given back already.",
         )
     if day not in RETENTION_DAYS or (status == "EMPLOYED" and (today(said.at) - held["starts_on"]).days < day):
         raise Refusal(
@@ -238,10 +237,9 @@ def _check_retention(held: asyncpg.Record, day: int, status: str, said: Said) ->
             path=("input", "day"),
         )
     if held["contradicted"]:  # else a slot could be had back for somebody who is known to have stayed
-        raise Refusal(
-            RefusalCode.WRONG_STATE,
-            ja="ほかの日の記録と両立しません（離職後の在籍、または異なる離職の区分）。先にその記録を訂正してください。",
-            en="Another day's answer cannot be true beside this one. Correct that first.",
+        raise wrong_state(
+            "ほかの日の記録と両立しません（離職後の在籍、または異なる離職の区分）。先にその記録を訂正してください。",
+            "Another day's answer cannot be true beside this one. Correct that first.",
         )
 
 

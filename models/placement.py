@@ -9,8 +9,8 @@ from uuid import UUID
 from models import consent
 from models.application import may_start
 from models.db import Connection, queries
-from models.errors import invalid
-from models.handover import Record, find, hold, must_act, tell, wrong_state
+from models.errors import invalid, wrong_state
+from models.handover import Record, find, hold, must_act, tell
 from models.japan import today
 from models.outbox import Said, publish
 

@@ -14,7 +14,7 @@ import asyncpg
 from models import candidate, consent
 from models.candidate import Wanted
 from models.db import Connection, queries, recordset, uuid7
-from models.errors import Refusal, RefusalCode, invalid, not_found
+from models.errors import Refusal, RefusalCode, invalid, not_found, wrong_state
 from models.japan import today
 from models.mailbox import plain_email
 from models.named import unended
@@ -356,10 +356,9 @@ def _check_job(facts: asyncpg.Record, company_id: UUID, job_id: UUID | None) -> 
     if facts["job_company_id"] != company_id:
         raise not_found("input", "jobId")
     if facts["job_status"] != "OPEN":
-        raise Refusal(
-            RefusalCode.WRONG_STATE,
-            ja="この求人は募集中ではありません。",
-            en="This job is not open.",
+        raise wrong_state(
+            "この求人は募集中ではありません。",
+            "This job is not open.",
             path=("input", "jobId"),
         )
 
@@ -370,10 +369,9 @@ def _check_handover(facts: asyncpg.Record, referrer_id: UUID, handover_id: UUID 
     if facts["agency_id"] != referrer_id:
         raise not_found("input", "handoverId")
     if facts["handover_status"] != "ACCEPTED":
-        raise Refusal(
-            RefusalCode.WRONG_STATE,
-            ja="受諾済みのリレーだけが再紹介の元になります。",
-            en="Only an accepted handover can grow into a referral.",
+        raise wrong_state(
+            "受諾済みのリレーだけが再紹介の元になります。",
+            "Only an accepted handover can grow into a referral.",
             path=("input", "handoverId"),
         )
 

@@ -15,8 +15,8 @@ from uuid import UUID
 
 from models import invitation, ledger
 from models.db import Connection, queries
-from models.errors import Refusal, RefusalCode
-from models.handover import Record, find, hold, hold_accounts, hold_all, must_act, tell, wrong_state
+from models.errors import Refusal, RefusalCode, wrong_state
+from models.handover import Record, find, hold, hold_accounts, hold_all, must_act, tell
 from models.invitation import Invitation
 from models.outbox import Said
 from models.placement import record_placement

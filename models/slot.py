@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from models.db import Connection, queries, uuid7
-from models.errors import Refusal, RefusalCode, not_found
+from models.errors import Refusal, RefusalCode, not_found, wrong_state
 from models.ledger import (
     WHOLE,
     Account,
@@ -86,7 +86,7 @@ async def reserve_slot(
             connection, slot_id=row["id"], status="RESERVED", application_id=application_id, hire_id=hire_id
         )
     except asyncpg.UniqueViolationError:
-        raise _wrong_state(
+        raise wrong_state(
             "この応募にはすでに枠が予約されています。", "This application holds a slot already."
         ) from None
     return await _move(connection, await _held(connection, row["id"]), "RESERVE", "AVAILABLE", "RESERVED", said)
@@ -102,7 +102,7 @@ async def redeem_slot(connection: Connection, *, slot_id: UUID, acting: UUID, sa
     _must_be_reserved(slot)
     hire = await queries("slot").hire_for_slot(connection, application_id=slot.application_id, at=said.at)
     if hire is None or not hire["started"]:
-        raise _wrong_state(
+        raise wrong_state(
             "枠を利用できるのは、採用が決まり入社日を迎えてからです。",
             "A slot is redeemed when its hire has started work.",
         )
@@ -283,7 +283,7 @@ async def _must_suit(connection: Connection, account: Account, application_id: U
     if row is None or row["company_id"] != account.company_id:
         raise not_found("input", "applicationId")
     if row["status"] not in ("ACTIVE", "HIRED"):
-        raise _wrong_state("この応募は選考中ではありません。", "This application is not in selection.")
+        raise wrong_state("この応募は選考中ではありません。", "This application is not in selection.")
     if row["referrer_id"] != account.agency_id and (row["referrer_id"] or row["route"] not in ("AGENCY", "RELAY")):
         raise Refusal(
             RefusalCode.NOT_ELIGIBLE,
@@ -305,8 +305,4 @@ def _must_act(acting: UUID, owner: UUID) -> None:
 
 def _must_be_reserved(slot: Slot) -> None:
     if slot.status != "RESERVED":
-        raise _wrong_state("この枠は予約中ではありません。", "This slot is not reserved.")
-
-
-def _wrong_state(ja: str, en: str) -> Refusal:
-    return Refusal(RefusalCode.WRONG_STATE, ja=ja, en=en)
+        raise wrong_state("この枠は予約中ではありません。", "This slot is not reserved.")

@@ -12,8 +12,8 @@ from auth.exchange import TOKEN_TYPE
 from auth.policy import PREDICATES
 from models import agreement, oauth
 from models.db import credentials, unit_of_work
+from models.japan import today
 from models.member import create_member, hash_password
-from models.partner import today
 from models.terms import Terms
 from tests import builders, network
 from tests.builders import said
