@@ -19,7 +19,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from api import postgres as embedded
-from models import db
+from models import db, seal
+from tests.builders import MASTER_KEY
 
 ROOT = Path(__file__).parent.parent
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 * 1024**3
@@ -38,6 +39,14 @@ def authorities() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
         yield
+
+
+@pytest.fixture(autouse=True)
+def master_key() -> Iterator[None]:
+    """Every test finds the same key in the process, and so does what a module makes before its first."""
+    seal.use(MASTER_KEY)
+    yield
+    seal.use(MASTER_KEY)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from api.app import make_planner
 from api.asker import Budget, asker
 from api.perform import Context
 from auth.viewer import Viewer
-from models import db, seal
+from models import db
 from models.db import unit_of_work
 from models.lane import Lane
 from planner import Planner, Request
@@ -116,7 +116,6 @@ def _own(body: bytes, mine: _Asking) -> bool:
 
 async def _whole(url: str, reads: int, seed: int) -> Found:
     await db.migrate(url)
-    seal.use(builders.MASTER_KEY)
     await db.connect(url)
     try:
         return await read(reads, seed)

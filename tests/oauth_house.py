@@ -45,12 +45,12 @@ from api import (
 from api import oauth as edge
 from api.settings import Settings
 from auth.tokens import Tokens
-from models import member, oauth, seal
+from models import member, oauth
 from models.db import POOL_MAX, credentials, pool, unit_of_work, uuid7
 from models.oauth import Credentials
+from tests.builders import MASTER_KEY
 from tests.served import Served
 
-MASTER_KEY = bytes(range(32))
 EMAIL = "hanako@aozora.example.jp"
 PASSWORD = "correct horse battery"
 FRESH = "zakuro to kumo no densha"
@@ -280,7 +280,6 @@ async def open_house(connected: str, host: str = "127.0.0.1") -> AsyncIterator[H
     config_socket = server.config.bind_socket()
     issuer = f"http://{host}:{config_socket.getsockname()[1]}"
     settings = Settings(connected, connected, issuer, MASTER_KEY, Path("/tmp"))
-    seal.use(MASTER_KEY)
     company, agency, person = await move_in()
     async with edge.running(app, settings) as tokens:
         serving = asyncio.create_task(server.serve([config_socket]))

@@ -23,9 +23,10 @@ from bench.question import QUERIES, RAW
 from bench.raw import stage
 from bench.same import Different, difference, plain
 from bench.table import app, facts, markdown, per_second, ratio
-from models import db, seal
+from models import db
+from tests.builders import MASTER_KEY
 from tests.conftest import _database
-from tests.test_simulate import MASTER_KEY, quiet
+from tests.test_simulate import quiet
 
 NETWORK = size(partners=120, candidates=1_000, referrals=2_000, months=12, until=datetime(2026, 11, 1, tzinfo=UTC))
 OURS = ("referral", "person", "mail", "oauth_client where name = 'bench'")
@@ -39,11 +40,6 @@ def network(postgres: str, template_database: str) -> Iterator[str]:
     for url in _database(postgres, template_database):
         asyncio.run(write(url, MASTER_KEY, NETWORK, 5, quiet))
         yield url
-
-
-@pytest.fixture(autouse=True)
-def key() -> None:
-    seal.use(MASTER_KEY)
 
 
 async def counted(url: str) -> list[int]:

@@ -8,7 +8,6 @@ from api.cli.bench import bench
 from bench import hard
 from bench.hard import replay, storm
 from bench.subscribers import compare
-from models import seal
 from tests.builders import MASTER_KEY
 
 
@@ -17,7 +16,6 @@ def quiet(_: str) -> None:
 
 
 async def test_one_event_reaches_everybody_of_both_servers(database: str) -> None:
-    seal.use(MASTER_KEY)
     figures = await compare(database, MASTER_KEY, 12, groups=3, rounds=1, progress=quiet)
     assert (figures.subscribers, figures.groups) == (12, 3)
     assert 0 < figures.first_ms <= figures.last_ms
@@ -26,7 +24,6 @@ async def test_one_event_reaches_everybody_of_both_servers(database: str) -> Non
 
 async def test_nothing_is_lost_in_a_replay_nor_in_a_storm(database: str) -> None:
     """proof 6.3 and 6.7, small: `./kyoso bench subscribers replay` and `storm` do them with all their events."""
-    seal.use(MASTER_KEY)
     stormed = await storm(database, MASTER_KEY, 12, progress=quiet)
     assert (stormed.subscribers, stormed.missed, stormed.lost) == (12, hard.MISSED_EVENTS, 0)
     replayed = await replay(database, MASTER_KEY, 300, progress=quiet)

@@ -7,7 +7,7 @@ import sys
 from base64 import b64encode
 from typing import Any
 
-from models import identity_provider, seal
+from models import identity_provider
 from models.db import pool, unit_of_work
 from models.member import create_member, hash_password, open_session
 from tests import builders
@@ -31,7 +31,6 @@ def idp(database: str, *words: str, secret: str = "s3cret\n", json_answer: bool 
 
 
 async def test_a_provider_is_named_shown_and_removed(connected: str) -> None:
-    seal.use(builders.MASTER_KEY)
     async with unit_of_work() as connection:
         company, other = (
             await builders.company(connection, "株式会社青空"),

@@ -9,9 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from models import db, lane, seal
+from models import db, lane
 from models.lane import Lane
-from tests.builders import MASTER_KEY
 from tests.mixed_reads import read
 
 READS = 1_000
@@ -19,7 +18,6 @@ READS = 1_000
 
 async def test_no_read_sees_what_another_viewer_may(connected: str) -> None:
     """proof 3.3: the suite's share of the reads; `python -m tests.mixed_reads` reads 100,000."""
-    seal.use(MASTER_KEY)
     found = await read(READS, seed=1)
     assert (found.foreign, found.failures) == (0, [])
     assert found.answers >= READS

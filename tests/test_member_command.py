@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from api.cli import main
-from models import audit, seal, totp
+from models import audit, totp
 from models.db import unit_of_work
 from models.factor import Factors, factors
 from models.member import create_member, find_by_email, hash_password, login_of_session, open_session
@@ -62,7 +62,6 @@ async def test_a_person_gets_a_login_and_a_new_password(connected: str, tmp_path
 
 
 async def test_a_lost_factor_is_taken_away_and_a_role_given(connected: str) -> None:
-    seal.use(builders.MASTER_KEY)
     async with unit_of_work() as connection:
         company = await builders.company(connection, "株式会社青空")
         slug = await connection.fetchval("select slug from partner where id = $1", company)

@@ -12,7 +12,7 @@ import pytest
 from api.app import make_planner
 from api.asker import Budget, asker
 from auth.policy import PREDICATES
-from models import db, seal
+from models import db
 from models.db import unit_of_work
 from models.terms import Sharing
 from planner import Request
@@ -91,7 +91,6 @@ QUESTION = """query ($of: ID!) { partner(id: $of) { ... on Company {
 
 async def test_owner_sharer_referrer_and_stranger_see_their_own_rows_of_one_parent(connected: str):
     """The arms on real rows: what the parent settles for two of them, the rest of each row for another, nothing."""
-    seal.use(builders.MASTER_KEY)
     async with unit_of_work() as connection:
         owner, sharer, stranger = [await builders.company(connection, f"株式会社{n}") for n in "甲乙丙"]
         one, other = [await builders.referrer(connection, owner) for _ in range(2)]

@@ -12,8 +12,9 @@ from api.cli import main
 from bench import plans
 from bench.network.size import size
 from bench.network.write import write
+from tests.builders import MASTER_KEY
 from tests.conftest import _database
-from tests.test_simulate import MASTER_KEY, quiet
+from tests.test_simulate import quiet
 
 NETWORK = size(partners=120, candidates=1_000, referrals=2_000, months=12, until=datetime(2026, 11, 1, tzinfo=UTC))
 

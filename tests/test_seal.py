@@ -3,27 +3,18 @@
 import base64
 import hashlib
 import string
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
 
 from models import seal
 
-MASTER_KEY = bytes(range(32))
 PERSON = UUID("0190c5a0-0000-7000-8000-000000000001")
 OTHER_PERSON = UUID("0190c5a0-0000-7000-8000-000000000002")
 CANDIDATE = UUID("0190c5a0-0000-7000-8000-00000000000a")
 OTHER_CANDIDATE = UUID("0190c5a0-0000-7000-8000-00000000000b")
 ADDRESSEE = UUID("0190c5a0-0000-7000-8000-0000000000a1")
 OTHER_ADDRESSEE = UUID("0190c5a0-0000-7000-8000-0000000000a2")
-
-
-@pytest.fixture(autouse=True)
-def _master_key() -> Iterator[None]:
-    seal.use(MASTER_KEY)
-    yield
-    seal.use(MASTER_KEY)
 
 
 def test_a_ciphertext_moved_to_another_row_does_not_open() -> None:

@@ -23,15 +23,15 @@ from bench.network.rows import COLUMNS
 from bench.network.size import NATURAL, size, this_month
 from bench.network.world import Size
 from bench.network.write import NotEmpty, NotPrivileged, Written, write
-from models import db, kpi, relay, seal
+from models import db, kpi, relay
 from models.candidate import read_items
 from models.outbox import Said
 from models.partner import alias_of
 from models.registry import corporate_number_ok, license_number_parts, school_code_ok
 from models.terms import RelayTerms, Sharing, Terms, version_hash
+from tests.builders import MASTER_KEY
 from tests.conftest import ROOT, _database
 
-MASTER_KEY = b"0123456789abcdef0123456789abcdef"
 START_SECONDS = 60
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 SMALL = size(partners=240, candidates=3_000, referrals=4_500, months=24, until=UNTIL, contributions=NATURAL)
@@ -363,7 +363,6 @@ async def test_public_numbers_are_well_formed(connection: asyncpg.Connection) ->
 async def test_personal_data_opens_for_its_keeper_and_its_receiver(network: str) -> None:
     await db.connect(network)
     try:
-        seal.use(MASTER_KEY)
         async with db.unit_of_work() as connection:
             handover = await connection.fetchrow(
                 """

@@ -21,8 +21,9 @@ from bench.network.write import write
 from models import db
 from planner import Planner, Request
 from tests import builders
+from tests.builders import MASTER_KEY
 from tests.conftest import _database
-from tests.test_simulate import MASTER_KEY, quiet
+from tests.test_simulate import quiet
 
 NETWORK = size(partners=120, candidates=400, referrals=700, months=12, until=datetime(2026, 11, 1, tzinfo=UTC))
 PAGE = """query ($after: String) { found: %s(first: 20, after: $after%s) {
