@@ -99,7 +99,7 @@ class _RelayPages:
                         return await _offer(connection, request, found, "choose", given=form, missing=missing)
                     await _register(connection, request, found, form, said)
                 else:
-                    await invitation.open(connection, invitation_id=found["id"], said=said)
+                    await invitation.opened(connection, invitation_id=found["id"], said=said)
             return again(request)
 
         return await with_form(request, self._issuer, act)

@@ -165,7 +165,7 @@ async def bounced(connection: Connection, *, invitation_id: UUID) -> None:
     await queries("invitation").mark_bounced(connection, id=invitation_id)
 
 
-async def open(connection: Connection, *, invitation_id: UUID, said: Said) -> Invitation:
+async def opened(connection: Connection, *, invitation_id: UUID, said: Said) -> Invitation:
     """The candidate pressed Continue (開封); the first time is an event. Raises TOKEN_INVALID when the URL is dead."""
     invitation = await hold(connection, invitation_id)
     if not invitation.lives(said.at):

@@ -114,7 +114,7 @@ async def revert(connection: Connection, *, application_id: UUID, acting: UUID, 
     else:
         await placement.unplaced(connection, hire_id=undone.hire_id)
         if slot_id is not None:
-            await slot.release(connection, slot_id=slot_id, said=said)
+            await slot.release_slot(connection, slot_id=slot_id, acting=acting, said=said)
     await sql.cancel_survey(connection, application_id=application_id)
     return undone.event_id
 
@@ -205,7 +205,7 @@ async def _pay(
             path=("input", "slotId"),
         )
     if await queries("outcome").started(connection, hire_id=hire_id, at=datetime.now(UTC)):
-        await slot.redeem(connection, slot_id=held.id, hire_id=hire_id, said=said)
+        await slot.redeem_for_hire(connection, slot_id=held.id, hire_id=hire_id, said=said)
 
 
 async def _ask(connection: Connection, application_id: UUID, said: Said) -> None:

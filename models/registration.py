@@ -84,7 +84,7 @@ async def register(
     that the person found work; a consent of its own. Raises TOKEN_INVALID, and INVALID when somebody is not on the
     page, or nobody or nothing was ticked.
     """
-    held = await invitation.open(connection, invitation_id=invitation_id, said=said)
+    held = await invitation.opened(connection, invitation_id=invitation_id, said=said)
     offered = await choices(connection, held, said.at)
     agencies = _ticked(offered.agencies, set(agency_ids))
     companies = _ticked(offered.companies, set(company_ids))

@@ -106,17 +106,20 @@ async def redeem_slot(connection: Connection, *, slot_id: UUID, acting: UUID, sa
             "枠を利用できるのは、採用が決まり入社日を迎えてからです。",
             "A slot is redeemed when its hire has started work.",
         )
-    return (await redeem(connection, slot_id=slot_id, hire_id=hire["id"], said=said)).event_id
+    return (await redeem_for_hire(connection, slot_id=slot_id, hire_id=hire["id"], said=said)).event_id
 
 
 async def release_slot(connection: Connection, *, slot_id: UUID, acting: UUID, said: Said) -> UUID:
-    """Gives a reserved slot back (枠の解放). Returns the event's id.
+    """Gives a reserved slot back (枠の解放); past its day it expires then and there. Returns the event's id.
 
     Raises NOT_FOUND, NOT_YOURS, WRONG_STATE unless it is reserved.
     """
     slot = await lock_slot(connection, slot_id)
     _must_act(acting, slot.company_id)
-    return (await release(connection, slot_id=slot_id, said=said)).event_id
+    _must_be_reserved(slot)
+    await move_slot(connection, slot_id=slot_id, status="AVAILABLE")
+    moved = await _move(connection, slot, "RELEASE", "RESERVED", "AVAILABLE", said)
+    return (await _expire(connection, slot, said) if slot.expires_at <= said.at else moved).event_id
 
 
 async def lock_slot(connection: Connection, slot_id: UUID) -> Slot:
@@ -128,23 +131,14 @@ async def lock_slot(connection: Connection, slot_id: UUID) -> Slot:
     return await _held(connection, slot_id)
 
 
-async def redeem(connection: Connection, *, slot_id: UUID, hire_id: UUID, said: Said) -> Moved:
-    """Spends a reserved slot on a hire, and restores what is due if they left. Raises WRONG_STATE unless reserved."""
+async def redeem_for_hire(connection: Connection, *, slot_id: UUID, hire_id: UUID, said: Said) -> Moved:
+    """Redeems a slot for this hire, and restores what is due if they left. Raises WRONG_STATE unless it is reserved."""
     slot = await lock_slot(connection, slot_id)
     _must_be_reserved(slot)
     await move_slot(connection, slot_id=slot_id, status="REDEEMED", application_id=slot.application_id, hire_id=hire_id)
     moved = await _move(connection, slot, "REDEEM", "RESERVED", "REDEEMED", said, hire_id=hire_id)
     await restore(connection, slot_id=slot_id, hire_id=hire_id, said=said)
     return moved
-
-
-async def release(connection: Connection, *, slot_id: UUID, said: Said) -> Moved:
-    """Gives a reserved slot back; past its day it expires then and there. Raises WRONG_STATE unless it is reserved."""
-    slot = await lock_slot(connection, slot_id)
-    _must_be_reserved(slot)
-    await move_slot(connection, slot_id=slot_id, status="AVAILABLE")
-    moved = await _move(connection, slot, "RELEASE", "RESERVED", "AVAILABLE", said)
-    return await _expire(connection, slot, said) if slot.expires_at <= said.at else moved
 
 
 async def redeem_due(connection: Connection, now: datetime) -> list[UUID]:
@@ -155,7 +149,7 @@ async def redeem_due(connection: Connection, now: datetime) -> list[UUID]:
         slot = await lock_slot(connection, row["id"])
         if slot.status == "RESERVED" and slot.application_id == row["application_id"]:
             said = Said(by=slot.company_id, source="SYSTEM", at=now)
-            await redeem(connection, slot_id=slot.id, hire_id=row["hire_id"], said=said)
+            await redeem_for_hire(connection, slot_id=slot.id, hire_id=row["hire_id"], said=said)
             redeemed.append(slot.id)
     return redeemed
 

@@ -74,12 +74,14 @@ async def hire(pair: Relay) -> UUID:
 
 async def redeem(slot_id: UUID, hire_id: UUID) -> None:
     async with unit_of_work() as connection:
-        await slot.redeem(connection, slot_id=slot_id, hire_id=hire_id, said=await owner_of(connection, slot_id))
+        by_owner = await owner_of(connection, slot_id)
+        await slot.redeem_for_hire(connection, slot_id=slot_id, hire_id=hire_id, said=by_owner)
 
 
 async def release(slot_id: UUID, at: datetime = START) -> None:
     async with unit_of_work() as connection:
-        await slot.release(connection, slot_id=slot_id, said=await owner_of(connection, slot_id, at))
+        by_owner = await owner_of(connection, slot_id, at)
+        await slot.release_slot(connection, slot_id=slot_id, acting=by_owner.by, said=by_owner)
 
 
 async def left(world: World, slot_id: UUID, hire_id: UUID, day: int) -> list[UUID]:

@@ -492,7 +492,7 @@ async def test_a_rejection_taken_back_kills_the_url_and_takes_the_count_back(own
     invitation_id = await owner.fetchval("select id from relay_invitation where revoked_at is not null")
     with pytest.raises(Refusal, match="TOKEN_INVALID"):
         async with unit_of_work() as connection:
-            await invitation.open(connection, invitation_id=invitation_id, said=said(company_id, NOW, "CANDIDATE"))
+            await invitation.opened(connection, invitation_id=invitation_id, said=said(company_id, NOW, "CANDIDATE"))
 
 
 @pytest.mark.parametrize("was_accepted", [True, False])
