@@ -17,9 +17,9 @@ from auth.grants import AuthorizationCode, Consent
 from auth.scopes import Scope
 from auth.server import Answer, Request, Server
 from models import audit, refusal
+from models.client import Client
 from models.db import Connection, unit_of_work
 from models.member import Member
-from models.oauth import Client
 from models.openid import allowed_before, clock
 
 CONSENT_PATH = "/oauth/consent"

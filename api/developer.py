@@ -17,8 +17,8 @@ from api.security import Change, asked
 from auth import developer, scopes, session
 from auth.client import CLIENTS_MAX, NAME_CHARACTERS_MAX, REDIRECT_URIS_MAX, MetadataError
 from auth.developer import NotYoursError, TwoSecretsError
-from models import client, oauth, replay
-from models.client import Listed
+from models import client, replay
+from models.client import DEVICE_GRANT, Listed
 from models.db import pool, unit_of_work
 from models.member import SESSION_SECONDS, Member
 
@@ -29,7 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "signer": {"token_endpoint_auth_method": "private_key_jwt", "grant_types": ["client_credentials"]},
     "web": {"token_endpoint_auth_method": "client_secret_basic", "grant_types": PEOPLE},
     "app": {"token_endpoint_auth_method": "none", "grant_types": PEOPLE},
-    "device": {"token_endpoint_auth_method": "none", "grant_types": [oauth.DEVICE_GRANT, "refresh_token"]},
+    "device": {"token_endpoint_auth_method": "none", "grant_types": [DEVICE_GRANT, "refresh_token"]},
 }
 """What a client can be, as people choose it, and what that means in client metadata."""
 TAKEN_BY = {"redirect_uris": ("web", "app"), "post_logout_redirect_uris": ("web", "app"), "jwks": ("signer",)}
@@ -210,7 +210,7 @@ def _told(name: str, client_id: str, secret: str | None, *, made: bool) -> Respo
 
 def _kind(of: Listed) -> str:
     """Which of KINDS comes closest: a client made elsewhere may be two at once."""
-    if oauth.DEVICE_GRANT in of.grant_types:
+    if DEVICE_GRANT in of.grant_types:
         return "device"
     if of.auth_method == "none":
         return "app"

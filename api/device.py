@@ -13,11 +13,11 @@ from api.oauth import Door, FormError, answered, read_form
 from auth import scopes, session
 from auth.device import read_user_code, shown_user_code, user_hash
 from auth.server import NO_STORE
-from models import attempt, audit, device, oauth, refusal
+from models import attempt, audit, device, refusal
+from models.client import Client, find_client
 from models.db import Connection, unit_of_work
 from models.device import Waiting
 from models.member import Member
-from models.oauth import Client
 
 AUTHORIZATION_PATH = "/oauth/device_authorization"
 MEMBER_GUESSES_MAX, ADDRESS_GUESSES_MAX = 20, 60
@@ -70,7 +70,7 @@ async def submit(request: HttpRequest) -> Response:
             return _form(visitor, shown=typed, problem="throttled", status=429)
         code = user_hash(door.tokens.keyring.user_code_key, letters or "")
         asked = await device.waiting(connection, code)
-        client = await oauth.find_client(connection, asked.client_id) if asked else None
+        client = await find_client(connection, asked.client_id) if asked else None
         if letters is None or asked is None or client is None:
             return await _unknown(connection, visitor, visitor.member, typed)
         if "decision" not in form:

@@ -19,7 +19,7 @@ from auth.identity_provider import Providers
 from auth.keys import ALGORITHM, Keyring, derive
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, NO_STORE, Answer, Request, Server
 from auth.tokens import Tokens
-from models import oauth
+from models.client import put_product_client
 from models.db import Connection, unit_of_work
 
 FORM_BYTES_MAX = 16 * 1024
@@ -74,7 +74,7 @@ async def running(app: Starlette, settings: Settings) -> AsyncGenerator[Tokens]:
 async def ensure_graphiql_client(issuer: str) -> None:
     """The product's own GraphiQL page as a public client: created, or brought up to date."""
     async with unit_of_work() as connection:
-        await oauth.put_product_client(
+        await put_product_client(
             connection,
             client_id=GRAPHIQL_CLIENT,
             name="GraphiQL",

@@ -16,8 +16,8 @@ from auth.signed import UnacceptableError
 from auth.tokens import REVOCATION_KEPT_SECONDS, InvalidTokenError, Tokens
 from auth.viewer import NOBODY, Viewer
 from models import audit, client, oauth
+from models.client import DEVICE_GRANT, Client, Credentials, checked_redirect_uri, create_client
 from models.db import Connection
-from models.oauth import Client, Credentials
 
 ADMIN_SCOPE = "partner:admin"
 CLIENTS_MAX = 100
@@ -25,7 +25,7 @@ CLIENTS_MAX = 100
 NAME_CHARACTERS_MAX = 100
 REDIRECT_URIS_MAX = 10
 REGISTRATION_TOKEN_BYTES = 32
-GRANT_TYPES = ("authorization_code", oauth.DEVICE_GRANT, "refresh_token", "client_credentials")
+GRANT_TYPES = ("authorization_code", DEVICE_GRANT, "refresh_token", "client_credentials")
 _OURS_TO_SAY = (
     "registration_access_token",
     "registration_client_uri",
@@ -84,7 +84,7 @@ async def add(
     """A new client of a partner. Raises MetadataError when the partner has CLIENTS_MAX."""
     if await client.count(connection, partner_id) >= CLIENTS_MAX:
         raise MetadataError(f"a partner has {CLIENTS_MAX} clients at most: delete one that is not used")
-    return await oauth.create_client(
+    return await create_client(
         connection,
         name=asked.name,
         scope=asked.scope,
@@ -202,7 +202,7 @@ def _grant_types(sent: dict[str, Any], method: str) -> list[str]:
     if not grant_types or not set(grant_types) <= set(GRANT_TYPES):
         raise MetadataError(f"grant_types are some of {', '.join(GRANT_TYPES)}")
     people = "authorization_code" in grant_types
-    if "refresh_token" in grant_types and not people and oauth.DEVICE_GRANT not in grant_types:
+    if "refresh_token" in grant_types and not people and DEVICE_GRANT not in grant_types:
         raise MetadataError("refresh_token goes with authorization_code or a device's code")
     if "client_credentials" in grant_types and method == "none":
         raise MetadataError("client_credentials needs a client that authenticates")
@@ -217,7 +217,7 @@ def _redirect_uris(sent: dict[str, Any], name: str, people: bool, least: int = 1
         said = f"{name} has {least} to {REDIRECT_URIS_MAX} addresses with authorization_code, and none without"
         raise MetadataError(said, "invalid_redirect_uri")
     try:
-        return [oauth.checked_redirect_uri(uri) for uri in uris]
+        return [checked_redirect_uri(uri) for uri in uris]
     except ValueError as error:
         raise MetadataError(f"{name}: {error}", "invalid_redirect_uri") from error
 

@@ -6,10 +6,10 @@ Otherwise a DEVELOPER would give a new secret to an administrator's client, and 
 from auth import client as rules
 from auth import scopes
 from auth.tokens import REVOCATION_KEPT_SECONDS, Tokens
-from models import audit, client, oauth
+from models import audit, client
+from models.client import Client, Credentials, find_client
 from models.db import Connection
 from models.member import Member
-from models.oauth import Client, Credentials
 
 ROLES = ("ADMIN", "DEVELOPER")
 
@@ -36,7 +36,7 @@ async def create(connection: Connection, person: Member, document: object) -> Cr
 
 async def owned(connection: Connection, person: Member, client_id: str) -> Client:
     """The client of this id, for somebody who may look after it. Raises NotYoursError."""
-    found = await oauth.find_client(connection, client_id)
+    found = await find_client(connection, client_id)
     if found is None or found.partner_id != person.partner_id or not found.scope <= held_by(person):
         raise NotYoursError
     return found

@@ -14,8 +14,8 @@ from auth.grant import GRANT_SECONDS, Grant, TokenAnswer
 from auth.server import CLIENT_METHODS, RegisteredClient, Request, Server
 from auth.tokens import REVOCATION_KEPT_SECONDS
 from models import device, oauth
+from models.client import Client
 from models.device import Device
-from models.oauth import Client
 
 LIFE_SECONDS = 600
 INTERVAL_SECONDS = 5

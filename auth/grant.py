@@ -11,10 +11,9 @@ from auth import openid, scopes
 from auth.bridge import wait
 from auth.server import CLIENT_METHODS, Request, Server
 from models import audit, oauth
-from models.client import note_use
+from models.client import Client, note_use
 from models.db import uuid7
 from models.member import Member, find_member
-from models.oauth import Client
 
 REFRESH_TOKEN_BYTES = 32
 REFRESH_TOKEN_SECONDS = 14 * 24 * 3600

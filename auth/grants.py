@@ -23,9 +23,10 @@ from auth.openid import Identity
 from auth.server import CLIENT_METHODS, CONFIDENTIAL_METHODS, RegisteredClient, Request, Server
 from auth.tokens import REVOCATION_KEPT_SECONDS, Tokens
 from models import oauth
+from models.client import Client
 from models.db import Connection, uuid7
 from models.member import Member
-from models.oauth import Client, Code, RefreshToken
+from models.oauth import Code, RefreshToken
 
 CODE_SECONDS = 60
 CODE_BYTES = 32

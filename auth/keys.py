@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc.jwk import ECKey
 
-from models import audit, oauth
+from models import audit, signing_key
 from models.db import Connection
 
 ALGORITHM, CURVE = "ES256", "P-256"
@@ -51,13 +51,13 @@ class Keyring:
 
         Raises MasterKeyError when they do not open under this master key.
         """
-        rows = await oauth.signing_keys(connection)
+        rows = await signing_key.found(connection)
         if not rows:
-            await oauth.lock_signing_keys(connection)
-            rows = await oauth.signing_keys(connection)
+            await signing_key.lock(connection)
+            rows = await signing_key.found(connection)
         if not rows:
             await self.add(connection, signs_from=datetime.now(UTC))
-            rows = await oauth.signing_keys(connection)
+            rows = await signing_key.found(connection)
         retired = datetime.now(UTC) - timedelta(seconds=OVERLAP_SECONDS)
         replaced = [row["signs_from"] <= retired for row in rows[1:]]
         self._keys = {
@@ -72,8 +72,8 @@ class Keyring:
 
         The next key is published an hour before it signs: by then every worker and every partner's cache knows it.
         """
-        await oauth.lock_signing_keys(connection)
-        newest = (await oauth.signing_keys(connection))[-1]["signs_from"]
+        await signing_key.lock(connection)
+        newest = (await signing_key.found(connection))[-1]["signs_from"]
         now = datetime.now(UTC)
         if newest <= now - timedelta(seconds=ROTATION_SECONDS):
             await self.add(connection, signs_from=now + timedelta(seconds=PUBLISHED_AHEAD_SECONDS))
@@ -84,7 +84,7 @@ class Keyring:
 
         Raises WaitingKeyError when the next key is made already, and MasterKeyError.
         """
-        await oauth.lock_signing_keys(connection)
+        await signing_key.lock(connection)
         await self.load(connection)
         now = datetime.now(UTC)
         newest = max(signs_from for _, signs_from in self._keys.values())
@@ -102,7 +102,7 @@ class Keyring:
         nonce = os.urandom(NONCE_BYTES)
         sealed = nonce + self._seal.encrypt(nonce, orjson.dumps(fresh.as_dict(private=True)), kid.encode())
         public = {**fresh.as_dict(private=False), "kid": kid, "use": "sig", "alg": ALGORITHM}
-        await oauth.add_signing_key(connection, kid=kid, public_jwk=public, sealed=sealed, signs_from=signs_from)
+        await signing_key.add(connection, kid=kid, public_jwk=public, sealed=sealed, signs_from=signs_from)
         return kid
 
     def signing(self) -> tuple[str, ECKey]:

@@ -30,9 +30,9 @@ from auth.keys import ALGORITHM
 from auth.server import Request, Server
 from auth.signed import UnacceptableError
 from auth.tokens import Tokens
+from models.client import LOOPBACK_HOSTS, Client
 from models.db import Connection
 from models.member import Login
-from models.oauth import LOOPBACK_HOSTS, Client
 from models.openid import Claims, clock, granted, login_of_grant
 
 ID_TOKEN_SECONDS = 300

@@ -25,9 +25,9 @@ from auth.dpop import InvalidProofError
 from auth.signed import UnacceptableError
 from auth.tokens import Tokens
 from models import oauth, refusal, replay
+from models.client import Client, find_client
 from models.db import Connection
 from models.member import Member
-from models.oauth import Client
 
 CONFIDENTIAL_METHODS = ("client_secret_basic", assertion.METHOD)
 CLIENT_METHODS = (*CONFIDENTIAL_METHODS, "none")
@@ -152,7 +152,7 @@ class Server(AuthorizationServer):
     # What Authlib asks of a server -----------------------------------------------------------------------------
 
     def query_client(self, client_id: str) -> RegisteredClient | None:
-        row = wait(oauth.find_client(self.connection, client_id))
+        row = wait(find_client(self.connection, client_id))
         return RegisteredClient(row) if row else None
 
     def authenticate_client(

@@ -22,10 +22,10 @@ from auth.keys import ALGORITHM, Keyring
 from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
 from models import device, identity_provider, oauth, pushed, replay
 from models import member as people
+from models.client import Client
 from models.db import Connection, pool, unit_of_work, uuid7
 from models.member import Member
 from models.news import follow
-from models.oauth import Client
 
 ACCESS_TOKEN_SECONDS = 300
 CLOCK_SKEW_SECONDS = 60

@@ -30,7 +30,8 @@ from bench.same import Different, difference, plain
 from bench.stage import KYOSO, LIMIT, OURS, PGBOUNCER, TWO_WORKERS, UNFILTERED, Stage
 from bench.subject import Subject
 from bench.unseen import FirstUse, first_use
-from models import db, oauth
+from models import db
+from models.client import Credentials, create_client
 from models.db import unit_of_work
 
 SCOPES = ("network:read", "referrals:write", "applications:read", "outcomes:read", "relay:read")
@@ -221,16 +222,16 @@ def _makes_sense(kind: str, query: str) -> bool:
     return kind != TWO_WORKERS or query == TWO_WORKERS_ASK
 
 
-async def _client(url: str, asked: Subject) -> oauth.Credentials:
+async def _client(url: str, asked: Subject) -> Credentials:
     await db.connect(url, pool_max=2)
     try:
         async with unit_of_work() as connection:
-            return await oauth.create_client(connection, name="bench", scope=SCOPES, partner_id=asked.id)
+            return await create_client(connection, name="bench", scope=SCOPES, partner_id=asked.id)
     finally:
         await db.disconnect()
 
 
-async def _token(address: str, client: oauth.Credentials) -> str:
+async def _token(address: str, client: Credentials) -> str:
     async with httpx.AsyncClient(base_url=address) as http:
         answer = await http.post(
             "/oauth/token",

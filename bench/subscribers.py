@@ -24,7 +24,8 @@ import httpx
 from bench import servers
 from bench.listeners import Listeners, listening
 from bench.network.partners import corporate_number
-from models import db, oauth, outbox, partner
+from models import db, outbox, partner
+from models.client import Credentials, create_client
 from models.db import unit_of_work
 from models.outbox import Said
 
@@ -96,7 +97,7 @@ class House:
 
     server: servers.Server
     parties: list[UUID]
-    clients: list[oauth.Credentials]
+    clients: list[Credentials]
 
     async def tokens(self) -> list[str]:
         """A fresh token for each partner: they live five minutes."""
@@ -211,16 +212,14 @@ async def house(url: str, master_key: bytes, groups: int) -> AsyncGenerator[Hous
                 )
                 for _ in range(groups)
             ]
-            clients = [
-                await oauth.create_client(connection, name="bench", scope=SCOPES, partner_id=each) for each in parties
-            ]
+            clients = [await create_client(connection, name="bench", scope=SCOPES, partner_id=each) for each in parties]
         async with servers.worker(url, master_key) as server:
             yield House(server, parties, clients)
     finally:
         await db.disconnect()
 
 
-async def _token(http: httpx.AsyncClient, client: oauth.Credentials) -> str:
+async def _token(http: httpx.AsyncClient, client: Credentials) -> str:
     answer = await http.post(
         "/oauth/token",
         data={"grant_type": "client_credentials", "scope": " ".join(SCOPES)},

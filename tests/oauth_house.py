@@ -45,9 +45,9 @@ from api import (
 from api import oauth as edge
 from api.settings import Settings
 from auth.tokens import Tokens
-from models import member, oauth
+from models import member
+from models.client import Credentials, create_client
 from models.db import POOL_MAX, credentials, pool, unit_of_work, uuid7
-from models.oauth import Credentials
 from tests.builders import MASTER_KEY
 from tests.served import Served
 
@@ -76,7 +76,7 @@ class House:
         """A client of the company, unless `partner_id` says otherwise."""
         async with unit_of_work() as connection:
             given = {"name": "backend", "partner_id": self.company, **words}
-            return await oauth.create_client(connection, scope=scope, **given)
+            return await create_client(connection, scope=scope, **given)
 
     async def token(self, client: Credentials, **form: str) -> httpx.Response:
         """A POST to the token endpoint: client_credentials unless said otherwise."""

@@ -18,7 +18,8 @@ from api.app import create_app
 from api.cli.serve import SERVER_OPTIONS
 from api.settings import Settings
 from auth.scopes import PARTNER_SCOPES
-from models import db, lane, oauth
+from models import db, lane
+from models.client import create_client
 from models.db import unit_of_work
 from planner import Planner
 from tests.builders import MASTER_KEY
@@ -44,7 +45,7 @@ class Served:
         name = (partner_id, tuple(scope))
         if name not in self._tokens:
             async with unit_of_work() as connection:
-                client = await oauth.create_client(connection, name="test", scope=name[1], partner_id=partner_id)
+                client = await create_client(connection, name="test", scope=name[1], partner_id=partner_id)
             answer = await self.http.post(
                 "/oauth/token",
                 data={"grant_type": "client_credentials", "scope": " ".join(name[1])},

@@ -11,8 +11,8 @@ import pytest
 
 from auth.tokens import InvalidTokenError
 from models import allowed, member, oauth, openid
+from models.client import Credentials, find_client
 from models.db import unit_of_work
-from models.oauth import Credentials
 from tests.conversation import conversation
 from tests.oauth_house import (
     CALLBACK,
@@ -206,7 +206,7 @@ async def test_an_answer_without_a_page_that_comes_between_leaves_nothing_behind
     board = await app_of(house, "採用ボード")
     await allow(house, board)
     async with unit_of_work() as connection:
-        client = await oauth.find_client(connection, board.client_id)
+        client = await find_client(connection, board.client_id)
         assert client
 
     begun = asyncio.Event()

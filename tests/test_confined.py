@@ -10,7 +10,8 @@ import pytest
 from auth import confined
 from auth.exchange import TOKEN_TYPE
 from auth.policy import PREDICATES
-from models import agreement, oauth
+from models import agreement
+from models.client import create_client
 from models.db import credentials, unit_of_work
 from models.japan import today
 from models.member import create_member, hash_password
@@ -95,7 +96,7 @@ async def test_it_sees_no_row_more_and_none_of_another_agreement(owner: asyncpg.
 async def lesser(served: Served, partner: UUID, scope: str, **words: str) -> dict[str, Any]:
     """A backend's token, exchanged; the token endpoint's answer."""
     async with unit_of_work() as connection:
-        client = await oauth.create_client(
+        client = await create_client(
             connection, name="backend", partner_id=partner, scope=sorted({*scope.split(), "applications:write"})
         )
     basic = (client.client_id, client.client_secret or "")

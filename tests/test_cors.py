@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from auth.tokens import Tokens
-from models import oauth
+from models.client import create_client, find_client
 from models.db import unit_of_work
 from tests import builders
 from tests.conversation import PROTOCOL
@@ -38,7 +38,7 @@ async def company(served: Served) -> UUID:
         made = await builders.company(connection)
         uris = [f"{APP}/callback", "https://other.example.jp:443/callback"]
         words = {"partner_id": made, "scope": ["network:read"], "public": True}
-        await oauth.create_client(connection, name="app", redirect_uris=uris, **words)
+        await create_client(connection, name="app", redirect_uris=uris, **words)
     return made
 
 
@@ -164,7 +164,7 @@ async def test_a_token_for_another_resource_is_refused(served: Served, company: 
     tokens: Tokens = served.app.state.tokens
     async with unit_of_work() as connection:
         name = await connection.fetchval("select client_id from oauth_client where partner_id = $1", company)
-        client = await oauth.find_client(connection, name)
+        client = await find_client(connection, name)
     assert client is not None
 
     async def ask(issuer: str, resource: str) -> httpx.Response:
@@ -192,7 +192,7 @@ async def test_a_bound_token_converses_by_events_and_not_by_socket(served: Serve
     """RFC 9449, proof 1.17: over server-sent events with a proof; a WebSocket carries none, and is closed with 4403."""
     scope = ["events:subscribe", "outcomes:read"]
     async with unit_of_work() as connection:
-        client = await oauth.create_client(connection, name="bound", scope=scope, partner_id=company, dpop_bound=True)
+        client = await create_client(connection, name="bound", scope=scope, partner_id=company, dpop_bound=True)
     proofs = served.app.state.tokens.proofs
     answer = await served.http.post(
         "/oauth/token",

@@ -13,9 +13,9 @@ from joserfc.jwk import ECKey, RSAKey
 
 from auth import client as rules
 from auth.tokens import InvalidTokenError
-from models import client, member, oauth
+from models import client, member
+from models.client import DEVICE_GRANT, Credentials
 from models.db import pool, unit_of_work
-from models.oauth import Credentials
 from tests.oauth_house import CALLBACK, PASSWORD, House, light_hashes, running_house  # noqa: F401  (fixtures)
 from tests.test_oauth_cli import kyoso
 
@@ -116,7 +116,7 @@ async def test_a_developer_creates_a_program_that_gets_a_token(house: House):
 
 
 async def test_each_kind_is_what_it_says(house: House):
-    people, device = {"authorization_code", "refresh_token"}, {oauth.DEVICE_GRANT, "refresh_token"}
+    people, device = {"authorization_code", "refresh_token"}, {DEVICE_GRANT, "refresh_token"}
     kinds = [
         (WEB, "client_secret_basic", people),
         ({**WEB, "kind": "app", "dpop": "1"}, "none", people),

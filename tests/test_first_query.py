@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.oauth import Credentials
+from models.client import Credentials
 from tests.conftest import ROOT, free_port
 from tests.test_docs import Block, blocks
 from tests.test_real_clients import ANSWER_SECONDS, CLIENTS, NODE, World, world

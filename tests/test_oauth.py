@@ -27,7 +27,7 @@ from joserfc.jwk import ECKey, KeySet
 from api import oauth as edge
 from auth import keys, scopes
 from auth.tokens import InvalidTokenError, Tokens
-from models import oauth
+from models.client import find_client
 from models.db import pool, unit_of_work
 from tests.oauth_house import CALLBACK, MASTER_KEY, House, light_hashes, parameters, proof_key, running_house  # noqa: F401  (fixtures)
 
@@ -411,7 +411,7 @@ async def test_a_key_made_by_another_worker_is_found(house: House, monkeypatch: 
         await other.keyring.load(connection)
         made = await other.keyring.add(connection, signs_from=datetime.now(UTC))
         await other.keyring.load(connection)
-        row = await oauth.find_client(connection, client.client_id)
+        row = await find_client(connection, client.client_id)
     assert other.keyring.signing()[0] == made
     token = other.issue(row, None, frozenset({"network:read"}), None).access_token
     monkeypatch.setattr(keys, "RELOAD_SECONDS_MIN", 0.0)
@@ -423,7 +423,7 @@ async def test_keys_change_under_load_and_no_valid_token_is_refused(house: House
     client = await house.client()
     workers = [house.tokens, Tokens(house.issuer, keys.Keyring(MASTER_KEY))]
     async with unit_of_work() as connection:
-        row = await oauth.find_client(connection, client.client_id)
+        row = await find_client(connection, client.client_id)
         await workers[1].keyring.load(connection)
     first, kids, verified = house.tokens.keyring.signing()[0], set(), 0
 

@@ -18,7 +18,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from auth import assertion
 from auth.signed import UnacceptableError
-from models.oauth import Credentials
+from models.client import Credentials
 from tests.oauth_house import House, light_hashes, running_house  # noqa: F401  (fixtures)
 from tests.test_oauth import forge, hs256
 

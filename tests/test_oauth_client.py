@@ -10,8 +10,8 @@ from joserfc.jwk import ECKey
 from auth import client as rules
 from auth.keys import Keyring
 from auth.tokens import InvalidTokenError, Tokens
+from models.client import Credentials
 from models.db import unit_of_work
-from models.oauth import Credentials
 from tests.oauth_house import CALLBACK, MASTER_KEY, House, light_hashes, running_house  # noqa: F401  (fixtures)
 
 KEY = ECKey.generate_key("P-256")

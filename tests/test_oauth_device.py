@@ -11,8 +11,8 @@ from auth.client import MetadataError, checked
 from auth.device import LETTERS, read_user_code
 from auth.tokens import InvalidTokenError
 from models import device, oauth
+from models.client import DEVICE_GRANT, Credentials
 from models.db import unit_of_work
-from models.oauth import DEVICE_GRANT, Credentials
 from tests.oauth_house import House, fields, light_hashes, running_house  # noqa: F401  (fixtures)
 from tests.test_oauth_dpop import KEY, THIEF, ask, fresh, proof
 

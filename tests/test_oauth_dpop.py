@@ -13,9 +13,8 @@ from joserfc.jwk import ECKey, OKPKey
 
 from auth.dpop import NONCE_WINDOW_SECONDS, InvalidProofError, UseNonceError, hash_of
 from auth.tokens import InvalidTokenError
-from models import oauth
+from models.client import Credentials, create_client
 from models.db import unit_of_work
-from models.oauth import Credentials
 from tests.oauth_house import (
     CALLBACK,
     House,
@@ -263,7 +262,7 @@ async def test_a_code_can_be_bound_before_it_is_made(house: House, pushed: bool)
 async def test_the_api_challenges_and_believes_only_a_proof(served: Served):
     """proof 1.17, RFC 6750"""
     async with unit_of_work() as connection:
-        client = await oauth.create_client(connection, name="bound", scope=["network:read"], partner_id=None)
+        client = await create_client(connection, name="bound", scope=["network:read"], partner_id=None)
     address, api = f"{served.issuer}/oauth/token", f"{served.issuer}/graphql"
 
     async def token(nonce: str | None) -> httpx.Response:

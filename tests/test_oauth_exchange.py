@@ -6,7 +6,7 @@ import pytest
 
 from auth.exchange import TOKEN_TYPE
 from auth.tokens import InvalidTokenError
-from models.oauth import Credentials
+from models.client import Credentials
 from tests.oauth_house import CALLBACK, House, light_hashes, running_house  # noqa: F401  (fixtures)
 from tests.test_oauth_dpop import KEY, THIEF, ask, fresh, shown
 

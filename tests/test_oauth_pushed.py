@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 
+from models.client import Credentials
 from models.db import pool
-from models.oauth import Credentials
 from tests.oauth_house import (
     CALLBACK,
     House,

@@ -7,8 +7,8 @@ import pytest
 
 from auth.tokens import InvalidTokenError
 from models import member
+from models.client import Credentials
 from models.db import unit_of_work
-from models.oauth import Credentials
 from tests.oauth_house import (
     CALLBACK,
     House,

@@ -21,7 +21,7 @@ from joserfc.jwk import ECKey, OKPKey
 
 from auth import device, scopes
 from models import member
-from models.oauth import Credentials
+from models.client import Credentials
 from tests.oauth_house import CALLBACK, EMAIL, House, move_in
 from tests.served import serving
 from tests.test_oauth_device import answer

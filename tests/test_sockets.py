@@ -12,7 +12,7 @@ import websockets
 
 from api import sockets
 from auth import tokens
-from models import oauth
+from models.client import create_client
 from models.db import unit_of_work
 from tests import builders
 from tests.conversation import conversation
@@ -181,7 +181,7 @@ async def test_a_scope_is_asked_of_a_subscription(served: Served, company: UUID)
 async def test_a_revoked_token_ends_the_conversation_and_the_stream(served: Served, company: UUID) -> None:
     """proof 2.10: closed, though nothing happens: over WebSocket with 4401, over SSE by an error and its end."""
     async with unit_of_work() as connection:
-        client = await oauth.create_client(connection, name="test", scope=ALL, partner_id=company)
+        client = await create_client(connection, name="test", scope=ALL, partner_id=company)
     auth = (client.client_id, client.client_secret or "")
     answer = await served.http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=auth)
     token = answer.json()["access_token"]

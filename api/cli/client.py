@@ -16,8 +16,8 @@ from api.cli.timing import measure
 from api.settings import Settings
 from auth import assertion, scopes
 from auth.signed import UnacceptableError
-from models import audit, db, oauth
-from models.oauth import Credentials
+from models import audit, db
+from models.client import Credentials, create_client
 
 TOKEN_ANSWER_SECONDS = 10
 
@@ -132,7 +132,7 @@ async def _create(
     try:
         async with db.unit_of_work() as connection:
             partner_id = await typed.partner_of(connection, partner) if partner else None
-            made = await oauth.create_client(
+            made = await create_client(
                 connection,
                 name=name or partner or "operator",
                 scope=scope,

@@ -13,10 +13,9 @@ from api.cli.installation import data_dir_option, installation
 from auth import developer, scopes
 from auth.developer import TwoSecretsError
 from models import client as clients
-from models import db, oauth
-from models.client import Listed
+from models import db
+from models.client import Client, Listed, find_client
 from models.db import Connection
-from models.oauth import Client
 
 Result = TypeVar("Result")
 
@@ -93,7 +92,7 @@ def _with_database(data_dir: Path, work: Callable[[Connection], Awaitable[Result
 
 
 async def _found(connection: Connection, client_id: str) -> Client:
-    found = await oauth.find_client(connection, client_id)
+    found = await find_client(connection, client_id)
     if found is None or found.kind == "PRODUCT":
         raise click.ClickException(f"there is no client {client_id}: `client list` shows them")
     return found

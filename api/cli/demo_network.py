@@ -17,9 +17,9 @@ from auth.scopes import PARTNER_SCOPES, join
 from bench.network.demo import Player, set_stage
 from bench.network.size import NATURAL
 from models import db
+from models.client import Credentials, create_client
 from models.db import Connection
 from models.member import create_member, hash_password
-from models.oauth import Credentials, create_client
 
 PARTNERS = 240
 CANDIDATES = 5_000

@@ -16,7 +16,8 @@ from api.oauth import GRAPHIQL_CLIENT
 from api.settings import Settings
 from auth.keys import Keyring, MasterKeyError, WaitingKeyError
 from auth.tokens import Tokens
-from models import db, oauth
+from models import db
+from models.client import find_client
 
 MEASURED_TOKENS = 500
 
@@ -63,7 +64,7 @@ async def _time(installed: Settings) -> dict[str, float]:
         tokens = Tokens(installed.issuer, Keyring(installed.master_key))
         async with db.unit_of_work() as connection:
             await tokens.keyring.load(connection)
-            client = await oauth.find_client(connection, GRAPHIQL_CLIENT)
+            client = await find_client(connection, GRAPHIQL_CLIENT)
         if client is None:
             raise click.ClickException("there is no client to measure with: start the server once")
         spent: dict[str, list[float]] = {"issue": [], "verify_first": [], "verify_again": []}

@@ -19,7 +19,8 @@ from auth import assertion, bridge
 from auth.keys import Keyring, derive
 from auth.server import CONFIDENTIAL_METHODS, Request
 from auth.tokens import Tokens
-from models import db, oauth
+from models import db
+from models.client import CLIENT_ID_BYTES, create_client
 from models.db import Connection
 
 PAIRS = 500
@@ -96,14 +97,14 @@ class Refusals:
     async def clients(self, method: str) -> dict[str, str]:
         """The ids of a client that is registered to authenticate so, and of one that nobody registered."""
         keys = [{**ECKey.generate_key("P-256").as_dict(private=False), "kid": "1"}]
-        made = await oauth.create_client(
+        made = await create_client(
             self.connection,
             name="time",
             scope=["network:read"],
             partner_id=None,
             jwks=keys if method == assertion.METHOD else None,
         )
-        return {"known": made.client_id, "unknown": secrets.token_hex(oauth.CLIENT_ID_BYTES)}
+        return {"known": made.client_id, "unknown": secrets.token_hex(CLIENT_ID_BYTES)}
 
     async def refusal(self, method: str, client_id: str) -> float:
         """The seconds that it takes to refuse a client with a wrong proof of itself."""
