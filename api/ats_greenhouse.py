@@ -30,9 +30,9 @@ from api.intake import (
     Told,
 )
 from api.intake_words import full_name, prefecture_in, route_of, stage_of
-from models.application import may_start
 from models.japan import today
 from models.mailbox import plain_email
+from models.selection import may_start
 
 TITLE_CHARACTERS_MAX = 200
 TEXT_CHARACTERS_MAX = 2000

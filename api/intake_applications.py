@@ -11,11 +11,12 @@ from api import intake_people as people
 from api.intake import JobState, Told, overrides
 from api.intake_jobs import post
 from api.intake_people import News
-from models import application, ats, outcome
-from models.application import STAGES, Received, Step
+from models import application, ats, outcome, selection
+from models.application import STAGES, Received
 from models.ats import Asked, Known, Newest
 from models.db import Connection, queries
 from models.japan import today
+from models.selection import Step
 
 TAKEN_BACK = (Told.REJECTED, Told.HIRED)  # may be, by a later event; a withdrawal never is
 DECISIONS = (*TAKEN_BACK, Told.WITHDRAWN)
@@ -124,7 +125,7 @@ async def _jobs(connection: Connection, news: Sequence[News]) -> list[UUID | Non
 async def _stage(connection: Connection, news: Sequence[News]) -> None:
     steps = [step for step in map(_step, news) if step is not None]
     if steps:
-        await application.stage_all(connection, steps)
+        await selection.stage_all(connection, steps)
 
 
 def _step(each: News) -> Step | None:
@@ -203,7 +204,7 @@ async def _say(connection: Connection, news: Sequence[News]) -> None:
     if rejected:
         await outcome.reject_all(connection, rejected)
     if withdrawn:
-        await application.withdraw_all(connection, withdrawn)
+        await selection.withdraw_all(connection, withdrawn)
 
 
 async def _revert(connection: Connection, each: News, at: datetime) -> None:

@@ -31,7 +31,7 @@ from api.intake import (
 )
 from api.intake_applications import further
 from api.intake_people import News, Source, TooEarly
-from models import application, ats, delivery
+from models import ats, delivery, selection
 from models.ats import Newest
 from models.db import Connection
 from models.delivery import Delivery, Settled
@@ -129,14 +129,14 @@ async def _offer(connection: Connection, source: Source, told: OfferState, appli
         # An offer carries no time of its own; told after a decision, it was made before it.
         at = min(told.as_of, known.decided_at) if known.decided_at else told.as_of
         said = source.said(at)
-        await application.stage(connection, application_id=known.application_id, stage=told.stage, said=said)
+        await selection.stage(connection, application_id=known.application_id, stage=told.stage, said=said)
 
 
 async def _delete(connection: Connection, source: Source, external_id: str, at: datetime) -> None:
     """Deleted there: nothing told of it later counts. Still open, it ends here without a decision."""
     known = await ats.known(connection, company_id=source.company_id, system=source.system, external_id=external_id)
     if known and known.application_id and known.status == "ACTIVE":
-        await application.withdraw(connection, application_id=known.application_id, said=source.said(at))
+        await selection.withdraw(connection, application_id=known.application_id, said=source.said(at))
     newest = Newest(external_id, known.application_id if known else None, Told.DELETED, at)
     await ats.remember(connection, company_id=source.company_id, system=source.system, newest=[newest])
 

@@ -13,9 +13,9 @@ from datetime import date, datetime
 from api.intake import YEARS, Applicant, ApplicationState, Credit, JobState, Told
 from api.intake_words import full_name, prefecture_in, route_of, stage_of
 from models import seal
-from models.application import may_start
 from models.japan import midnight
 from models.mailbox import plain_email
+from models.selection import may_start
 
 ENCODINGS = ("utf-8-sig", "cp932")
 CELL_CHARACTERS_MAX = 2_000

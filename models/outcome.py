@@ -13,12 +13,12 @@ from uuid import UUID
 
 import asyncpg
 
-from models import application, contribution, handover, invitation, placement, relay, seal, slot
-from models.application import Step
+from models import contribution, handover, invitation, placement, relay, seal, selection, slot
 from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode, not_found, not_yours, wrong_state
 from models.japan import today
 from models.outbox import Said, publish
+from models.selection import Step
 
 RetentionStatus = Literal["EMPLOYED", "LEFT", "LEFT_BY_COMPANY", "UNKNOWN"]
 
@@ -42,7 +42,7 @@ async def reject(
 ) -> UUID:
     """Rejects an application (不採用) and invites the candidate to the relay, by the mail with their personal URL.
 
-    Returns the event's id. Raises what `application.reject` raises.
+    Returns the event's id. Raises what `selection.reject` raises.
     """
     _must_act(acting, said)
     [event_id] = await reject_all(connection, [Step(application_id, said, reason=reason)])
@@ -51,7 +51,7 @@ async def reject(
 
 async def reject_all(connection: Connection, steps: Sequence[Step]) -> list[UUID]:
     """Rejects applications, each another one, on their companies' word, as `reject` does. Returns the events' ids."""
-    event_ids = await application.reject_all(connection, steps)
+    event_ids = await selection.reject_all(connection, steps)
     now = datetime.now(UTC)
     for step in steps:
         if invitation.in_time(step.said.at, now):
@@ -72,7 +72,7 @@ async def hire(
     """Hires (採用): draws the contributions, closes the handover it grew from, and lets a slot pay the fee.
 
     `slot_id`: a free slot, or the one reserved for this application; left out, a reserved one pays by itself. It is
-    redeemed on the first working day. Raises what `application.hire` and `slot.reserve_slot` raise.
+    redeemed on the first working day. Raises what `selection.hire` and `slot.reserve_slot` raise.
     """
     _must_act(acting, said)
     sql = queries("outcome")
@@ -81,7 +81,7 @@ async def hire(
     held = await slot.lock_slot(connection, paying) if paying else None
     if before is not None and before["handover_id"] is not None:
         await handover.hold(connection, await handover.find(connection, before["handover_id"]))
-    hired = await application.hire(
+    hired = await selection.hire(
         connection, said=said, application_id=application_id, starts_on=starts_on, slot_id=paying
     )
     if held is not None:
@@ -99,7 +99,7 @@ async def revert(connection: Connection, *, application_id: UUID, acting: UUID, 
     """Takes back a rejection or a hire (取消). Returns the event's id.
 
     A rejection's URL dies and its counts are taken back. A hire's reserved slot is free again; a redeemed one stays
-    redeemed, since somebody worked: an early leaver is said by `record_retention`. Raises what `application.revert`
+    redeemed, since somebody worked: an early leaver is said by `record_retention`. Raises what `selection.revert`
     raises.
     """
     _must_act(acting, said)
@@ -108,7 +108,7 @@ async def revert(connection: Connection, *, application_id: UUID, acting: UUID, 
     if slot_id is not None:
         await slot.lock_slot(connection, slot_id)
     await handover.hold_for_revert(connection, application_id)
-    undone = await application.revert(connection, said=said, application_id=application_id, reason=reason)
+    undone = await selection.revert(connection, said=said, application_id=application_id, reason=reason)
     if undone.decision == "REJECTED":
         await relay.revert(connection, application_id=application_id, said=said)
     else:

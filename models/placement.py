@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 
 from models import consent
-from models.application import may_start
 from models.db import Connection, queries
 from models.errors import invalid, wrong_state
 from models.handover import Record, find, hold, must_act, tell
 from models.japan import today
 from models.outbox import Said, publish
+from models.selection import may_start
 
 
 async def record_placement(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from api.app import ALL_SCOPES
 from auth.viewer import Viewer
-from models import agreement, candidate, consent, job, member, partner, seal
+from models import agreement, candidate, consent, job, member, partner, seal, selection
 from models import application as applications
 from models import referral as referrals
 from models.candidate import Kept
@@ -183,7 +183,7 @@ async def application(connection: Connection, company_id: UUID, email: str = "ta
 async def rejected(connection: Connection, company_id: UUID, email: str = "taro@example.jp", **rest: Any) -> UUID:
     """An application that the company has rejected (不採用); nothing has followed from it yet."""
     application_id = await application(connection, company_id, email, **rest)
-    await applications.reject(connection, said=said(company_id, NOW + days(7)), application_id=application_id)
+    await selection.reject(connection, said=said(company_id, NOW + days(7)), application_id=application_id)
     return application_id
 
 

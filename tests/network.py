@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from models import application, ats, invitation, outcome, referral, registration, rejection_mail, relay, slot
+from models import application, ats, invitation, outcome, referral, registration, rejection_mail, relay, selection, slot
 from models.db import Connection
 from models.terms import Sharing
 from tests import builders
@@ -71,7 +71,7 @@ async def network(connection: Connection) -> Network:
     referral_id = await referred(connection, referrer, company, start, job_id=job)
     by_company = said(company, start + DAY)
     first = await application.record(connection, said=by_company, job_id=job, referral_id=referral_id)
-    await application.stage(connection, said=by_company, application_id=first.application_id, stage="INTERVIEW")
+    await selection.stage(connection, said=by_company, application_id=first.application_id, stage="INTERVIEW")
     rejected, handover = await relayed(connection, company, agency, start + 2 * DAY)
     account = await connection.fetchval("select id from relay_account where company_id = $1", company)
 

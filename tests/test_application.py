@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from models import application, job, referral
+from models import application, job, referral, selection
 from models.db import pool, unit_of_work, uuid7
 from models.errors import Refusal, RefusalCode
 from models.outbox import Said
@@ -81,7 +81,7 @@ async def test_the_same_ats_id_is_the_same_application(connected: str) -> None:
 async def test_the_furthest_stage_is_kept_and_every_stage_is_an_event(connected: str) -> None:
     company_id, application_id = await applied()
     for stage in ("INTERVIEW", "SCREENING", "INTERVIEW"):
-        await do(application.stage, said=said(company_id), application_id=application_id, stage=stage)
+        await do(selection.stage, said=said(company_id), application_id=application_id, stage=stage)
 
     assert (await row(application_id))["stage"] == "INTERVIEW"
     told = [("STAGE_CHANGED", stage) for stage in ("INTERVIEW", "SCREENING", "INTERVIEW")]
@@ -90,25 +90,25 @@ async def test_the_furthest_stage_is_kept_and_every_stage_is_an_event(connected:
 
 async def test_a_stage_before_the_decision_may_be_told_after_it(connected: str) -> None:
     company_id, application_id = await applied()
-    await do(application.reject, said=said(company_id, NOW + days(5)), application_id=application_id)
+    await do(selection.reject, said=said(company_id, NOW + days(5)), application_id=application_id)
 
     late = {"application_id": application_id, "stage": "TEST"}
-    await refused(RefusalCode.WRONG_STATE, application.stage, said=said(company_id, NOW + days(6)), **late)
-    await do(application.stage, said=said(company_id, NOW + days(4)), **late)
+    await refused(RefusalCode.WRONG_STATE, selection.stage, said=said(company_id, NOW + days(6)), **late)
+    await do(selection.stage, said=said(company_id, NOW + days(4)), **late)
     found = await row(application_id)
     assert (found["stage"], found["status"], found["decided_at"]) == ("TEST", "REJECTED", NOW + days(5))
 
 
 async def test_a_decision_is_made_once(connected: str) -> None:
     company_id, application_id = await applied()
-    await do(application.reject, said=said(company_id), application_id=application_id, reason="経験不足")
+    await do(selection.reject, said=said(company_id), application_id=application_id, reason="経験不足")
 
     found = await row(application_id)
     assert (found["status"], found["decided_at"], found["rejection_reason"]) == ("REJECTED", NOW, "経験不足")
     again = {"said": said(company_id), "application_id": application_id}
-    await refused(RefusalCode.WRONG_STATE, application.reject, **again)
-    await refused(RefusalCode.WRONG_STATE, application.withdraw, **again)
-    await refused(RefusalCode.WRONG_STATE, application.hire, **again, starts_on=START)
+    await refused(RefusalCode.WRONG_STATE, selection.reject, **again)
+    await refused(RefusalCode.WRONG_STATE, selection.withdraw, **again)
+    await refused(RefusalCode.WRONG_STATE, selection.hire, **again, starts_on=START)
     assert await row(application_id) == found
 
 
@@ -120,11 +120,11 @@ async def test_nobody_decides_for_another_company(connected: str) -> None:
 
     for code, sought in ((RefusalCode.NOT_YOURS, application_id), (RefusalCode.NOT_FOUND, uuid7())):
         who = {"said": said(other), "application_id": sought}
-        await refused(code, application.stage, **who, stage="TEST")
-        await refused(code, application.reject, **who)
-        await refused(code, application.withdraw, **who)
-        await refused(code, application.hire, **who, starts_on=START)
-        await refused(code, application.revert, **who, reason="x")
+        await refused(code, selection.stage, **who, stage="TEST")
+        await refused(code, selection.reject, **who)
+        await refused(code, selection.withdraw, **who)
+        await refused(code, selection.hire, **who, starts_on=START)
+        await refused(code, selection.revert, **who, reason="x")
     assert await row(application_id) == before
 
 
@@ -132,7 +132,7 @@ async def test_a_hire_tells_the_referrer_and_remembers_the_handover(connected: s
     company_id, agency_id, referral_id, application_id = await referred(origin=True)
     assert (await row(application_id))["route"] == "RELAY"
 
-    hired = await do(application.hire, said=said(company_id), application_id=application_id, starts_on=START)
+    hired = await do(selection.hire, said=said(company_id), application_id=application_id, starts_on=START)
     found = await row(application_id)
     assert (found["status"], found["stage"], found["hire_id"]) == ("HIRED", "OFFER_ACCEPTED", hired.hire_id)
     hire = await pool().fetchrow("select starts_on, route, handover_id, person_id, reverted_at from hire")
@@ -165,7 +165,7 @@ async def test_the_referral_follows_its_application(
     assert tuple(await pool().fetchrow(sought, referral_id) or ()) == ("IN_SELECTION", None)
     assert (await row(application_id))["route"] == "EMPLOYEE_REFERRAL"
 
-    await do(getattr(application, verb), said=said(company_id), application_id=application_id, **arguments)
+    await do(getattr(selection, verb), said=said(company_id), application_id=application_id, **arguments)
     assert (await row(application_id))["status"] == status
     assert tuple(await pool().fetchrow(sought, referral_id) or ()) == (of_referral, NOW)
 
@@ -179,11 +179,11 @@ async def test_a_decision_is_taken_back_by_a_later_event(
 ) -> None:
     company_id, _, referral_id, application_id = await referred()
     who = {"said": said(company_id), "application_id": application_id}
-    await refused(RefusalCode.WRONG_STATE, application.revert, **who, reason="x")
-    await do(getattr(application, verb), **who, **arguments)
+    await refused(RefusalCode.WRONG_STATE, selection.revert, **who, reason="x")
+    await do(getattr(selection, verb), **who, **arguments)
     decision = await pool().fetchval("select id from outcome_event order by xid desc, position desc limit 1")
 
-    reverted = await do(application.revert, **who, reason="入力の誤り")
+    reverted = await do(selection.revert, **who, reason="入力の誤り")
     found = await row(application_id)
     assert (found["status"], found["decided_at"], found["rejection_reason"], found["hire_id"]) == (
         "ACTIVE",
@@ -199,7 +199,7 @@ async def test_a_decision_is_taken_back_by_a_later_event(
     assert await pool().fetchval("select count(*) from hire where reverted_at is null") == 0
     assert (reverted.hire_id is not None) == (verb == "hire")
     assert await pool().fetchval("select status from referral where id = $1", referral_id) == "IN_SELECTION"
-    await do(getattr(application, verb), **who, **arguments)
+    await do(getattr(selection, verb), **who, **arguments)
 
 
 async def test_an_unconfirmed_referral_is_no_ground(connected: str) -> None:

@@ -39,6 +39,7 @@ WORDS_OF_MODELS = (
     {"person", "consent", "provision", "candidate"},
     {"referral"},
     {"application"},
+    {"selection"},
     {"ledger"},
     {"relay"},
     {"contribution"},

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from models import application, kpi, relay
+from models import kpi, relay, selection
 from models.db import credentials, pool, unit_of_work
 from tests import relay_world
 from tests.relay_world import DAY, START, World, said
@@ -81,12 +81,12 @@ async def test_rollups_equal_rows_and_events_under_concurrent_writers(world: Wor
         for _ in range(4):
             async with unit_of_work() as connection:
                 if chance.random() < 0.5:
-                    await application.reject(connection, said=who, application_id=application_id)
+                    await selection.reject(connection, said=who, application_id=application_id)
                 else:
-                    await application.hire(connection, said=who, application_id=application_id, starts_on=START.date())
+                    await selection.hire(connection, said=who, application_id=application_id, starts_on=START.date())
             if chance.random() < 0.6:
                 async with unit_of_work() as connection:
-                    await application.revert(connection, said=who, application_id=application_id, reason="誤")
+                    await selection.revert(connection, said=who, application_id=application_id, reason="誤")
             else:
                 return
 

@@ -29,7 +29,7 @@ LARGE = frozenset(
         *("agreement", "relay_account", "relay_invitation", "slot", "ledger_transfer"),
     }
 )
-ON_FULL_TABLES = frozenset({"application.close", "application.grounds", "application.record"})
+ON_FULL_TABLES = frozenset({"selection.close", "application.grounds", "application.record"})
 """Along an index where there are rows, as `./kyoso bench plans` shows; to read an empty table whole costs nothing."""
 ME = UUID(int=7)
 OF = f"par_{ME}"

@@ -10,7 +10,7 @@ import strawberry
 from strawberry import UNSET
 
 from models import application as applications
-from models import candidate, outcome
+from models import candidate, outcome, selection
 from models import job as jobs
 from planner.declare import one, returned
 from schema.act import Act, Row, given
@@ -169,7 +169,7 @@ async def record_application(act: Act, input: RecordApplicationInput) -> Row:
 async def record_stage(act: Act, input: RecordStageInput) -> Row:
     """The company records the stage that was reached."""
     application = await act.reach("application", "app", input.application_id, "applicationId")
-    event_id = await applications.stage(
+    event_id = await selection.stage(
         act.connection,
         application_id=application["id"],
         stage=input.stage.name,
@@ -194,7 +194,7 @@ async def reject_application(act: Act, input: RejectApplicationInput) -> Row:
 async def withdraw_application(act: Act, input: WithdrawApplicationInput) -> Row:
     """The candidate withdrew."""
     application = await act.reach("application", "app", input.application_id, "applicationId")
-    event_id = await applications.withdraw(
+    event_id = await selection.withdraw(
         act.connection,
         application_id=application["id"],
         said=act.said(given(input.occurred_at)),
