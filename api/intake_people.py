@@ -11,12 +11,12 @@ from uuid import UUID
 import asyncpg
 
 from api.intake import Applicant, ApplicantChanged, ApplicantErased, ApplicantMerged, ApplicationState, Credit
-from models import ats, candidate, invitation, mail, partner, referral
+from models import ats, candidate, invitation, mail, partner
 from models.ats import Known, Mark, Seen, System
 from models.candidate import Wanted
+from models.credit import Credited, credit_all
 from models.db import Connection, queries
 from models.outbox import Said
-from models.referral import Credited
 
 EPOCH = datetime.fromtimestamp(0, UTC)  # before anything that a system could tell
 
@@ -158,7 +158,7 @@ async def credit(connection: Connection, credits: Sequence[tuple[News, Credit, U
         assert each.person_id is not None, "nobody is credited before the person is known"
         said = each.source.said(each.told.received_at)
         credited.append(Credited(said, referrers[told], source.company_id, each.person_id, job_id))
-    return [referred.referral_id for referred in await referral.credit(connection, credited)]
+    return [referred.referral_id for referred in await credit_all(connection, credited)]
 
 
 async def _referrer(connection: Connection, source: Source, told: Credit) -> UUID:

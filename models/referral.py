@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,12 +12,12 @@ import asyncpg
 
 from models import candidate, consent
 from models.candidate import Wanted
-from models.db import Connection, queries, recordset, uuid7
+from models.db import Connection, queries, uuid7
 from models.errors import Refusal, RefusalCode, invalid, not_found, wrong_state
 from models.japan import today
 from models.mailbox import plain_email
 from models.named import unended
-from models.outbox import CATEGORY, Event, Said, publish, publish_all
+from models.outbox import CATEGORY, Said, publish
 from models.partner import require_licenses
 from models.seal import fold_email
 
@@ -31,18 +30,6 @@ TEXT_VERSION = "referral-1"
 PURPOSE = {"JA": "採用選考のため", "EN": "For selection by the company"}
 NAME_CHARACTERS = 100
 LURE = re.compile(r"://|www\.|@", re.IGNORECASE)  # in a name that we write into a letter of ours
-
-
-@dataclass(frozen=True, slots=True)
-class Credited:
-    """A referral that a company's ATS credits."""
-
-    said: Said
-    referrer_id: UUID
-    company_id: UUID
-    person_id: UUID
-    job_id: UUID | None = None
-    relationship: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +46,14 @@ def standing(
     """The statement that tells whether a partner may refer to a company, and under which agreement; with its values."""
     # In the order in which the statement names them.
     return unended(queries("referral").standing), [company_id, job_id, handover_id, referrer_id]
+
+
+async def standing_of(
+    connection: Connection, referrer_id: UUID, company_id: UUID, job_id: UUID | None, handover_id: UUID | None
+) -> asyncpg.Record:
+    """What `standing` tells. Raises NOT_FOUND unless the company is one."""
+    sql, values = standing(referrer_id, company_id, job_id, handover_id)
+    return _of_company(await connection.fetchrow(sql, *values))
 
 
 async def submit(
@@ -84,7 +79,7 @@ async def submit(
     Refuses NOT_YOURS, NOT_FOUND, INVALID, WRONG_STATE (job not open, handover not accepted), AGREEMENT_MISSING,
     LICENSE_EXPIRED, and DUPLICATE when this referrer recommended them there before.
     """
-    facts = _of_company(facts) if facts else await _standing(connection, referrer_id, company_id, job_id, handover_id)
+    facts = _of_company(facts) if facts else await standing_of(connection, referrer_id, company_id, job_id, handover_id)
     _must_be_own(said.by, referrer_id, company_id)
     _check_person(name, email, relationship)
     await _must_be_allowed(connection, facts, referrer_id, company_id, job_id, handover_id)
@@ -177,34 +172,6 @@ async def confirm(
     return await _told(connection, "REFERRAL_CONFIRMED" if confirmed else "REFERRAL_DECLINED", said, held)
 
 
-async def credit(connection: Connection, credited: Sequence[Credited]) -> list[Referred]:
-    """Referrals that a company's ATS credits, in this order: confirmed by the persons' own applications, so nobody is
-    asked.
-
-    Credited again, or submitted before by the same referrer, it is the same referral; one that waited (or waited too
-    long) is confirmed thereby. Refuses NOT_FOUND for no company, or a person who was erased.
-    """
-    standing = dict[tuple[UUID, UUID, UUID | None], asyncpg.Record]()
-    for each in credited:
-        whose = (each.referrer_id, each.company_id, each.job_id)
-        standing[whose] = standing.get(whose) or await _standing(connection, *whose, None)
-    wanted = [candidate.Wanted(each.referrer_id, person_id=each.person_id, at=each.said.at) for each in credited]
-    await candidate.keep_all(connection, wanted)
-    rows = [_credit_row(each, standing[each.referrer_id, each.company_id, each.job_id]) for each in credited]
-    fresh = {row["id"] async for row in queries("referral").credit(connection, referrals=recordset(rows))}
-    referred, events = list[Referred](), list[Event]()
-    for row, each in zip(rows, credited, strict=True):
-        kinds = ["REFERRAL_SUBMITTED", "REFERRAL_CONFIRMED"] if row["id"] in fresh else []
-        if not kinds:
-            row["id"], waited = await _credit_again(connection, each)
-            kinds = ["REFERRAL_CONFIRMED"] if waited else []
-        told = [Event(kind, each.said, each.company_id, [each.referrer_id], referral_id=row["id"]) for kind in kinds]
-        referred.append(Referred(row["id"], told[-1].id if told else None))
-        events += told
-    await publish_all(connection, events)
-    return referred
-
-
 async def expire_waiting(connection: Connection, now: datetime) -> list[UUID]:
     """Ends referrals that were not confirmed in time, at most EXPIRED_AT_ONCE. Returns them."""
     rows = queries("referral").expire_waiting(connection, now=now, most=EXPIRED_AT_ONCE)
@@ -224,42 +191,6 @@ def role_of(referrer_kind: str, agreement_kind: str | None) -> str:
     return "REFERRED"
 
 
-def _credit_row(credited: Credited, standing: asyncpg.Record) -> dict[str, Any]:
-    return {
-        "id": uuid7(),
-        "referrer_id": credited.referrer_id,
-        "company_id": credited.company_id,
-        "job_id": credited.job_id,
-        "person_id": credited.person_id,
-        "relationship": credited.relationship,
-        "role": role_of(standing["referrer_kind"], standing["agreement_kind"]),
-        "at": credited.said.at,
-    }
-
-
-async def _credit_again(connection: Connection, credited: Credited) -> tuple[UUID, bool]:
-    """The referral that is there already, and whether it waited and is confirmed now."""
-    sql = queries("referral")
-    known = await sql.hold_of_person(
-        connection,
-        referrer_id=credited.referrer_id,
-        company_id=credited.company_id,
-        person_id=credited.person_id,
-    )
-    waited = known["status"] in ("SUBMITTED", "EXPIRED")
-    if waited:
-        await sql.confirm(connection, id=known["id"], consent_id=None, at=credited.said.at)
-        await sql.cancel_mail(connection, ids=[known["id"]])
-    return known["id"], waited
-
-
-async def _standing(
-    connection: Connection, referrer_id: UUID, company_id: UUID, job_id: UUID | None, handover_id: UUID | None
-) -> asyncpg.Record:
-    sql, values = standing(referrer_id, company_id, job_id, handover_id)
-    return _of_company(await connection.fetchrow(sql, *values))
-
-
 def _of_company(facts: asyncpg.Record | None) -> asyncpg.Record:
     if facts is None or facts["company_kind"] != "COMPANY":
         raise not_found("input", "companyId")
@@ -268,7 +199,7 @@ def _of_company(facts: asyncpg.Record | None) -> asyncpg.Record:
 
 async def _provide(connection: Connection, said: Said, held: asyncpg.Record, language: str, text_version: str) -> UUID:
     giver, receiver = held["referrer_id"], held["company_id"]
-    facts = await _standing(connection, giver, receiver, held["job_id"], None)
+    facts = await standing_of(connection, giver, receiver, held["job_id"], None)
     _must_be_covered(facts, receiver)
     consent_id = await consent.consent(
         connection,

@@ -38,6 +38,7 @@ WORDS_OF_MODELS = (
     {"agreement"},
     {"person", "consent", "provision", "candidate"},
     {"referral"},
+    {"credit"},
     {"application"},
     {"selection"},
     {"ledger"},

@@ -9,7 +9,7 @@ import pytest
 
 from api.app import make_planner
 from api.asker import Budget, asker
-from models import agreement, candidate, job, referral, seal
+from models import agreement, candidate, credit, job, referral, seal
 from models.db import pool, unit_of_work, uuid7
 from models.errors import Refusal, RefusalCode
 from models.outbox import Said
@@ -325,9 +325,9 @@ async def test_an_ats_credits_without_asking_and_once(connected: str) -> None:
     company_id, employee = await house()
     async with unit_of_work() as connection:
         person = await kept(connection, company_id)
-        told = referral.Credited(said(company_id, source="ATS"), employee, company_id, person.person_id)
-        credited, twice = await referral.credit(connection, [told, told])
-        [again] = await referral.credit(connection, [told])
+        told = credit.Credited(said(company_id, source="ATS"), employee, company_id, person.person_id)
+        credited, twice = await credit.credit_all(connection, [told, told])
+        [again] = await credit.credit_all(connection, [told])
 
     assert (twice.referral_id, twice.event_id) == (credited.referral_id, None)
     assert (again.referral_id, again.event_id) == (credited.referral_id, None)
@@ -342,8 +342,8 @@ async def test_a_credit_confirms_the_referral_that_waited(connected: str) -> Non
     async with unit_of_work() as connection:
         referral_id = await builders.referral(connection, employee, company_id)
         person = await kept(connection, company_id)
-        told = referral.Credited(said(company_id, source="ATS"), employee, company_id, person.person_id)
-        [credited] = await referral.credit(connection, [told])
+        told = credit.Credited(said(company_id, source="ATS"), employee, company_id, person.person_id)
+        [credited] = await credit.credit_all(connection, [told])
 
     assert credited.referral_id == referral_id
     assert (await row(referral_id))["status"] == "CONFIRMED"
