@@ -24,10 +24,10 @@ import orjson
 import structlog
 
 from api.asker import Asker
+from api.audience import concerns, shared, wanted_of
 from api.outlet import AGREEMENT_ENDED, INTERRUPTED, Ended, Outlet
 from api.place import START, Place, place_of, read_place
 from api.subscriber import Group, Subscriber, Wish
-from auth.policy import seers
 from auth.viewer import Viewer
 from models.db import Connection, pool, queries
 from models.news import follow
@@ -222,7 +222,7 @@ class Live:
         groups, self.taken = {group: tuple(group.members) for group in self.groups.values()}, place_of(rows[-1])
         try:
             async with pool().acquire() as connection:
-                wanted = await _wanted(connection, rows, list(groups))
+                wanted = await wanted_of(connection, rows, list(groups))
         except BaseException:
             for members in groups.values():
                 _interrupt(members)
@@ -282,12 +282,9 @@ class Live:
         if not asked:
             return
         async with pool().acquire() as connection:
-            shares = await _shares(connection, asked)
+            shares = await shared(connection, asked)
         for group in asked:
-            flows = any(
-                agreement == group.wish.agreement_id and group.partner_id in (giver, receiver)
-                for agreement, giver, receiver, _ in shares
-            )
+            flows = concerns(group, shares)
             if group.flows and not flows:
                 for each in group.members:
                     each.end(AGREEMENT_ENDED)
@@ -348,42 +345,6 @@ async def _hand_out(answers: Sequence[tuple[Place, bytes]], members: Sequence[Su
 async def _after(connection: Connection, place: Place) -> list[Any]:
     after = queries("outbox").after(connection, xid=str(place.xid), position=place.position, rows=EVENTS_A_BATCH)
     return [row async for row in after]
-
-
-async def _shares(connection: Connection, groups: Iterable[Group]) -> set[tuple[UUID, UUID, UUID, str]]:
-    """What flows under the agreements that these groups asked for: agreement, giver, receiver, category."""
-    agreements = list({group.wish.agreement_id for group in groups if group.wish.agreement_id})
-    if not agreements:
-        return set()
-    rows = queries("outbox").shares_of(connection, agreement_ids=agreements)
-    return {(row["agreement_id"], row["giver_id"], row["receiver_id"], row["category"]) async for row in rows}
-
-
-async def _wanted(connection: Connection, events: Sequence[Any], groups: Sequence[Group]) -> set[tuple[Group, UUID]]:
-    """Which events go to whom: wanted by kind and agreement, and visible now by the policy of a read."""
-    if not events or not groups:
-        return set()
-    partners = list({group.partner_id for group in groups})
-    visible = await seers(connection, [event["id"] for event in events], partners)
-    shares = await _shares(connection, groups)
-    return {
-        (group, event["id"])
-        for event in events
-        for group in groups
-        if (group.partner_id, event["id"]) in visible
-        and (group.wish.kinds is None or event["kind"] in group.wish.kinds)
-        and (group.wish.agreement_id is None or _flows(group, event, shares))
-    }
-
-
-def _flows(group: Group, event: Any, shares: set[tuple[UUID, UUID, UUID, str]]) -> bool:
-    return any(
-        agreement == group.wish.agreement_id
-        and giver == event["company_id"]
-        and category == event["category"]
-        and group.partner_id in (giver, receiver)
-        for agreement, giver, receiver, category in shares
-    )
 
 
 def _delivery(place: Place, event_id: UUID | None, *, live: bool) -> dict[str, Any]:
