@@ -19,6 +19,7 @@ from joserfc.jws import extract_compact
 from auth import scopes
 from auth.dpop import Proofs
 from auth.keys import ALGORITHM, Keyring
+from auth.revocations import Revocations
 from auth.viewer import NOBODY, OPERATOR_KIND, Viewer
 from models import device, identity_provider, oauth, pushed, replay
 from models import member as people
@@ -105,7 +106,7 @@ class Tokens:
         self.keyring = keyring
         self.proofs = Proofs(keyring.nonce_key)
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
-        self._revoked: dict[UUID, float] = {}
+        self._revocations = Revocations(REVOCATION_KEPT_SECONDS)
         self._tidied_at = time.monotonic()
 
     def issue(
@@ -199,22 +200,14 @@ class Tokens:
         """Why a verified token is worth nothing any more; None while it stands. Looks at memory alone."""
         if found.expires_at <= time.time():
             return EXPIRED
-        revoked = self._revoked
-        if not revoked:
-            return None
-        # Who issued and who revoked may have different clocks: their times are compared only where they must be.
-        if any(each in revoked for each in found.final):
-            return "revoked"
-        if any(revoked.get(each, 0.0) >= found.issued_at for each in found.subjects):
-            return "revoked"
-        return None
+        return "revoked" if self._revocations.reach(found.final, found.subjects, found.issued_at) else None
 
     def forget(self, subject: UUID) -> None:
         """Kills a token, a grant, or what was issued until now for a client or member, in this worker and at once.
 
         The other workers learn of it from the stored revocation (`models.oauth.revoke_subject`).
         """
-        self._revoked[subject] = time.time()
+        self._revocations.add(subject)
 
     def claims(self, bearer: str) -> dict[str, Any]:
         """The claims of a token that this installation signed for its own API and that has not expired.
@@ -292,7 +285,7 @@ class Tokens:
         """Loads the keys and follows the revocations of every worker for as long as the block lasts."""
         async with unit_of_work() as connection:
             await self.keyring.load(connection)
-            self._revoked = await oauth.revocations(connection)
+            await self._revocations.load(connection)
         watching = asyncio.create_task(
             follow(database_url, oauth.REVOCATION_CHANNEL, self._look, poll_seconds=POLL_SECONDS)
         )
@@ -303,7 +296,7 @@ class Tokens:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def _look(self) -> None:
-        await self._read_revocations()
+        await self._revocations.look()
         if time.monotonic() - self._tidied_at > TIDY_SECONDS:
             self._tidied_at = time.monotonic()
             await self._tidy()
@@ -317,14 +310,6 @@ class Tokens:
             await pushed.sweep(connection)
             await device.sweep(connection)
             await identity_provider.sweep(connection)
-
-    async def _read_revocations(self) -> None:
-        asked_at = time.time()
-        async with pool().acquire() as connection:
-            stored = await oauth.revocations(connection)
-        # What was forgotten here while the table was being read may not stand in it yet.
-        fresh = {subject: at for subject, at in self._revoked.items() if at > asked_at - REVOCATION_KEPT_SECONDS}
-        self._revoked = fresh | stored
 
 
 def _check_claims(claims: dict[str, Any], issuer: str, resource: str) -> None:
