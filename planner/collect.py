@@ -24,6 +24,11 @@ from planner.errors import TOO_LARGE, RequestError
 from planner.limits import Limits
 
 
+def selection_sets(nodes: Iterable[FieldNode]) -> list[SelectionSetNode]:
+    """What is selected below a field, as each of its nodes has it."""
+    return [each.selection_set for each in nodes if each.selection_set is not None]
+
+
 class Collector:
     """Merges selections of one document. `visits` counts fragments entered: once per name and group."""
 

@@ -10,6 +10,7 @@ from graphql import FieldNode, GraphQLEnumType, GraphQLNonNull, GraphQLObjectTyp
 from planner import tree, words
 from planner.arguments import Bind, Constant, Piece, Variable, order_name, page_rows
 from planner.codec import named, type_of
+from planner.collect import selection_sets
 from planner.declare import word_of
 from planner.door import found_by, order_of, permitted_edge, rows_of, settled, target
 from planner.errors import DeclarationError
@@ -76,7 +77,7 @@ def _edge(
 def _parts(
     selector: Selector, connection: GraphQLObjectType, asked: Asked, spot: Spot, at_edge: Spot
 ) -> tuple[Field, ...]:
-    sets = [each.selection_set for each in asked.nodes if each.selection_set is not None]
+    sets = selection_sets(asked.nodes)
     made: list[Field] = []
     for key, nodes in selector.collector.collect(connection, sets).items():
         name = nodes[0].name.value
@@ -100,7 +101,7 @@ def _parts(
 def _edges(
     selector: Selector, type_: GraphQLObjectType, nodes: Sequence[FieldNode], spot: Spot, at_edge: Spot, depth: int
 ) -> Record:
-    sets = [each.selection_set for each in nodes if each.selection_set is not None]
+    sets = selection_sets(nodes)
     made: list[Field] = []
     for key, inner in selector.collector.collect(type_, sets).items():
         name = inner[0].name.value
@@ -123,7 +124,7 @@ def _edges(
 
 
 def _positions(selector: Selector, type_: GraphQLObjectType, nodes: Sequence[FieldNode]) -> tuple[Field, ...]:
-    sets = [each.selection_set for each in nodes if each.selection_set is not None]
+    sets = selection_sets(nodes)
     made: list[Field] = []
     for key, inner in selector.collector.collect(type_, sets).items():
         name = inner[0].name.value

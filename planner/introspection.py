@@ -34,7 +34,7 @@ from graphql.execution.values import VariableValues, get_argument_values
 from planner.arguments import Shape
 from planner.cache import Cache
 from planner.codec import is_plural, named, type_of
-from planner.collect import Collector
+from planner.collect import Collector, selection_sets
 from planner.document import Document, Question
 from planner.limits import Limits
 
@@ -161,7 +161,7 @@ class _Counting:
 
     def _inside(self, field: GraphQLField, nodes: Sequence[FieldNode], held: Held) -> int:
         plural = is_plural(type_of(field))
-        sets = [each.selection_set for each in nodes if each.selection_set is not None]
+        sets = selection_sets(nodes)
         if not plural and not sets:
             return 0
         base = named(type_of(field))

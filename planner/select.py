@@ -21,7 +21,7 @@ from planner import lookup, relate, tree, words
 from planner.arguments import Shape
 from planner.catalog import Catalogue
 from planner.codec import AS_TEXT, inner, is_plural, named, sql_type, type_of
-from planner.collect import Collector
+from planner.collect import Collector, selection_sets
 from planner.declare import word_of
 from planner.directives import python_name
 from planner.errors import TOO_LARGE, DeclarationError, RequestError
@@ -80,7 +80,7 @@ class Selector:
         """The object that a selection makes; types that ask the same of the row share a variant."""
         if depth >= self.limits.depth:
             raise RequestError(TOO_LARGE, f"Fields may stand {self.limits.depth} deep at most.", nodes[0])
-        sets = [each.selection_set for each in nodes if each.selection_set is not None]
+        sets = selection_sets(nodes)
         kinds: Mapping[str, str] = spot.home.kinds if spot.home is not None else {}
         variants: list[Variant] = []
         for concrete in self._at_home(type_, spot):
@@ -181,7 +181,7 @@ class Selector:
     def _members(self, type_: GraphQLObjectType, nodes: Sequence[FieldNode], depth: int) -> Record:
         if depth >= self.limits.depth:
             raise RequestError(TOO_LARGE, f"Fields may stand {self.limits.depth} deep at most.", nodes[0])
-        sets = [each.selection_set for each in nodes if each.selection_set is not None]
+        sets = selection_sets(nodes)
         fields: list[Field] = []
         for key, same in self.collector.collect(type_, sets).items():
             name = same[0].name.value
