@@ -23,10 +23,7 @@ class Revocation(RevocationEndpoint):
     CLIENT_AUTH_METHODS = CLIENT_METHODS
 
     def create_endpoint_response(self, request: Request) -> EndpointAnswer:
-        client: RegisteredClient = self.authenticate_endpoint_client(request)
-        token = request.form.get("token")
-        if not token:
-            raise InvalidRequestError("token is missing")
+        client, token = _asked(self, request)
         if not self._revoke_refresh_token(token, client):
             self._revoke_access_token(token, client)
         return 200, {}, []
@@ -76,10 +73,7 @@ class Introspection(IntrospectionEndpoint):
     CLIENT_AUTH_METHODS = CONFIDENTIAL_METHODS
 
     def create_endpoint_response(self, request: Request) -> EndpointAnswer:
-        client: RegisteredClient = self.authenticate_endpoint_client(request)
-        token = request.form.get("token")
-        if not token:
-            raise InvalidRequestError("token is missing")
+        client, token = _asked(self, request)
         facts = self._refresh_token(token, client) or self._access_token(token, client)
         return 200, facts or {"active": False}, []
 
@@ -106,3 +100,12 @@ class Introspection(IntrospectionEndpoint):
         if viewer.client_id != client.row.client_id and viewer.partner_id != client.row.partner_id:
             return None
         return {"active": True, "token_type": "DPoP" if "cnf" in claims else "Bearer", **claims}
+
+
+def _asked(endpoint: Revocation | Introspection, request: Request) -> tuple[RegisteredClient, str]:
+    """Who asks, and about which token."""
+    client: RegisteredClient = endpoint.authenticate_endpoint_client(request)
+    token = request.form.get("token")
+    if not token:
+        raise InvalidRequestError("token is missing")
+    return client, token
