@@ -8,18 +8,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
+from uuid import UUID
 
 from asyncpg import Record
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from api import page
 from api.letters import day
 from api.oauth import FormError, read_form
 from models import seal
-from models.db import retried
-from models.errors import Refusal
+from models.db import Connection, retried
+from models.errors import Refusal, RefusalCode
 
+Answer = Callable[[Request], Awaitable[Response]]
+Find = Callable[[Connection, str], Awaitable[Record | None]]
 Language = Literal["JA", "EN"]
 
 GUESSES_MAX = 20  # wrong URLs from one address
@@ -63,6 +67,29 @@ class Throttle:
         now = time.monotonic()
         since, count = self._counts.get(address, (now, 0))
         return (since, count) if now - since < WINDOW_SECONDS else (now, 0)
+
+
+class Guarded:
+    """Pages behind a token. Whoever guessed too often is refused before anything is looked up."""
+
+    def __init__(self) -> None:
+        self._guesses = Throttle(GUESSES_MAX)
+
+    def route(self, path: str, answer: Answer, **given: Any) -> Route:
+        """Where such a page is."""
+
+        async def guarded(request: Request) -> Response:
+            return too_many(request) if self._guesses.refuses(request) else await answer(request)
+
+        return Route(path, guarded, **given)
+
+    async def find(self, connection: Connection, request: Request, by_token: Find) -> Record | Response:
+        """What the token of the path stands for; a page instead, and one more guess, when it stands for nothing."""
+        found = await by_token(connection, request.path_params["token"])
+        if found is None:
+            self._guesses.count(request)
+            return unknown(request)
+        return found
 
 
 def language_of(request: Request) -> Language:
@@ -141,6 +168,14 @@ def too_many(request: Request) -> Response:
     answer = show(request, "too_many", status=429, minutes=int(WINDOW_SECONDS // 60))
     answer.headers["Retry-After"] = str(int(WINDOW_SECONDS))
     return answer
+
+
+def chosen(text: str) -> UUID:
+    """The id of something that a page of ours let people choose. Refuses INVALID for what is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Refusal(RefusalCode.INVALID, ja="ページの中からお選びください。", en="Choose from the page.") from None
 
 
 async def with_form(request: Request, issuer: str, act: Callable[[Mapping[str, str]], Awaitable[Response]]) -> Response:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import mail as post
-from api.candidate_page import Throttle, again, gone, language_of, page_url_of, show, too_many, unknown, with_form
+from api.candidate_page import Find, Guarded, again, chosen, gone, language_of, page_url_of, show, with_form
 from api.settings import Settings
 from models import candidate, consent, handover, mail, outcome, referral, relay, seal
 from models.db import Connection, queries, unit_of_work
@@ -22,26 +22,24 @@ from models.outbox import Said
 COMMENT_CHARACTERS_MAX = 1_000
 SCORES = {"1", "2", "3", "4", "5"}
 
-Find = Callable[[Connection, str], Awaitable[asyncpg.Record | None]]
 
-
-def routes(settings: Settings, guesses: Throttle) -> list[Route]:
-    """The pages behind a person's, a referral's and a survey's token. `guesses` counts wrong URLs."""
-    pages = _PersonPages(settings, guesses)
+def routes(settings: Settings, guarded: Guarded) -> list[Route]:
+    """The pages behind a person's, a referral's and a survey's token."""
+    pages = _PersonPages(settings, guarded)
     return [
-        Route("/relay/me/{token}", pages.show_person),
-        Route("/relay/me/{token}", pages.answer_person, methods=["POST"]),
-        Route("/referral/{token}", pages.show_referral),
-        Route("/referral/{token}", pages.answer_referral, methods=["POST"]),
-        Route("/survey/{token}", pages.show_survey),
-        Route("/survey/{token}", pages.answer_survey, methods=["POST"]),
+        guarded.route("/relay/me/{token}", pages.show_person),
+        guarded.route("/relay/me/{token}", pages.answer_person, methods=["POST"]),
+        guarded.route("/referral/{token}", pages.show_referral),
+        guarded.route("/referral/{token}", pages.answer_referral, methods=["POST"]),
+        guarded.route("/survey/{token}", pages.show_survey),
+        guarded.route("/survey/{token}", pages.answer_survey, methods=["POST"]),
     ]
 
 
 class _PersonPages:
-    def __init__(self, settings: Settings, guesses: Throttle) -> None:
+    def __init__(self, settings: Settings, guarded: Guarded) -> None:
         self._settings = settings
-        self._guesses = guesses
+        self._guarded = guarded
 
     async def show_person(self, request: Request) -> Response:
         """Every provision record about the person (開示), and the ways to end one or all (利用停止・消去).
@@ -49,7 +47,7 @@ class _PersonPages:
         `?withdraw=` and `?erase=ask` ask first: what ends then does not come back.
         """
         async with unit_of_work() as connection:
-            found = await self._find(connection, request, _person)
+            found = await self._guarded.find(connection, request, _person)
             if isinstance(found, Response):
                 return found
             if found["erased"]:
@@ -75,7 +73,7 @@ class _PersonPages:
                 erased = await mail.of_person(connection, found["id"])
                 await candidate.erase(connection, found["id"])
             elif form.get("action") == "withdraw":
-                await _withdraw(connection, found, _uuid(form.get("consent", "")))
+                await _withdraw(connection, found, chosen(form.get("consent", "")))
             return erased
 
         return await self._answer(request, _person, act)
@@ -83,7 +81,7 @@ class _PersonPages:
     async def show_referral(self, request: Request) -> Response:
         """Who would recommend the person to whom, and what would be given."""
         async with unit_of_work() as connection:
-            found = await self._find(connection, request, _referral)
+            found = await self._guarded.find(connection, request, _referral)
             if isinstance(found, Response):
                 return found
             if found["status"] == "EXPIRED" or (found["status"] == "SUBMITTED" and found["over"]):
@@ -122,7 +120,7 @@ class _PersonPages:
     async def show_survey(self, request: Request) -> Response:
         """One question, 1 to 5, and room for a comment."""
         async with unit_of_work() as connection:
-            found = await self._find(connection, request, _survey)
+            found = await self._guarded.find(connection, request, _survey)
             if isinstance(found, Response):
                 return found
         return show(request, "survey", facts=found)
@@ -138,15 +136,6 @@ class _PersonPages:
 
         return await self._answer(request, _survey, act)
 
-    async def _find(self, connection: Connection, request: Request, find: Find) -> asyncpg.Record | Response:
-        if self._guesses.refuses(request):
-            return too_many(request)
-        found = await find(connection, request.path_params["token"])
-        if found is None:
-            self._guesses.count(request)
-            return unknown(request)
-        return found
-
     async def _answer(
         self,
         request: Request,
@@ -157,7 +146,7 @@ class _PersonPages:
 
         async def act(form: Mapping[str, str]) -> Response:
             async with unit_of_work() as connection:
-                found = await self._find(connection, request, find)
+                found = await self._guarded.find(connection, request, find)
                 if isinstance(found, Response):
                     return found
                 erased = await verb(connection, found, form)
@@ -208,10 +197,3 @@ async def _referral(connection: Connection, token: str) -> asyncpg.Record | None
 async def _survey(connection: Connection, token: str) -> asyncpg.Record | None:
     survey_id = seal.read_survey_token(token)
     return await queries("page").survey(connection, id=survey_id) if survey_id else None
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise Refusal(RefusalCode.INVALID, ja="ページの中からお選びください。", en="Choose from the page.") from None

@@ -19,9 +19,10 @@ from starlette.routing import Route
 
 from api import person_page
 from api.candidate_page import (
-    GUESSES_MAX,
+    Guarded,
     Throttle,
     again,
+    chosen,
     gone,
     language_of,
     page_url_of,
@@ -33,7 +34,6 @@ from api.candidate_page import (
 from api.settings import Settings
 from models import candidate, invitation, registration, relay, seal
 from models.db import Connection, queries, unit_of_work
-from models.errors import Refusal, RefusalCode
 from models.invitation import Invitation
 from models.mailbox import plain_email
 from models.outbox import Said
@@ -48,33 +48,31 @@ NAME_CHARACTERS_MAX = 100
 
 def routes(settings: Settings) -> list[Route]:
     """Every page for candidates, and the one page for the company that is asked to confirm."""
-    pages = _RelayPages(settings.issuer)
+    guarded = Guarded()
+    pages = _RelayPages(settings.issuer, guarded)
     return [
-        *person_page.routes(settings, pages.guesses),
+        *person_page.routes(settings, guarded),
         Route("/relay/c/{company}", pages.show_door),
         Route("/relay/c/{company}", pages.knock, methods=["POST"]),
-        Route("/relay/confirm/{token}", pages.show_confirmation),
-        Route("/relay/confirm/{token}", pages.confirm, methods=["POST"]),
-        Route("/relay/{token}", pages.show_invitation),
-        Route("/relay/{token}", pages.answer_invitation, methods=["POST"]),
+        guarded.route("/relay/confirm/{token}", pages.show_confirmation),
+        guarded.route("/relay/confirm/{token}", pages.confirm, methods=["POST"]),
+        guarded.route("/relay/{token}", pages.show_invitation),
+        guarded.route("/relay/{token}", pages.answer_invitation, methods=["POST"]),
     ]
 
 
 class _RelayPages:
-    def __init__(self, issuer: str) -> None:
+    def __init__(self, issuer: str, guarded: Guarded) -> None:
         self._issuer = issuer
-        self.guesses = Throttle(GUESSES_MAX)
+        self._guarded = guarded
         self._mails = Throttle(MAILS_ASKED_MAX)
 
     async def show_invitation(self, request: Request) -> Response:
         """Whom the candidate may turn to. Before Continue a preview, after it the ticks."""
-        if self.guesses.refuses(request):
-            return too_many(request)
         async with unit_of_work() as connection:
-            found = await _invitation(connection, request)
-            if found is None:
-                self.guesses.count(request)
-                return unknown(request)
+            found = await self._guarded.find(connection, request, _invitation)
+            if isinstance(found, Response):
+                return found
             if found["dead"] or found["erased"]:
                 lives_on = found["provided"] and not found["erased"]
                 return gone(request, page_url=page_url_of(request, found) if lives_on else None)
@@ -82,15 +80,12 @@ class _RelayPages:
 
     async def answer_invitation(self, request: Request) -> Response:
         """Continue, or the candidate's choices."""
-        if self.guesses.refuses(request):
-            return too_many(request)
 
         async def act(form: Mapping[str, str]) -> Response:
             async with unit_of_work() as connection:
-                found = await _invitation(connection, request)
-                if found is None:
-                    self.guesses.count(request)
-                    return unknown(request)
+                found = await self._guarded.find(connection, request, _invitation)
+                if isinstance(found, Response):
+                    return found
                 if found["dead"] or found["erased"]:
                     return gone(request)
                 said = Said(by=found["company_id"], source="CANDIDATE", at=datetime.now(UTC))
@@ -136,28 +131,22 @@ class _RelayPages:
 
     async def show_confirmation(self, request: Request) -> Response:
         """Asks the company whether it turned this person down."""
-        if self.guesses.refuses(request):
-            return too_many(request)
         async with unit_of_work() as connection:
-            found = await _confirmation(connection, request)
-            if found is None:
-                self.guesses.count(request)
-                return unknown(request)
+            found = await self._guarded.find(connection, request, _confirmation)
+            if isinstance(found, Response):
+                return found
             items = await _items(connection, found)
         answered_no = request.query_params.get("answered") == "no"
         return show(request, "confirm", facts=found, items=items, answered_no=answered_no)
 
     async def confirm(self, request: Request) -> Response:
         """The company's yes. A no, like silence, is no confirmation: nothing is written, and a yes may follow it."""
-        if self.guesses.refuses(request):
-            return too_many(request)
 
         async def act(form: Mapping[str, str]) -> Response:
             async with unit_of_work() as connection:
-                found = await _confirmation(connection, request)
-                if found is None:
-                    self.guesses.count(request)
-                    return unknown(request)
+                found = await self._guarded.find(connection, request, _confirmation)
+                if isinstance(found, Response):
+                    return found
                 if form.get("answer") != "yes":
                     return again(request, answered="no")
                 said = Said(by=found["company_id"], source="API", at=datetime.now(UTC))
@@ -212,10 +201,7 @@ async def _missing(connection: Connection, found: asyncpg.Record, form: Mapping[
 
 
 def _ticked(form: Mapping[str, str], kind: str) -> list[UUID]:
-    try:
-        return [UUID(name.removeprefix(f"{kind} ")) for name in form if name.startswith(f"{kind} ")]
-    except ValueError:
-        raise Refusal(RefusalCode.INVALID, ja="ページの中からお選びください。", en="Choose from the page.") from None
+    return [chosen(name.removeprefix(f"{kind} ")) for name in form if name.startswith(f"{kind} ")]
 
 
 async def _offer(
@@ -254,13 +240,13 @@ async def _items(connection: Connection, found: asyncpg.Record) -> dict[str, str
     return next(iter(kept.values()), dict[str, str]())
 
 
-async def _invitation(connection: Connection, request: Request) -> asyncpg.Record | None:
-    invitation_id = seal.read_relay_token(request.path_params["token"])
+async def _invitation(connection: Connection, token: str) -> asyncpg.Record | None:
+    invitation_id = seal.read_relay_token(token)
     return await queries("page").invitation(connection, id=invitation_id) if invitation_id else None
 
 
-async def _confirmation(connection: Connection, request: Request) -> asyncpg.Record | None:
-    invitation_id = seal.read_confirmation_token(request.path_params["token"])
+async def _confirmation(connection: Connection, token: str) -> asyncpg.Record | None:
+    invitation_id = seal.read_confirmation_token(token)
     return await queries("page").confirmation(connection, id=invitation_id) if invitation_id else None
 
 
