@@ -674,6 +674,24 @@ async def test_a_survey_is_answered_once(owner: asyncpg.Connection) -> None:
     assert "丁寧".encode() not in row["comment_sealed"]
 
 
+async def test_a_survey_is_written_in_the_language_of_the_last_consent(owner: asyncpg.Connection) -> None:
+    """Its link opens in the letter's language, whatever the browser prefers."""
+    company_id, _ = await network()
+    for email, language in (("taro@example.jp", "JA"), ("jane@example.com", "EN")):
+        async with unit_of_work() as connection:
+            agency_id = await builders.agency(connection)
+            await builders.agreed(connection, "SUCCESS_FEE", company_id, agency_id)
+            referral_id = await builders.referral(connection, agency_id, company_id, email=email)
+            who = said(agency_id, builders.NOW, "CANDIDATE")
+            await referral.confirm(connection, said=who, referral_id=referral_id, confirmed=True, language=language)
+            recorded = await application.record(connection, said=said(company_id, NOW), referral_id=referral_id)
+            about = {"application_id": recorded.application_id, "acting": company_id}
+            await outcome.reject(connection, **about, said=said(company_id, NOW))
+    await rejected(company_id)  # who never consented to anything
+    letters = await owner.fetch("select language from mail where kind = 'SURVEY' order by id")
+    assert [row["language"] for row in letters] == ["JA", "EN", "JA"]
+
+
 async def test_an_answer_that_meets_an_erasure_waits_for_it_and_is_kept_no_more(owner: asyncpg.Connection) -> None:
     company_id, _ = await network()
     await rejected(company_id)

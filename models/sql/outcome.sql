@@ -49,9 +49,12 @@ where s.sent_at is null and not exists (select from mail m where m.survey_id = s
 returning id;
 
 -- name: queue_survey!
--- The mail that asks.
+-- The mail that asks, in the language in which its person consented last.
 insert into mail (id, kind, company_id, person_id, survey_id, language, status, due_at)
-select :id, 'SURVEY', s.company_id, s.person_id, s.id, 'JA', 'QUEUED', :due from survey s where s.id = :survey_id;
+select :id, 'SURVEY', s.company_id, s.person_id, s.id,
+  coalesce((select c.language from consent c where c.person_id = s.person_id order by c.given_at desc, c.id desc limit 1), 'JA'),
+  'QUEUED', :due
+from survey s where s.id = :survey_id;
 
 -- name: cancel_survey!
 -- The decision was taken back: nobody asks about it.
