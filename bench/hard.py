@@ -32,7 +32,8 @@ PAUSE_SECONDS = 0.05
 MISSED_EVENTS = 5
 PAST = """
 insert into outcome_event (id, kind, category, occurred_at, recorded_at, reported_by, source, company_id, parties)
-select gen_random_uuid(), 'HIRED', 'OUTCOMES', now(), now(), $1, 'SYSTEM', $1, $2 from generate_series(1, $3)
+select gen_random_uuid(), 'HIRED', 'OUTCOMES', now(), now(), $1, 'SYSTEM', $1, array[$1::uuid]
+from generate_series(1, $2)
 """
 
 
@@ -167,7 +168,7 @@ async def storm(url: str, master_key: bytes, subscribers: int, progress: Callabl
 async def _past(url: str, kyoso: House, events: int) -> None:
     connection = await asyncpg.connect(**db.credentials(url))
     try:
-        await connection.execute(PAST, kyoso.parties[0], kyoso.parties, events)
+        await connection.execute(PAST, kyoso.partners[0], events)
     finally:
         await connection.close()
 

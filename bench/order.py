@@ -53,7 +53,7 @@ async def order(url: str, master_key: bytes, events: int, progress: Callable[[st
     """The same on a server of its own."""
     async with house(url, master_key, 1) as kyoso:
         (token,) = await kyoso.tokens()
-        return await written_and_read(kyoso.server.address, token, kyoso.parties[0], events, progress)
+        return await written_and_read(kyoso.server.address, token, kyoso.partners[0], events, progress)
 
 
 async def written_and_read(

@@ -24,10 +24,12 @@ import httpx
 from bench import servers
 from bench.listeners import Listeners, listening
 from bench.network.partners import corporate_number
-from models import db, outbox, partner
+from models import agreement, db, outbox, partner
 from models.client import Credentials, create_client
 from models.db import unit_of_work
+from models.japan import today
 from models.outbox import Said
+from models.terms import PARTIES_MAX, Sharing, Terms, version_hash
 
 QUERY = "subscription { outcomeEvents { cursor live sentAt event { id kind occurredAt company { id name } } } }"
 SCOPES = ("events:subscribe", "outcomes:read", "network:read")
@@ -93,10 +95,10 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Kyoso, running on a database of the bench's own: a company, and companies that its events name as theirs too."""
+    """Kyoso, running on a database of the bench's own: a company, and companies with which it shares its outcomes."""
 
     server: servers.Server
-    parties: list[UUID]
+    partners: list[UUID]
     clients: list[Credentials]
 
     async def tokens(self) -> list[str]:
@@ -108,8 +110,8 @@ class House:
         """So many events, in one commit."""
         async with unit_of_work() as connection:
             for _ in range(number):
-                said = Said(self.parties[0], "API", datetime.now(UTC))
-                await outbox.publish(connection, "HIRED", said, company_id=self.parties[0], parties=self.parties)
+                said = Said(self.partners[0], "API", datetime.now(UTC))
+                await outbox.publish(connection, "HIRED", said, company_id=self.partners[0])
 
 
 async def compare(
@@ -206,17 +208,34 @@ async def house(url: str, master_key: bytes, groups: int) -> AsyncGenerator[Hous
     await db.connect(url)
     try:
         async with unit_of_work() as connection:
-            parties = [
+            partners = [
                 await partner.register_company(
                     connection, name="製作所", corporate_number=corporate_number(randrange(10**10)), prefecture="TOKYO"
                 )
                 for _ in range(groups)
             ]
-            clients = [await create_client(connection, name="bench", scope=SCOPES, partner_id=each) for each in parties]
+            clients = [
+                await create_client(connection, name="bench", scope=SCOPES, partner_id=each) for each in partners
+            ]
+            for at in range(1, groups, PARTIES_MAX - 1):
+                await _share(connection, partners[0], partners[at : at + PARTIES_MAX - 1])
         async with servers.worker(url, master_key) as server:
-            yield House(server, parties, clients)
+            yield House(server, partners, clients)
     finally:
         await db.disconnect()
+
+
+async def _share(connection: db.Connection, company_id: UUID, others: list[UUID]) -> None:
+    """An agreement in force, by which these see the company's outcomes."""
+    now = datetime.now(UTC)
+    terms = Terms(sharing=[Sharing("OUTCOMES", "FIELDS")], starts_on=today())
+    said = Said(company_id, "API", now)
+    words = {"kind": "ALLIANCE", "party_ids": others, "purpose": "bench", "terms": terms}
+    agreement_id = await agreement.offer(connection, said=said, **words)
+    digest = version_hash("ALLIANCE", "bench", sorted({company_id, *others}), terms)
+    for each in others:
+        said = Said(each, "API", now)
+        await agreement.accept(connection, said=said, agreement_id=agreement_id, version_hash_read=digest)
 
 
 async def _token(http: httpx.AsyncClient, client: Credentials) -> str:
