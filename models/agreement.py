@@ -180,7 +180,7 @@ async def terminate(connection: Connection, *, said: Said, agreement_id: UUID, r
     await _note(connection, "terminated", said, held.id)
 
 
-async def in_force(connection: audit.Connection, agreement_id: UUID) -> bool:
+async def in_force(connection: Connection, agreement_id: UUID) -> bool:
     """Whether every party has accepted it, its first day has come, and it neither rests nor is over."""
     return await queries("agreement").in_force(connection, id=agreement_id)
 
