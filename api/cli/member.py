@@ -85,7 +85,7 @@ def password(email: str, data_dir: Path, as_json: bool) -> None:
 @data_dir_option
 @_json
 def reset(email: str, language: str, data_dir: Path, as_json: bool) -> None:
-    """Take a person's app, passkeys and recovery codes away and, if there were any, log them out everywhere, apps included."""
+    """Take a person's second factors away and, if there were any, log them out everywhere, apps included."""
 
     async def work(connection: Connection) -> None:
         found = await people.find_by_email(connection, email)
