@@ -7,7 +7,6 @@ either way, and a token that ends closes the socket (4401) within seconds.
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -58,7 +57,6 @@ class Socket:
         self.operations: dict[str, asyncio.Task[None]] = {}
         self.sending = asyncio.Lock()
         self.wire: Wire = socket.scope["extensions"][EXTENSION]
-        self.counted = ExitStack()
 
     async def run(self) -> None:
         """Speaks until one side closes."""
@@ -71,12 +69,16 @@ class Socket:
         await self.socket.accept(subprotocol=PROTOCOL)
         watching: asyncio.Task[None] | None = None
         try:
-            await asyncio.wait_for(self._init(), INIT_SECONDS)
-            watching = asyncio.create_task(self._watch(asyncio.current_task()))
-            while True:
-                await self._take(await self._receive())
+            viewer = await asyncio.wait_for(self._init(), INIT_SECONDS)
+            with self.endpoint.connections.one_more(viewer.caller):
+                await self._send({"type": "connection_ack"})
+                watching = asyncio.create_task(self._watch(asyncio.current_task()))
+                while True:
+                    await self._take(await self._receive())
         except TimeoutError:
             await self._close(INIT_TIMEOUT, "Connection initialisation timeout")
+        except TooManyConnectionsError as too_many:
+            await self._close(TOO_MANY, f"{TOO_MANY_CONNECTIONS}: {too_many}")
         except ClosedError as closed:
             await self._close(closed.code, closed.reason)
         except asyncio.CancelledError:
@@ -89,10 +91,10 @@ class Socket:
             tasks = [*self.operations.values(), *([watching] if watching else [])]
             for task in tasks:
                 task.cancel()
-            self.counted.close()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _init(self) -> None:
+    async def _init(self) -> Viewer:
+        """Who is talking, by the token of the first message."""
         while True:
             message = await self._receive()
             if message["type"] == "ping":
@@ -114,11 +116,7 @@ class Socket:
         except InvalidTokenError as invalid:
             log.info("token_refused", reason=invalid.reason)
             raise ClosedError(FORBIDDEN, "Forbidden: send {authorization: 'Bearer …'} in connection_init") from None
-        try:
-            self.counted.enter_context(self.endpoint.connections.one_more(self.viewer.caller))
-        except TooManyConnectionsError as too_many:
-            raise ClosedError(TOO_MANY, f"{TOO_MANY_CONNECTIONS}: {too_many}") from None
-        await self._send({"type": "connection_ack"})
+        return self.viewer
 
     async def _watch(self, conversation: asyncio.Task[Any] | None) -> None:
         """Ends the conversation when its token has ended."""
