@@ -72,7 +72,7 @@ async def end_access(connection: Connection, *, partner_id: UUID, member_id: UUI
 async def reset_factors(
     connection: Connection, *, partner_id: UUID, member_id: UUID, language: str, keep_seconds: int
 ) -> bool:
-    """Takes every second factor away from one of the partner's people, who logs in by password from then on.
+    """Takes every second factor away from one of the partner's people, who logs in without one from then on.
 
     Every session, grant and token of theirs ends, and a letter in `language` (JA or EN) tells them. False, and nothing
     done, when they have none or are not the partner's. `keep_seconds` as in `change_role`.
